@@ -1,0 +1,23 @@
+"""Gymnasium environments of volitional control of a closed-loop brain-machine interface."""
+
+from typing import Any
+
+from gymnasium.envs.registration import register as _register
+
+__version__ = "0.1.0"
+
+_IDS: dict[str, tuple[int, dict[str, Any]]] = {
+    "FixedField-v0": (50, {"task": "fixed"}),
+    "ShiftTarget-v0": (25, {"task": "shift"}),
+    "ShiftTargetCurl-v0": (25, {"task": "shift", "perturbation": {"curl": 0.6}}),
+    "HoldTarget-v0": (50, {"task": "hold"}),
+}
+
+for _name, (_steps, _kwargs) in _IDS.items():
+    _register(
+        f"ndbmi/{_name}",
+        entry_point="ndbmi_gym.envs.scalar:BMIEnv",
+        vector_entry_point="ndbmi_gym.envs.vector:BMIVectorEnv",
+        max_episode_steps=_steps,
+        kwargs=_kwargs,
+    )

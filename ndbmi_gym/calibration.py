@@ -1,0 +1,171 @@
+"""Calibration: responses to distances to a planar map to a frozen `Interface` (Eqs 3-6)."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse.linalg import eigsh
+
+from ndbmi_gym.cortex import Cortex
+from ndbmi_gym.interface import Interface
+from ndbmi_gym.metric import Metric, gram, influence
+from ndbmi_gym.spikes import SpikeTrains
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def calibrate(
+    cortex: Cortex,
+    rng: np.random.Generator,
+    trials: int = 20,
+    half_side_cm: float = 10.0,
+    tau_s: float = 0.1,
+    theta: float = np.pi / 2,
+    exponent: float = -2.0,
+) -> Interface:
+    """Record K responses to every stimulus and build the interface from them.
+
+    Parameters
+    ----------
+    cortex : Cortex
+    rng : numpy.random.Generator
+        Source of the calibration noise: it fixes the animal.
+    trials : int
+        Responses K per stimulus.
+    half_side_cm : float
+        Half side L of the workspace.
+    tau_s, theta : float
+        Parameters of the spike-train metric (`ndbmi_gym.metric.Metric`).
+    exponent : float
+        Power z of the single-point decoder's mean (Eq 8).
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or the responses have no planar map.
+    """
+    if not (isinstance(trials, int | np.integer) and trials >= 1):
+        raise ValueError(
+            f"trials = {trials!r}: give a whole number K >= 1 of responses per stimulus"
+        )
+    metric = Metric(tau_s, theta, cortex.clock_s)
+    stimulus = np.repeat(np.arange(cortex.n_stimuli), trials)
+    trains = cortex.respond(stimulus, None, rng).trains
+    return build_interface(metric, trains, cortex.n_stimuli, cortex.layout, half_side_cm, exponent)
+
+
+def build_interface(
+    metric: Metric,
+    trains: SpikeTrains,
+    n_stimuli: int,
+    layout: FloatArray | None = None,
+    half_side_cm: float = 10.0,
+    exponent: float = -2.0,
+) -> Interface:
+    """Build the interface from calibration responses.
+
+    Parameters
+    ----------
+    metric : Metric
+    trains : SpikeTrains
+        M = S·K responses, the K of each stimulus side by side.
+    n_stimuli : int
+        Number of stimuli S.
+    layout : ndarray (S, 2), optional
+        Planar arrangement of the stimuli, to which the map is turned or mirrored (MDS leaves that
+        open). Without it, each axis points to its entry of largest magnitude, in order of
+        eigenvalue.
+    half_side_cm : float
+        Half side L of the workspace.
+    exponent : float
+        Power z of the single-point decoder's mean (Eq 8).
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or the responses have no planar map.
+    """
+    if not (np.isfinite(half_side_cm) and half_side_cm > 0):
+        raise ValueError(f"half_side_cm = {half_side_cm!r}: give a half side > 0 cm (default 10)")
+    if not (np.isfinite(exponent) and exponent != 0):
+        raise ValueError(f"exponent = {exponent!r}: give a finite power other than 0 (default -2)")
+    inner = gram(metric, trains)
+    plane, axes, offset = planar_map(inner)
+    members = np.arange(len(trains)).reshape(n_stimuli, -1)
+    turn = _orientation(plane[members].mean(axis=1), layout)
+
+    turned = plane @ turn
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    f_factors = 2 * half_side_cm / (high - low)  # Eq 5
+    centre = (low + high) / 2
+    points = (turned - centre) * f_factors
+
+    # The map of a new response is affine in its inner products with the M responses (weights
+    # `axes`), hence in its spikes: summing the weighted responses once gives each spike its worth.
+    weights = np.zeros((trains.n_units * trains.n_bins, 2))
+    np.add.at(weights, trains.rows, np.repeat(axes, np.diff(trains.offsets), axis=0))
+    per_spike = influence(metric, weights.reshape(trains.n_units, trains.n_bins, 2))
+    return Interface(
+        metric=metric,
+        trains=trains,
+        points=points,
+        sites=points[members].mean(axis=1),  # Eq 6
+        half_side_cm=float(half_side_cm),
+        f_factors=f_factors,
+        readout=(per_spike.reshape(-1, 2) @ turn) * f_factors,
+        readout_offset=(offset @ turn - centre) * f_factors,
+        exponent=exponent,
+    )
+
+
+def planar_map(inner: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Classical (Torgerson) MDS of a Gram matrix in the plane, with its out-of-sample formula.
+
+    Parameters
+    ----------
+    inner : ndarray (M, M)
+        Inner products of the responses.
+
+    Returns
+    -------
+    points : ndarray (M, 2)
+        Coordinates, in order of falling eigenvalue.
+    axes : ndarray (M, 2)
+        A new response with inner products ``k`` (M,) lies at ``k @ axes + offset``.
+    offset : ndarray (2,)
+
+    Raises
+    ------
+    ValueError
+        If the responses span no plane.
+    """
+    size = len(inner)
+    row_means = inner.mean(axis=0)
+    centred = inner - row_means - row_means[:, None] + row_means.mean()
+    if size >= 4:
+        # a fixed start vector: by default ARPACK draws one from numpy's global random state
+        start = np.cos(np.arange(size))
+        values, vectors = eigsh(centred, k=2, which="LA", v0=start, tol=1e-12)
+    else:
+        values, vectors = np.linalg.eigh(centred)
+    order = np.argsort(values)[::-1][:2]
+    values, vectors = values[order], vectors[:, order]
+    if len(values) < 2 or values[1] <= 1e-9 * max(float(np.trace(centred)), 1e-300):
+        raise ValueError(
+            f"{size} calibration responses span no plane (leading eigenvalues {values}): "
+            "give responses that differ in at least two directions - more stimuli, trials or spikes"
+        )
+    axes = vectors / np.sqrt(values)
+    return vectors * np.sqrt(values), axes, -row_means @ axes
+
+
+def _orientation(sites: FloatArray, layout: FloatArray | None) -> FloatArray:
+    """Orthogonal matrix (2, 2) that turns or mirrors the sites (S, 2) to the layout, or to a rule.
+
+    The leading eigenvalues are nearly equal, so that the eigenvectors of two animals differ by an
+    arbitrary rotation: only the unscaled sites as a whole are comparable (orthogonal Procrustes).
+    """
+    if layout is not None:
+        centred = sites - sites.mean(axis=0)
+        left, _, right = np.linalg.svd(centred.T @ (layout - layout.mean(axis=0)))
+        return np.asarray(left @ right)
+    largest = sites[np.abs(sites).argmax(axis=0), [0, 1]]
+    return np.diag(np.where(largest < 0, -1.0, 1.0))

@@ -1,0 +1,236 @@
+"""One place for every named parameter, and the assembly of a closed loop from them."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ndbmi_gym.calibration import calibrate
+from ndbmi_gym.cortex import Cortex
+from ndbmi_gym.cortex.topographic import topographic_cortex
+from ndbmi_gym.fields import Field, make_field
+from ndbmi_gym.interface import DECODERS, Interface
+from ndbmi_gym.loop import ClosedLoop
+from ndbmi_gym.perturbations import Draw, ForceLaw, make_draw
+from ndbmi_gym.plant import Plant
+from ndbmi_gym.stimuli import stimulus_set
+from ndbmi_gym.tasks import Task, make_task
+
+OBSERVATIONS = ("neural", "state", "full")
+VOLITIONS = ("positive", "signed")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every parameter of an environment. All but callables are JSON types.
+
+    Attributes
+    ----------
+    task : str, mapping or Task
+        What a trial asks for (`ndbmi_gym.tasks.make_task`).
+    dataset : int
+        Stimulus set of Table 1, 1 to 7.
+    cortex : str
+        Model of the cortex, a name of `CORTICES`.
+    field : str, mapping or callable
+        Desired force field (`ndbmi_gym.fields.make_field`).
+    decoder : str
+        ``"multiple-points"``, ``"single-point"`` or ``"projection"``.
+    perturbation : mapping, callable or None
+        Force that the interface does not know of (`ndbmi_gym.perturbations.make_draw`), or a
+        callable ``(position, velocity) -> force``.
+    subject : int or None
+        The animal: fixes the calibration noise, and with it map and regions. None draws one of
+        `n_subjects` at every reset.
+    n_subjects : int
+        Size of the pool 0, 1, … that ``subject=None`` draws from.
+    interface : path or None
+        A saved interface to use instead of calibrating one.
+    volition : {"positive", "signed"}
+        Whether the action box is [0, 1] or [−1, 1]; negative entries suppress evoked firing.
+    max_rate_hz : float or None
+        Firing rate added by an action entry of 1. None: the largest evoked peak over the window
+        (66.7 Hz on set 6).
+    observe : {"neural", "state", "full"}
+        What the agent sees.
+    observe_perturbation : bool
+        Append the trial's curl strength and constant force to the observation.
+    reward : {"dense", "sparse"} or None
+        Overrides the task's reward scheme.
+    effort_weight : float or None
+        Overrides the task's price of volition.
+    window_s, clock_s : float
+        Recording window T and tick of its clock, s.
+    spontaneous : float
+        Spontaneous spikes per window on every electrode.
+    gamma_shape : float
+        Shape k of the inter-spike intervals (Eq 19); 1 is Poisson.
+    trials : int
+        Calibration responses K per stimulus.
+    tau_s, theta : float
+        Spike-train metric: time constant, s, and angle between electrodes, rad.
+    exponent : float
+        Power z of the single-point decoder's mean (Eq 8).
+    half_side_cm : float
+        Half side L of the workspace.
+    mass, viscosity, step_s : float
+        Plant: m in kg, b in kg/s, Δt in s.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+
+    task: str | Mapping[str, Any] | Task = "shift"
+    dataset: int = 6
+    cortex: str = "topographic"
+    field: str | Mapping[str, Any] | Field = "gaussian"
+    decoder: str = "multiple-points"
+    perturbation: Mapping[str, Any] | ForceLaw | None = None
+    subject: int | None = 0
+    n_subjects: int = 8
+    interface: str | os.PathLike[str] | None = None
+    volition: str = "positive"
+    max_rate_hz: float | None = None
+    observe: str = "neural"
+    observe_perturbation: bool = False
+    reward: str | None = None
+    effort_weight: float | None = None
+    window_s: float = 0.6
+    clock_s: float = 1e-3
+    spontaneous: float = 0.0
+    gamma_shape: float = 1.0
+    trials: int = 20
+    tau_s: float = 0.1
+    theta: float = np.pi / 2
+    exponent: float = -2.0
+    half_side_cm: float = 10.0
+    mass: float = 0.5
+    viscosity: float = 1.0
+    step_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("cortex", tuple(CORTICES)),
+            ("decoder", DECODERS),
+            ("observe", OBSERVATIONS),
+            ("volition", VOLITIONS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(choices)}"
+                )
+        if self.max_rate_hz is not None and not 0 < self.max_rate_hz < np.inf:
+            raise ValueError(f"max_rate_hz = {self.max_rate_hz!r}: give a rate > 0 Hz, or None")
+        if self.subject is not None and not _is_whole(self.subject, 0):
+            raise ValueError(f"subject = {self.subject!r}: give a whole number >= 0, or None")
+        if not _is_whole(self.n_subjects, 1):
+            raise ValueError(f"n_subjects = {self.n_subjects!r}: give a whole number >= 1")
+        if self.interface is not None and self.subject is None:
+            raise ValueError("subject=None draws animals, interface= names one: drop either")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "Config":
+        """A configuration from keyword arguments.
+
+        Raises
+        ------
+        TypeError
+            If an option is unknown.
+        ValueError
+            If a value is out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise TypeError(f"unknown option {unknown[0]!r}: the options are {', '.join(known)}")
+        return cls(**options)
+
+    def make_task(self) -> Task:
+        """The task, with the overrides of this configuration."""
+        task = make_task(self.task)
+        changes = {"reward": self.reward, "effort_weight": self.effort_weight}
+        current = {field.name: getattr(task, field.name) for field in fields(Task)}
+        return Task(**(current | {k: v for k, v in changes.items() if v is not None}))
+
+    def make_draw(self) -> Draw:
+        """The distribution of perturbations over trials."""
+        return Draw() if callable(self.perturbation) else make_draw(self.perturbation)
+
+    def subjects(self) -> tuple[int, ...]:
+        """The animals that trials are drawn from."""
+        return tuple(range(self.n_subjects)) if self.subject is None else (self.subject,)
+
+    def make_loop(self, subject: int) -> ClosedLoop:
+        """The closed loop of an animal."""
+        cortex = CORTICES[self.cortex](self)
+        if self.interface is not None:
+            interface = Interface.load(self.interface)
+        else:
+            interface = _calibrated(subject, **{n: getattr(self, n) for n in _CALIBRATION})
+        plant = Plant(
+            mass=self.mass,
+            viscosity=self.viscosity,
+            step_s=self.step_s,
+            wall_cm=2 * self.half_side_cm,
+            law=self.perturbation if callable(self.perturbation) else None,
+        )
+        return ClosedLoop(cortex, interface, make_field(self.field), plant, self.decoder)
+
+
+def _paper_cortex(config: Config) -> Cortex:
+    return topographic_cortex(
+        stimulus_set(config.dataset),
+        config.window_s,
+        config.clock_s,
+        config.spontaneous,
+        config.gamma_shape,
+    )
+
+
+CORTICES: dict[str, Callable[[Config], Cortex]] = {"topographic": _paper_cortex}
+"""Models of the cortex by name. A recurrent circuit or recorded data would add an entry."""
+
+
+_CALIBRATION = (
+    "cortex",
+    "dataset",
+    "window_s",
+    "clock_s",
+    "spontaneous",
+    "gamma_shape",
+    "trials",
+    "half_side_cm",
+    "tau_s",
+    "theta",
+    "exponent",
+)
+"""The parameters that, with the animal, determine its interface."""
+
+
+@lru_cache(maxsize=8)
+def _calibrated(subject: int, **parameters: Any) -> Interface:
+    """Calibrate an animal once per process, however many environments share it."""
+    config = Config(**parameters)
+    return calibrate(
+        CORTICES[config.cortex](config),
+        subject_rng(subject),
+        config.trials,
+        config.half_side_cm,
+        config.tau_s,
+        config.theta,
+        config.exponent,
+    )
+
+
+def subject_rng(subject: int) -> np.random.Generator:
+    """The random stream of an animal's calibration, apart from every stream seeded by a user."""
+    return np.random.default_rng(np.random.SeedSequence(subject, spawn_key=(0x5B,)))
+
+
+def _is_whole(value: Any, low: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low

@@ -1,0 +1,1 @@
+"""The environments: a scalar and a native vector skin over the same batch of trials."""

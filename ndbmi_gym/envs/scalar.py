@@ -1,0 +1,157 @@
+"""The scalar environment."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from ndbmi_gym.config import Config
+from ndbmi_gym.envs.view import View
+from ndbmi_gym.episodes import Episodes
+from ndbmi_gym.tasks import Outcome
+
+Array = npt.NDArray[np.float32]
+
+METADATA: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 8}
+
+
+def action_space(episodes: Episodes) -> spaces.Box:
+    """Volitional firing rates of the recording electrodes, as fractions of the maximum."""
+    return spaces.Box(episodes.low, 1.0, (episodes.n_units,), np.float32)
+
+
+def observation_space(episodes: Episodes) -> spaces.Box:
+    """Bounds of the observation; see `Episodes.columns` for its layout."""
+    low, high = episodes.bounds
+    return spaces.Box(low, high, dtype=np.float32)
+
+
+class BMIEnv(gymnasium.Env[Array, Array]):
+    """Volitional control of a closed-loop brain-machine interface.
+
+    ## Description
+    The position of a point mass in a viscous plane selects an electrical stimulus to sensory
+    cortex; motor cortex answers with spikes; the interface decodes them into a virtual point and
+    applies the desired force field's value there; the mass moves. Left alone, the mass follows the
+    field to its fixed equilibrium. The agent is the animal's volition: it adds firing to the
+    recorded neurons and thereby shifts what is decoded (Vato et al. 2014, PLoS ONE 9(3):e91677).
+
+    ## Action Space
+    ``Box(0, 1, (n,), float32)``: volitional firing rate on each of the n recording electrodes as a
+    fraction of `max_rate_hz` (66.7 Hz by default); Poisson spikes of that rate are added to the
+    evoked ones. With ``volition="signed"`` the box is [−1, 1] and negative entries suppress evoked
+    firing (use ``log_std_init=-1`` with policy gradients: at unit exploration noise, suppression
+    drowns the observation). Entries outside the box are clipped.
+
+    ## Observation Space
+    A flat float32 Box, by ``observe``:
+
+    | quantity | entries | unit | neural | state | full |
+    |---|---|---|---|---|---|
+    | counts: last recorded spike counts, all causes | n | `max_count` (40 on set 6) | yes | | yes |
+    | position | 2 | L | | yes | yes |
+    | velocity | 2 | largest force / b | | yes | yes |
+    | action: own last action | n | | yes | yes | yes |
+    | target | 2 | L | yes | yes | yes |
+
+    With ``observe_perturbation=True`` the trial's curl strength and constant force follow, each in
+    units of its range. `neural` is what the interface tells the brain, one step late: volition and
+    evoked response share a window. `state` is an upper bound on control rather than the task: such
+    an agent need not listen to the interface and can drown the evoked spikes.
+
+    ## Rewards
+    ``−distance/L − effort_weight·mean|action|``, plus 1 on arrival (shift and fixed tasks) or 0.5
+    per step that ends inside (hold task). ``reward="sparse"`` leaves the last two only. Every term
+    is in ``info`` under its own key.
+
+    ## Starting State
+    At rest, uniformly on the perimeter of a square of 0.8 times the workspace's side. The target is
+    drawn from the places of calibration responses. One stimulus is delivered with the device held,
+    so that the first observation already reflects the start. ``reset(options=...)`` takes
+    ``"start"`` and ``"target"`` in cm.
+
+    ## Episode End
+    Terminated on arrival: in the fixed task on first entry of the target disc (1.5 cm), in the
+    shift tasks after two consecutive step ends within 1.0 cm; the hold task does not terminate.
+    Truncated at the id's step limit (fixed and hold 50, shift 25).
+
+    ## Arguments
+    All ids take the fields of `ndbmi_gym.config.Config` as keyword arguments::
+
+        gymnasium.make("ndbmi/ShiftTarget-v0", dataset=7, decoder="projection", observe="full")
+
+    ## Vectorized environment
+    ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one
+    random stream; with n = 1 it reproduces the scalar environment bit for bit.
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    metadata = METADATA
+
+    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
+        if render_mode not in (None, *METADATA["render_modes"]):
+            raise ValueError(f"render_mode = {render_mode!r}: choose 'human', 'rgb_array' or None")
+        self.render_mode = render_mode
+        self.episodes = Episodes(Config.from_options(options), 1)
+        self.action_space = action_space(self.episodes)
+        self.observation_space = observation_space(self.episodes)
+        self._view = View(self.episodes, METADATA["render_fps"])
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Start an episode; see the class for `options`."""
+        super().reset(seed=seed)
+        self.episodes.begin(self.np_random, **begin_options(options))
+        if self.render_mode is not None:
+            self._view.restart()
+        if self.render_mode == "human":
+            self.render()
+        return self.episodes.observe()[0], self.episodes.info(0)
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Run the closed loop once under a volitional firing-rate vector (n,)."""
+        episodes = self.episodes
+        episodes.step(np.asarray(action)[None], self.np_random)
+        judged = episodes.outcome.values
+        if self.render_mode is not None:
+            self._view.record()
+        if self.render_mode == "human":
+            self.render()
+        return (
+            episodes.observe()[0],
+            float(judged[0, Outcome.REWARD]),
+            bool(judged[0, Outcome.ARRIVED]),
+            False,
+            episodes.info(0),
+        )
+
+    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+        """Draw the trial (H, W, 3), or show it in a window in human mode."""
+        if self.render_mode is None:
+            gymnasium.logger.warn('nothing to render: pass render_mode="rgb_array" to make()')
+            return None
+        return self._view.show(0) if self.render_mode == "human" else self._view.draw(0)
+
+    def close(self) -> None:
+        """Release the window and the drawing."""
+        self._view.close()
+
+
+def begin_options(options: dict[str, Any] | None) -> dict[str, Any]:
+    """The part of reset's `options` that `Episodes.begin` takes.
+
+    Raises
+    ------
+    ValueError
+        If there is anything else.
+    """
+    options = dict(options or {})
+    unknown = sorted(set(options) - {"start", "target"})
+    if unknown:
+        raise ValueError(f"unknown reset option {unknown[0]!r}: 'start' and 'target' are known")
+    return options

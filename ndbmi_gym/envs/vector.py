@@ -1,0 +1,173 @@
+"""The native vector environment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from ndbmi_gym.config import Config
+from ndbmi_gym.envs.scalar import METADATA, action_space, begin_options, observation_space
+from ndbmi_gym.envs.view import View
+from ndbmi_gym.episodes import BoolArray, Episodes
+from ndbmi_gym.tasks import Outcome
+
+Array = npt.NDArray[np.float32]
+
+
+class BMIVectorEnv(VectorEnv[Array, Array, npt.NDArray[Any]]):
+    """`BMIEnv`, n trials side by side in one computation.
+
+    All trials share one random stream: a seed fixes the batch as a whole (a list of seeds is
+    combined into one). Infos hold arrays with one entry per trial.
+
+    Parameters
+    ----------
+    num_envs : int
+        Number of trials n.
+    max_episode_steps : int or None
+        Step limit; `gymnasium.make_vec` passes the id's.
+    autoreset_mode : AutoresetMode or str
+        When an ended trial begins anew: ``"NextStep"`` (the default), ``"SameStep"``, or
+        ``"Disabled"``: by ``reset(options={"reset_mask": mask})``.
+    render_mode : str or None
+        ``"rgb_array"``: `render` returns a picture per trial.
+    **options
+        The fields of `ndbmi_gym.config.Config`.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        if not (isinstance(num_envs, int | np.integer) and num_envs >= 1):
+            raise ValueError(f"num_envs = {num_envs!r}: give a whole number >= 1")
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode = {render_mode!r}: choose 'rgb_array' or None")
+        if max_episode_steps is not None and not max_episode_steps >= 1:
+            raise ValueError(f"max_episode_steps = {max_episode_steps!r}: give a number >= 1")
+        self.num_envs = int(num_envs)
+        self.max_episode_steps = max_episode_steps
+        self.render_mode = render_mode
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**METADATA, "autoreset_mode": self.autoreset_mode}
+        self.episodes = Episodes(Config.from_options(options), self.num_envs)
+        self.single_action_space = action_space(self.episodes)
+        self.single_observation_space = observation_space(self.episodes)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self._view = View(self.episodes, METADATA["render_fps"])
+        self._everywhere = np.ones(self.num_envs, np.bool_)
+        self._ended = np.zeros(self.num_envs, np.bool_)
+        self._elapsed = np.zeros(self.num_envs, np.int64)
+
+    def reset(  # type: ignore[override]
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Array, dict[str, Any]]:
+        """Start all trials, or those of ``options["reset_mask"]``."""
+        options = dict(options or {})
+        mask = self._check_mask(options.pop("reset_mask", self._everywhere))
+        wanted = begin_options(options)
+        self._seed(seed)
+        self.episodes.begin(self.np_random, mask, **wanted)
+        self._ended = self._ended & ~mask
+        self._elapsed = np.where(mask, 0, self._elapsed)
+        if self.render_mode is not None:
+            self._view.restart(mask)
+        return self.episodes.observe(), self._info(mask)
+
+    def step(
+        self, actions: Array
+    ) -> tuple[Array, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
+        """Run the closed loop once in every trial under actions (num_envs, n)."""
+        episodes, fresh = self.episodes, self._ended
+        any_fresh = fresh.any()
+        if any_fresh:
+            if self.autoreset_mode == AutoresetMode.DISABLED:
+                raise ValueError(
+                    f"trial {int(fresh.argmax())} has ended: with autoreset disabled, begin it "
+                    'anew by reset(options={"reset_mask": mask}) before stepping'
+                )
+            # a trial that begins anew in this step ignores its action, whatever it holds
+            actions = np.where(fresh[:, None], np.float32(0), actions)
+        episodes.step(actions, self.np_random)
+        if any_fresh:
+            episodes.begin(self.np_random, fresh)
+        self._elapsed = np.where(fresh, 0, self._elapsed + 1)
+        judged = episodes.outcome.values
+        reward = judged[:, Outcome.REWARD]
+        terminated = judged[:, Outcome.ARRIVED] != 0
+        truncated = np.zeros(self.num_envs, np.bool_)
+        if self.max_episode_steps is not None:
+            truncated = self._elapsed >= self.max_episode_steps
+        ended = terminated | truncated
+        if self.render_mode is not None:
+            self._view.record(~fresh)
+            self._view.restart(fresh)
+
+        if self.autoreset_mode != AutoresetMode.SAME_STEP or not ended.any():
+            self._ended = ended & (self.autoreset_mode != AutoresetMode.SAME_STEP)
+            return episodes.observe(), reward, terminated, truncated, self._info()
+        final_obs, final_info = episodes.observe(), self._info(ended)
+        episodes.begin(self.np_random, ended)
+        self._elapsed[ended] = 0
+        if self.render_mode is not None:
+            self._view.restart(ended)
+        info = self._info()
+        info["final_obs"], info["_final_obs"] = final_obs, ended
+        info["final_info"], info["_final_info"] = final_info, ended
+        return episodes.observe(), reward, terminated, truncated, info
+
+    def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:  # type: ignore[override]
+        """Draw every trial."""
+        if self.render_mode is None:
+            return None
+        return tuple(self._view.draw(i) for i in range(self.num_envs))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Release the drawing."""
+        self._view.close()
+
+    def _info(self, mask: BoolArray | None = None) -> dict[str, Any]:
+        """Arrays by name, each with its mask under ``_name`` as Gymnasium's wrappers expect."""
+        where = self._everywhere if mask is None else mask
+        info: dict[str, Any] = {}
+        for name, values in self.episodes.info().items():
+            info[name], info[f"_{name}"] = values, where
+        return info
+
+    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
+        if seed is None:
+            return
+        if isinstance(seed, int | np.integer):
+            super().reset(seed=int(seed))
+            return
+        if len(seed) != self.num_envs:
+            raise ValueError(
+                f"{len(seed)} seeds for {self.num_envs} trials: give one each, or an int"
+            )
+        given = [s for s in seed if s is not None]
+        if given:
+            self.np_random = np.random.default_rng(given)
+
+    def _check_mask(self, mask: Any) -> BoolArray:
+        if not (
+            isinstance(mask, np.ndarray)
+            and mask.dtype == np.bool_
+            and mask.shape == (self.num_envs,)
+            and mask.any()
+        ):
+            raise ValueError(
+                f"reset_mask = {mask!r}: give a boolean array of shape ({self.num_envs},) with at "
+                "least one True"
+            )
+        return mask

@@ -1,0 +1,91 @@
+"""From trials to pictures: gathers what `rendering` draws."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ndbmi_gym.envs.rendering import Frame, Renderer, Scene, Window
+from ndbmi_gym.episodes import BoolArray, Episodes
+
+
+class View:
+    """The paths of B trials and their pictures.
+
+    Drawing tools are made on first use, so that trials which are never drawn need none.
+
+    Parameters
+    ----------
+    episodes : Episodes
+    fps : float
+        Frames per second of the window.
+    """
+
+    def __init__(self, episodes: Episodes, fps: float) -> None:
+        self._episodes = episodes
+        self._fps = fps
+        self._paths: list[list[npt.NDArray[np.float64]]] = [[] for _ in range(episodes.n_trials)]
+        self._renderers: dict[int, Renderer] = {}
+        self._window: Window | None = None
+
+    def restart(self, trials: BoolArray | None = None) -> None:
+        """Forget the paths of trials that begin anew."""
+        which = range(len(self._paths)) if trials is None else np.flatnonzero(trials)
+        for i in which:
+            self._paths[i] = [self._episodes.state.position[i].copy()]
+
+    def record(self, trials: BoolArray | None = None) -> None:
+        """Extend the paths of trials that moved."""
+        which = range(len(self._paths)) if trials is None else np.flatnonzero(trials)
+        for i in which:
+            self._paths[i].append(self._episodes.state.position[i].copy())
+
+    def draw(self, trial: int) -> npt.NDArray[np.uint8]:
+        """Picture of a trial, (H, W, 3)."""
+        episodes = self._episodes
+        info = episodes.info(trial)
+        path = self._paths[trial] or [episodes.state.position[trial]]
+        frame = Frame(
+            trajectory=np.array(path),
+            target=episodes.target[trial],
+            target_radius_cm=episodes.task.radius_cm,
+            virtual_point=info["virtual_point"],
+            force=info["commanded_force"],
+            volition=episodes.action[trial],
+            counts=info["evoked_counts"] + info["volitional_counts"],
+            max_count=2 * episodes.max_count,
+            step=len(path) - 1,
+            inside=bool(info["inside"]),
+            caption=f"{info['distance']:.1f} cm to the target",
+        )
+        return self._renderer(int(episodes.animal[trial])).draw(frame)
+
+    def show(self, trial: int) -> None:
+        """Show a trial in a window."""
+        if self._window is None:
+            self._window = Window(fps=self._fps)
+        self._window.show(self.draw(trial))
+
+    def close(self) -> None:
+        """Release window and renderers."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def _renderer(self, animal: int) -> Renderer:
+        if animal not in self._renderers:
+            loop = self._episodes.loops[animal]
+            side = round(self._episodes.n_units**0.5)
+            self._renderers[animal] = Renderer(
+                Scene(
+                    half_side_cm=self._episodes.half_side_cm,
+                    wall_cm=loop.plant.wall_cm,
+                    sites=loop.interface.sites,
+                    field=loop.field,
+                    grid_side=side,
+                    title=f"{loop.decoder} decoder, {loop.interface.n_stimuli} stimuli",
+                    volition_low=self._episodes.low,
+                )
+            )
+        return self._renderers[animal]

@@ -1,0 +1,373 @@
+"""B trials of a task in the closed loop: what an agent sees, does and earns.
+
+Both environment classes are skins over `Episodes`, the scalar one with B = 1. Trials begin and end
+apart from each other; all draw from the one generator that is handed in.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from ndbmi_gym.config import Config
+from ndbmi_gym.fields import max_force, target_of
+from ndbmi_gym.loop import ClosedLoop, Signals
+from ndbmi_gym.plant import Device
+from ndbmi_gym.tasks import Outcome
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Observation = npt.NDArray[np.float32]
+
+_ALL = slice(None)
+_KNOWN_AT_START = np.isin(np.arange(10), (Outcome.DISTANCE, Outcome.INSIDE)).astype(float)
+
+
+class Episodes:
+    """A batch of trials, stepped together.
+
+    Parameters
+    ----------
+    config : Config
+    n_trials : int
+        B.
+
+    Attributes
+    ----------
+    loops : tuple of ClosedLoop
+        One per animal.
+    task : Task
+    state : Device
+        State of the B point masses.
+    signals : Signals
+        What last passed through the loop.
+    outcome : Outcome
+        Judgement of the last step.
+    target : ndarray (B, 2)
+        cm.
+    action : ndarray (B, n)
+        Last action, within the box.
+    animal : ndarray of int (B,)
+        Index into `loops`.
+    n_units : int
+        Recording electrodes n, the length of an action.
+    max_count : float
+        Volitional spikes per window for an action entry of 1.
+    low : float
+        Lower end of the action box.
+    columns : dict of slice
+        Where each quantity stands in an observation.
+
+    Raises
+    ------
+    ValueError
+        If the configuration does not make a loop with targets.
+    """
+
+    def __init__(self, config: Config, n_trials: int) -> None:
+        self.config = config
+        self.n_trials = n_trials
+        self.task = config.make_task()
+        self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.subjects()))
+        self._draw = config.make_draw()
+        self._targets = [self._target_pool(loop) for loop in self.loops]
+
+        loop = self.loops[0]
+        cortex = loop.cortex
+        self.n_units = cortex.n_units
+        window_s = cortex.n_bins * cortex.clock_s
+        rate = config.max_rate_hz
+        self.max_count = cortex.max_count if rate is None else rate * window_s
+        self.low = -1.0 if config.volition == "signed" else 0.0
+        self.half_side_cm = loop.interface.half_side_cm
+        self._lay_out()
+
+        self.animal = np.zeros(n_trials, np.int64)
+        nothing = np.zeros((n_trials, 2))
+        self.state = loop.plant.place(nothing)
+        self.target = nothing
+        self.action = np.zeros((n_trials, cortex.n_units))
+        stimulus = np.zeros(n_trials, np.int64)
+        silence = np.zeros((n_trials, 2 * cortex.n_units), np.int64)
+        self.signals = Signals(stimulus, silence, nothing, nothing)
+        self.outcome = self._assess(_ALL, np.zeros(n_trials))
+
+    def begin(
+        self,
+        rng: np.random.Generator,
+        trials: BoolArray | None = None,
+        start: npt.ArrayLike | None = None,
+        target: npt.ArrayLike | None = None,
+    ) -> None:
+        """Start new trials: animal, start, target and perturbation are drawn.
+
+        One stimulus is then delivered with the device held, so that the first observation already
+        carries the response to the start. Arrays that were handed out before stay as they were.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        trials : ndarray of bool (B,), optional
+            Which; all by default.
+        start, target : array_like (2,), optional
+            Positions in cm to take in place of the drawn ones.
+
+        Raises
+        ------
+        ValueError
+            If `start` or `target` is not a point of the workspace.
+        """
+        given_start, given_target = self._point("start", start), self._point("target", target)
+        which = np.arange(self.n_trials) if trials is None else np.flatnonzero(trials)
+        n = len(which)
+        if len(self.loops) > 1:
+            self.animal = _put(self.animal, which, rng.integers(len(self.loops), size=n))
+        starts = self.task.starts(rng, n, self.half_side_cm)
+        drawn = self._draw.sample(rng, n)
+        placed = self.loops[0].plant.place(
+            starts if given_start is None else np.broadcast_to(given_start, starts.shape),
+            curl=drawn[:, 0],
+            push=drawn[:, 1:],
+        )
+        self.state = Device(_put(self.state.values, which, placed.values))
+        self.target = self.target.copy()
+        signals = Signals(*(signal.copy() for signal in self.signals))
+        for loop, pool, members in self._by_animal(which):
+            chosen = self.state.select(members)
+            if given_target is None:
+                self.target[members] = self.task.draw_targets(rng, chosen.position, pool)
+            else:
+                self.target[members] = given_target
+            for mine, new in zip(signals, loop.listen(chosen, None, rng), strict=True):
+                mine[members] = new
+        self.signals = signals
+        self.action = _put(self.action, which, 0.0)
+        # nothing has been earned yet, and a start inside the disc is no step end inside it
+        fresh = self._assess(which, np.full(n, -1.0)).values
+        fresh *= _KNOWN_AT_START
+        self.outcome = Outcome(_put(self.outcome.values, which, fresh))
+
+    def step(self, action: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """Run the loop once in each trial.
+
+        Parameters
+        ----------
+        action : array_like (B, n)
+            Volitional firing rates as fractions of the maximum; clipped to the box.
+        rng : numpy.random.Generator
+
+        Raises
+        ------
+        ValueError
+            If the action has another shape, or an entry is NaN or infinite.
+        """
+        given = np.asarray(action)
+        if given.dtype != np.float32:
+            given = given.astype(float)
+        if given.shape != self.action.shape:
+            raise ValueError(
+                f"action of shape {given.shape[1:] if given.ndim > 1 else given.shape}: give one "
+                f"entry per recording electrode, shape {self.action.shape[1:]}"
+                + (f", for each of {self.n_trials} trials" if self.n_trials > 1 else "")
+            )
+        clipped, volition, finite = _clip(given, self.low, self.max_count)
+        if not finite:
+            bad = given[~np.isfinite(given)][0]
+            raise ValueError(
+                f"action holds {bad}: entries must be finite, within [{self.low:g}, 1]"
+            )
+        if len(self.loops) == 1:
+            self.state, self.signals = self.loops[0].step(self.state, volition, rng)
+        else:
+            self._step_by_animal(volition, rng)
+        self.action = clipped
+        self.outcome = self._assess(_ALL, self.outcome.values[:, Outcome.STREAK])
+
+    def observe(self) -> Observation:
+        """Observations of the B trials, (B, d), freshly made."""
+        seen = np.empty((self.n_trials, self._width), np.float32)
+        _observe(
+            seen,
+            self._starts,
+            self._factors,
+            self.signals.counts,
+            self.state.values,
+            self.action,
+            self.target,
+        )
+        return seen
+
+    def info(self, trial: int | slice = _ALL) -> dict[str, Any]:
+        """What happened in the last step, by name; the same keys at every step.
+
+        Parameters
+        ----------
+        trial : int, optional
+            A single trial; by default every entry has a leading axis of B trials.
+        """
+        n, state, judged = self.n_units, self.state.values, self.outcome.values
+        stimulus, counts, virtual_point, force = self.signals
+        inside = judged[trial, Outcome.INSIDE] != 0
+        return {
+            "stimulus": stimulus[trial],
+            "evoked_counts": counts[trial, :n],
+            "volitional_counts": counts[trial, n:],
+            "virtual_point": virtual_point[trial],
+            "commanded_force": force[trial],
+            "perturbing_force": state[trial, 7:9],
+            "position": state[trial, 0:2],
+            "velocity": state[trial, 2:4],
+            "distance": judged[trial, Outcome.DISTANCE],
+            "effort": judged[trial, Outcome.EFFORT],
+            "inside": inside,
+            "is_success": judged[trial, Outcome.ARRIVED] != 0 if self.task.dwell else inside,
+            "reward_distance": judged[trial, Outcome.REWARD_DISTANCE],
+            "reward_effort": judged[trial, Outcome.REWARD_EFFORT],
+            "reward_bonus": judged[trial, Outcome.REWARD_BONUS],
+            "reward_inside": judged[trial, Outcome.REWARD_INSIDE],
+        }
+
+    def _by_animal(self, which: IntArray) -> list[tuple[ClosedLoop, FloatArray, IntArray]]:
+        """Loop, target pool and trials of each animal among the trials `which`."""
+        if len(self.loops) == 1:
+            return [(self.loops[0], self._targets[0], which)]
+        groups = []
+        for i, (loop, pool) in enumerate(zip(self.loops, self._targets, strict=True)):
+            members = which[self.animal[which] == i]
+            if len(members):
+                groups.append((loop, pool, members))
+        return groups
+
+    def _step_by_animal(self, volition: FloatArray, rng: np.random.Generator) -> None:
+        values = np.empty_like(self.state.values)
+        signals = Signals(*map(np.empty_like, self.signals))
+        for loop, _, members in self._by_animal(np.arange(self.n_trials)):
+            moved, heard = loop.step(self.state.select(members), volition[members], rng)
+            values[members] = moved.values
+            for mine, new in zip(signals, heard, strict=True):
+                mine[members] = new
+        self.state, self.signals = Device(values), signals
+
+    def _assess(self, which: IntArray | slice, streak: FloatArray) -> Outcome:
+        position, target, action = self.state.position, self.target, self.action
+        return self.task.assess(
+            position[which], target[which], action[which], streak, self.half_side_cm
+        )
+
+    def _point(self, name: str, value: npt.ArrayLike | None) -> FloatArray | None:
+        if value is None:
+            return None
+        point = np.asarray(value, dtype=float)
+        if point.shape != (2,) or not (np.abs(point) <= self.half_side_cm).all():
+            raise ValueError(
+                f"{name} = {value!r}: give two coordinates within "
+                f"[-{self.half_side_cm:g}, {self.half_side_cm:g}] cm"
+            )
+        return point
+
+    def _target_pool(self, loop: ClosedLoop) -> FloatArray:
+        if self.task.target == "calibration":
+            return self.task.eligible(loop.interface.points)
+        target = target_of(loop.field)
+        if target is None:
+            raise ValueError(
+                "the task aims at the field's own equilibrium, and this field declares none: give "
+                "the field a 'target' attribute, or take a task with target='calibration'"
+            )
+        return target[None]
+
+    def _lay_out(self) -> None:
+        """Fix which quantities are observed, their scales and bounds."""
+        loop, config, n = self.loops[0], self.config, self.n_units
+        plant, half_side = loop.plant, self.half_side_cm
+        neural, state = config.observe != "state", config.observe != "neural"
+        perturbed = config.observe_perturbation
+        curl, *push = np.abs(self._draw.ranges()).max(axis=1)
+
+        # Drag bounds the speed: curl does no work, so d|v|/dt < 0 beyond (force + push)/b. The
+        # scale is what the workspace commands; a projected point may lie beyond it.
+        readout = max(float(np.abs(each.interface.readout).max()) for each in self.loops)
+        reach = half_side * np.sqrt(2)
+        farthest = reach
+        if loop.decoder == "projection":
+            farthest += loop.cortex.n_bins * n * readout
+        drag, extra = plant.viscosity, float(np.hypot(*push))
+        usual = max(max_force(each.field, reach) for each in self.loops) + extra
+        most = max(max_force(each.field, farthest) for each in self.loops) + extra
+        huge = float(np.finfo(np.float32).max)
+        if drag > 0 and usual > 0:
+            speed, speed_bound = usual / drag, most / usual if plant.law is None else huge
+        else:
+            speed, speed_bound = half_side / plant.step_s, huge
+
+        # name: (observed, entries, scale, low, high), bounds in scaled units
+        top_count = loop.cortex.n_bins / self.max_count
+        wall = plant.wall_cm / half_side
+        parts = {
+            "counts": (neural, n, self.max_count, 0.0, top_count),
+            "position": (state, 2, half_side, -wall, wall),
+            "velocity": (state, 2, speed, -speed_bound, speed_bound),
+            "action": (True, n, 1.0, self.low, 1.0),
+            "target": (True, 2, half_side, -1.0, 1.0),
+            "curl": (perturbed, 1, curl or 1.0, -1.0, 1.0),
+            "push": (perturbed, 2, max(push) or 1.0, -1.0, 1.0),
+        }
+        self.columns: dict[str, slice] = {}
+        lows, highs, starts, scales, at = [], [], [], [], 0
+        for name, (observed, entries, size, low, high) in parts.items():
+            starts.append(at if observed else -1)
+            scales.append(size)
+            if observed:
+                self.columns[name] = slice(at, at + entries)
+                lows += [low] * entries
+                highs += [high] * entries
+                at += entries
+        self._width = at
+        self._starts = np.array(starts)
+        self._factors = 1 / np.array(scales)
+        self.scales = dict(zip(parts, scales, strict=True))
+        self.bounds = np.array([lows, highs], np.float32)
+
+
+@numba.njit(cache=True)
+def _clip(action, low, max_count):  # type: ignore[no-untyped-def]
+    """Action within the box, the volitional counts that it means, and whether it was finite."""
+    clipped = np.empty(action.shape)
+    volition = np.empty(action.shape)
+    finite = True
+    for b in range(action.shape[0]):
+        for u in range(action.shape[1]):
+            finite &= np.isfinite(action[b, u])
+            clipped[b, u] = min(max(action[b, u], low), 1.0)
+            volition[b, u] = clipped[b, u] * max_count
+    return clipped, volition, finite
+
+
+def _put(array: npt.NDArray[Any], which: IntArray, values: Any) -> npt.NDArray[Any]:
+    """A copy with some entries replaced: arrays that were handed out stay as they were."""
+    changed = array.copy()
+    changed[which] = values
+    return changed
+
+
+@numba.njit(cache=True)
+def _observe(seen, starts, factors, counts, device, action, target):  # type: ignore[no-untyped-def]
+    n_units = action.shape[1]
+    for b in range(seen.shape[0]):
+        row = seen[b]
+        if starts[0] >= 0:
+            for u in range(n_units):
+                row[starts[0] + u] = (counts[b, u] + counts[b, n_units + u]) * factors[0]
+        for u in range(n_units):
+            row[starts[3] + u] = action[b, u]
+        for d in range(2):
+            if starts[1] >= 0:
+                row[starts[1] + d] = device[b, d] * factors[1]
+                row[starts[2] + d] = device[b, 2 + d] * factors[2]
+            row[starts[4] + d] = target[b, d] * factors[4]
+            if starts[6] >= 0:
+                row[starts[6] + d] = device[b, 5 + d] * factors[6]
+        if starts[5] >= 0:
+            row[starts[5]] = device[b, 4] * factors[5]

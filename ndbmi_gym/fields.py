@@ -1,0 +1,300 @@
+"""Desired force fields: positions (..., 2) in cm to forces (..., 2) in kg·cm/s².
+
+A field is any callable of that form. Those below also know the equilibrium that they pull to
+(`target`) and a bound on their magnitude (`max_force`), which the environments need for their
+starting tasks and observation bounds.
+
+References
+----------
+Vato et al. 2014, Eqs 14-16.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Field = Callable[[FloatArray], FloatArray]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class GaussianField:
+    """Attraction to a centre (Eq 14): F = −A·√e·((x − c)/σ)·exp(−|x − c|²/(2σ²)).
+
+    The magnitude peaks at A, at distance σ from the centre. A negative amplitude repels.
+
+    Attributes
+    ----------
+    center : (float, float)
+        cm.
+    amplitude : float
+        Peak force A, kg·cm/s².
+    sigma : float
+        Distance σ of the peak, cm.
+    """
+
+    center: Point = (0.0, 0.0)
+    amplitude: float = 3.0
+    sigma: float = 7.0
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise ValueError(f"sigma = {self.sigma!r}: give a width > 0 cm")
+
+    @property
+    def target(self) -> Point | None:
+        """The equilibrium, where the field attracts."""
+        return self.center if self.amplitude > 0 else None
+
+    def max_force(self, reach_cm: float) -> float:
+        """Bound of the magnitude (everywhere)."""
+        return abs(self.amplitude)
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """Force (..., 2) at positions (..., 2)."""
+        offset = (position - np.asarray(self.center)) / self.sigma
+        squared = offset[..., :1] ** 2 + offset[..., 1:] ** 2
+        return np.asarray((-self.amplitude * np.exp(0.5 - squared / 2)) * offset)
+
+
+@dataclass(frozen=True)
+class LinearField:
+    """Linear force F = M·(x − c).
+
+    Attributes
+    ----------
+    matrix : 2 x 2 nested tuple
+        Stiffness M, kg/s²; the default pulls towards the centre.
+    center : (float, float)
+        cm.
+    """
+
+    matrix: tuple[Point, Point] = ((-0.4, 0.0), (0.0, -0.4))
+    center: Point = (0.0, 0.0)
+
+    @property
+    def target(self) -> Point | None:
+        """The equilibrium, if the field converges there."""
+        stable = np.linalg.eigvals(np.asarray(self.matrix)).real.max() < 0
+        return self.center if stable else None
+
+    def max_force(self, reach_cm: float) -> float:
+        """Bound of the magnitude within `reach_cm` of the origin."""
+        reach = reach_cm + float(np.hypot(*self.center))
+        return float(np.linalg.norm(np.asarray(self.matrix), 2)) * reach
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """Force (..., 2) at positions (..., 2)."""
+        offset = position - np.asarray(self.center)
+        return np.asarray(offset @ np.asarray(self.matrix).T)
+
+
+@dataclass(frozen=True)
+class LimitCycleField:
+    """A circular attractor: F = A·((1 − r/R)·u_r + spin·u_θ), saturating at r = 2R.
+
+    Attributes
+    ----------
+    radius : float
+        R, cm.
+    amplitude : float
+        A, kg·cm/s².
+    spin : float
+        Tangential force in units of A, counter-clockwise if positive.
+    """
+
+    radius: float = 5.0
+    amplitude: float = 3.0
+    spin: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.radius > 0:
+            raise ValueError(f"radius = {self.radius!r}: give a radius > 0 cm")
+
+    target = None
+
+    def max_force(self, reach_cm: float) -> float:
+        """Bound of the magnitude (everywhere)."""
+        return abs(self.amplitude) * float(np.hypot(1.0, self.spin))
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """Force (..., 2) at positions (..., 2)."""
+        distance = np.linalg.norm(position, axis=-1, keepdims=True)
+        outward = position / np.maximum(distance, 1e-12)
+        around = np.stack((-outward[..., 1], outward[..., 0]), axis=-1)
+        radial = np.maximum(1 - distance / self.radius, -1.0)
+        return np.asarray(self.amplitude * (radial * outward + self.spin * around))
+
+
+@dataclass(frozen=True)
+class SumField:
+    """Weighted sum of fields ("modularity" in the text's Discussion).
+
+    Attributes
+    ----------
+    fields : tuple of fields
+    weights : tuple of float, optional
+        One per field; 1 by default.
+    target : (float, float), optional
+        The equilibrium that the sum is meant to have.
+    """
+
+    fields: tuple[Field, ...]
+    weights: tuple[float, ...] | None = None
+    target: Point | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and len(self.weights) != len(self.fields):
+            raise ValueError(
+                f"{len(self.weights)} weights for {len(self.fields)} fields: give one each"
+            )
+
+    def _weights(self) -> tuple[float, ...]:
+        return (1.0,) * len(self.fields) if self.weights is None else self.weights
+
+    def max_force(self, reach_cm: float) -> float:
+        """Bound of the magnitude within `reach_cm` of the origin."""
+        pairs = zip(self._weights(), self.fields, strict=True)
+        return sum(abs(w) * max_force(f, reach_cm) for w, f in pairs)
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """Force (..., 2) at positions (..., 2)."""
+        total = np.zeros_like(position)
+        for weight, field in zip(self._weights(), self.fields, strict=True):
+            total += weight * field(position)
+        return total
+
+
+def divergent_field(
+    obstacle: Point = (4.0, 0.0),
+    sigma: float = 2.0,
+    amplitude: float = 3.0,
+    pole: Point = (0.0, 0.0),
+    pole_amplitude: float | None = None,
+) -> SumField:
+    """Repulsion from an obstacle plus attraction to a pole, both Gaussian (Eq 16).
+
+    Parameters
+    ----------
+    obstacle : (float, float)
+        Centre of repulsion, cm.
+    sigma : float
+        Width of both, cm.
+    amplitude : float
+        Peak repulsion, kg·cm/s².
+    pole : (float, float)
+        Centre of attraction, cm.
+    pole_amplitude : float, optional
+        Peak attraction; half the repulsion by default.
+    """
+    attraction = amplitude / 2 if pole_amplitude is None else pole_amplitude
+    return SumField(
+        (GaussianField(obstacle, -amplitude, sigma), GaussianField(pole, attraction, sigma)),
+        target=pole,
+    )
+
+
+def dipole_field(
+    center: Point = (0.0, 0.0),
+    amplitude: float = 3.0,
+    sigma: float = 7.0,
+    obstacle: Point = (4.0, 0.0),
+    obstacle_amplitude: float = 3.0,
+    obstacle_sigma: float = 2.0,
+) -> SumField:
+    """Gaussian field plus divergent field (Eq 15): reach the centre, avoid the obstacle."""
+    return SumField(
+        (
+            GaussianField(center, amplitude, sigma),
+            divergent_field(obstacle, obstacle_sigma, obstacle_amplitude, center),
+        ),
+        target=center,
+    )
+
+
+FIELDS: dict[str, Callable[..., Field]] = {
+    "gaussian": GaussianField,
+    "dipole": dipole_field,
+    "divergent": divergent_field,
+    "linear": LinearField,
+    "limit_cycle": LimitCycleField,
+}
+"""Fields that can be named in JSON; see `make_field`."""
+
+
+def make_field(spec: str | Mapping[str, Any] | Field) -> Field:
+    """Build a field from its JSON form.
+
+    Parameters
+    ----------
+    spec : str, mapping or callable
+        A name of `FIELDS`; a mapping with that name under ``"kind"`` and the field's parameters; a
+        mapping ``{"kind": "sum", "fields": [...], "weights": [...]}``; or a callable, as it is.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or a parameter does not fit the field.
+    """
+    if callable(spec):
+        return spec
+    parameters = {"kind": spec} if isinstance(spec, str) else dict(spec)
+    kind = parameters.pop("kind", None)
+    try:
+        if kind == "sum":
+            parts = tuple(make_field(part) for part in parameters.pop("fields"))
+            return SumField(parts, **{k: _tuples(v) for k, v in parameters.items()})
+        return FIELDS[kind](**{k: _tuples(v) for k, v in parameters.items()})
+    except KeyError:
+        raise ValueError(
+            f"unknown field {spec!r}: name one of {', '.join(FIELDS)}, or sum with its 'fields'"
+        ) from None
+    except TypeError as error:
+        raise ValueError(f"field {spec!r}: {error}") from None
+
+
+def target_of(field: Field) -> FloatArray | None:
+    """The field's equilibrium, (2,), where it declares one."""
+    target = getattr(field, "target", None)
+    return None if target is None else np.asarray(target, dtype=float)
+
+
+def max_force(field: Field, reach_cm: float) -> float:
+    """Bound of a field's magnitude within `reach_cm` of the origin.
+
+    A field that declares none (a bare callable) is bounded by its largest value on a fine grid,
+    with a margin of 2.
+    """
+    declared = getattr(field, "max_force", None)
+    if declared is not None:
+        return float(declared(reach_cm))
+    axis = np.linspace(-reach_cm, reach_cm, 201)
+    values = check_field(field, np.stack(np.meshgrid(axis, axis), axis=-1))
+    return 2 * float(np.linalg.norm(values, axis=-1).max())
+
+
+def check_field(field: Field, position: FloatArray) -> FloatArray:
+    """Evaluate a field and check what it returns.
+
+    Raises
+    ------
+    ValueError
+        If the forces have another shape than the positions, or are not finite.
+    """
+    force = np.asarray(field(position), dtype=float)
+    if force.shape != position.shape:
+        raise ValueError(
+            f"the field returned shape {force.shape} for positions of shape {position.shape}: "
+            "a field maps (..., 2) positions to (..., 2) forces"
+        )
+    if not np.isfinite(force).all():
+        raise ValueError("the field returned NaN or infinity: it must be finite everywhere")
+    return force
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

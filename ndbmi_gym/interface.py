@@ -1,0 +1,253 @@
+"""The calibrated interface: position to stimulus (Eq 1), response to virtual point (Eqs 7-12).
+
+`ndbmi_gym.calibration` builds it; nothing changes it afterwards.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from ndbmi_gym.metric import Metric, ResponseBank
+from ndbmi_gym.spikes import SpikeTrains
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+DECODERS = ("multiple-points", "single-point", "projection")
+"""Ways of turning a response into a virtual point; see `Interface.decode`."""
+
+_FORMAT = "ndbmi_gym.Interface"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A frozen map between positions, stimuli, responses and virtual points.
+
+    Attributes
+    ----------
+    metric : Metric
+        Spike-train metric of the calibration.
+    trains : SpikeTrains
+        The M = S·K calibration responses, those of stimulus s at ``s*K:(s+1)*K``.
+    points : ndarray (M, 2)
+        MDS points of the calibration responses in the workspace, cm (Eqs 4 and 5).
+    sites : ndarray (S, 2)
+        Calibration sites, cm (Eq 6).
+    half_side_cm : float
+        Half side L of the workspace.
+    f_factors : ndarray (2,)
+        Scale of either axis (Eq 5), cm per unit of distance.
+    readout : ndarray (n * n_bins, 2)
+        Displacement of the projected point per spike, cm.
+    readout_offset : ndarray (2,)
+        Projection of a silent response, cm.
+    exponent : float
+        Power z of the single-point decoder's mean (Eq 8).
+    """
+
+    metric: Metric
+    trains: SpikeTrains
+    points: FloatArray
+    sites: FloatArray
+    half_side_cm: float
+    f_factors: FloatArray
+    readout: FloatArray
+    readout_offset: FloatArray
+    exponent: float = -2.0
+
+    @property
+    def n_stimuli(self) -> int:
+        """Number of stimuli S."""
+        return len(self.sites)
+
+    @property
+    def n_trials(self) -> int:
+        """Calibration responses per stimulus K."""
+        return len(self.trains) // self.n_stimuli
+
+    @cached_property
+    def bank(self) -> ResponseBank:
+        """The calibration responses, prepared for distance queries on first use."""
+        return ResponseBank(self.metric, self.trains)
+
+    def sense(self, position: FloatArray) -> IntArray:
+        """Stimulus of the region that contains each position (Eq 1), (B, 2) to (B,)."""
+        return _nearest_site(self.sites, position)
+
+    def decode(self, trains: SpikeTrains, decoder: str = "multiple-points") -> FloatArray:
+        """Virtual point of each response, (B, 2) in cm.
+
+        Parameters
+        ----------
+        trains : SpikeTrains
+            B responses of the calibrated electrodes and window.
+        decoder : {"multiple-points", "single-point", "projection"}
+            The MDS point of the nearest calibration response (Eqs 11 and 12); the calibration site
+            of the stimulus with the smallest power-mean distance (Eqs 8-10); or the response's own
+            place in the MDS plane.
+
+        Raises
+        ------
+        ValueError
+            If the decoder is unknown or the responses are of other electrodes or another window.
+        """
+        if decoder == "multiple-points":
+            return self.points[self.bank.nearest(trains)]
+        if decoder == "single-point":
+            return self.sites[self.bank.nearest_group(trains, self.n_trials, self.exponent)]
+        if decoder == "projection":
+            return self.project(trains)
+        raise ValueError(f"unknown decoder {decoder!r}: choose one of {', '.join(DECODERS)}")
+
+    def project(self, trains: SpikeTrains) -> FloatArray:
+        """Place of each response in the MDS plane, (B, 2) in cm.
+
+        Gower's out-of-sample formula: with classical MDS the norm of the new response cancels, so
+        its place is an affine function of its inner products with the calibration responses, hence
+        of its spikes. Calibration responses are returned to their own points.
+
+        References
+        ----------
+        Gower JC (1968). Adding a point to vector diagrams in multivariate analysis. Biometrika 55.
+        """
+        self.bank.check(trains)
+        return _affine_readout(self.readout, self.readout_offset, trains.rows, trains.offsets)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the interface to a ``.npz`` file, atomically and without pickle.
+
+        Returns
+        -------
+        Path
+            The file written: `path` as it is, whatever its suffix.
+        """
+        path = Path(path)
+        header = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "tau_s": self.metric.tau_s,
+            "theta": self.metric.theta,
+            "clock_s": self.metric.clock_s,
+            "n_units": self.trains.n_units,
+            "n_bins": self.trains.n_bins,
+            "half_side_cm": self.half_side_cm,
+            "exponent": self.exponent,
+        }
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(
+                    file,
+                    header=np.array(json.dumps(header)),
+                    rows=self.trains.rows,
+                    offsets=self.trains.offsets,
+                    **arrays,
+                )
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Interface":
+        """Read an interface that `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, of another program, or of a version this one cannot read.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                if header["format"] != _FORMAT:
+                    raise ValueError(f"its format is {header['format']!r}")
+                if header["version"] != _VERSION:
+                    raise ValueError(
+                        f"its version is {header['version']}, this program reads {_VERSION}: "
+                        "calibrate again"
+                    )
+                trains = SpikeTrains(
+                    file["rows"], file["offsets"], int(header["n_units"]), int(header["n_bins"])
+                )
+                interface = cls(
+                    metric=Metric(header["tau_s"], header["theta"], header["clock_s"]),
+                    trains=trains,
+                    half_side_cm=float(header["half_side_cm"]),
+                    exponent=float(header["exponent"]),
+                    **{name: file[name] for name in _ARRAYS},
+                )
+            interface._check()
+        except FileNotFoundError:
+            raise
+        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{os.fspath(path)} is not an intact {_FORMAT} file ({error}): "
+                "save it again with Interface.save"
+            ) from error
+        return interface
+
+    def _check(self) -> None:
+        """Raise ValueError unless the parts fit each other (a file may have been tampered with)."""
+        t, n_stimuli = self.trains, self.n_stimuli
+        n_rows = t.n_units * t.n_bins
+        shapes = {
+            "points": (len(t), 2),
+            "sites": (n_stimuli, 2),
+            "f_factors": (2,),
+            "readout": (n_rows, 2),
+            "readout_offset": (2,),
+        }
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array.dtype != np.float64 or array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"{name} is not a finite float64 array of shape {shape}")
+        if t.rows.dtype != np.int32 or t.offsets.dtype != np.int64 or t.offsets.ndim != 1:
+            raise ValueError("spikes are not int32 rows with int64 offsets")
+        if n_stimuli == 0 or len(t) == 0 or len(t) % n_stimuli:
+            raise ValueError(f"{len(t)} responses do not divide among {n_stimuli} stimuli")
+        if t.offsets[0] != 0 or t.offsets[-1] != t.rows.size or (np.diff(t.offsets) < 0).any():
+            raise ValueError("spike offsets do not partition the spikes")
+        if t.rows.size and not (t.rows.min() >= 0 and t.rows.max() < n_rows):
+            raise ValueError("a spike lies outside the recording window")
+
+
+_ARRAYS = ("points", "sites", "f_factors", "readout", "readout_offset")
+
+
+@numba.njit(cache=True)
+def _nearest_site(sites, position):  # type: ignore[no-untyped-def]
+    nearest = np.zeros(position.shape[0], np.int64)
+    for b in range(position.shape[0]):
+        best = np.inf
+        for s in range(sites.shape[0]):
+            squared = (position[b, 0] - sites[s, 0]) ** 2 + (position[b, 1] - sites[s, 1]) ** 2
+            if squared < best:
+                best = squared
+                nearest[b] = s
+    return nearest
+
+
+@numba.njit(cache=True)
+def _affine_readout(readout, offset, rows, offsets):  # type: ignore[no-untyped-def]
+    place = np.empty((offsets.size - 1, 2))
+    for b in range(offsets.size - 1):
+        x, y = offset[0], offset[1]
+        for k in range(offsets[b], offsets[b + 1]):
+            x += readout[rows[k], 0]
+            y += readout[rows[k], 1]
+        place[b, 0], place[b, 1] = x, y
+    return place

@@ -1,0 +1,174 @@
+"""The closed loop, for B trials side by side: the only place where the parts meet.
+
+One step: position → stimulus → evoked and volitional spikes → virtual point → force → motion.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ndbmi_gym.cortex import Cortex, Response
+from ndbmi_gym.fields import Field, check_field
+from ndbmi_gym.interface import DECODERS, Interface
+from ndbmi_gym.plant import Device, Plant
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class Signals(NamedTuple):
+    """What passed through the loop in one step of B trials.
+
+    Attributes
+    ----------
+    stimulus : ndarray of int64 (B,)
+    counts : ndarray of int64 (B, 2n)
+        Evoked spikes on every electrode, then volitional ones.
+    virtual_point : ndarray (B, 2)
+        Decoded point y, cm.
+    force : ndarray (B, 2)
+        Commanded force F(y), kg·cm/s².
+    """
+
+    stimulus: IntArray
+    counts: IntArray
+    virtual_point: FloatArray
+    force: FloatArray
+
+    @property
+    def evoked(self) -> IntArray:
+        """Evoked spikes, (B, n)."""
+        return self.counts[:, : self.counts.shape[1] // 2]
+
+    @property
+    def volitional(self) -> IntArray:
+        """Volitional spikes, (B, n)."""
+        return self.counts[:, self.counts.shape[1] // 2 :]
+
+
+@dataclass(frozen=True)
+class ClosedLoop:
+    """Interface, cortex, desired field and plant, closed.
+
+    Attributes
+    ----------
+    cortex : Cortex
+    interface : Interface
+    field : Field
+        Desired force field, any callable (..., 2) → (..., 2).
+    plant : Plant
+    decoder : str
+        One of `ndbmi_gym.interface.DECODERS`.
+
+    Raises
+    ------
+    ValueError
+        If the decoder is unknown, the interface was calibrated on other electrodes, stimuli or
+        another window than the cortex has, or the field returns a wrong shape.
+    """
+
+    cortex: Cortex
+    interface: Interface
+    field: Field
+    plant: Plant
+    decoder: str = "multiple-points"
+
+    def __post_init__(self) -> None:
+        if self.decoder not in DECODERS:
+            raise ValueError(
+                f"unknown decoder {self.decoder!r}: choose one of {', '.join(DECODERS)}"
+            )
+        cortex, trains = self.cortex, self.interface.trains
+        calibrated = (trains.n_units, trains.n_bins, self.interface.n_stimuli)
+        present = (cortex.n_units, cortex.n_bins, cortex.n_stimuli)
+        if calibrated != present or self.interface.metric.clock_s != cortex.clock_s:
+            raise ValueError(
+                "the interface was calibrated with {} electrodes, {} ticks and {} stimuli, the "
+                "cortex has {}, {} and {}: load the interface of this set-up, or calibrate "
+                "again".format(*calibrated, *present)
+            )
+        check_field(self.field, self.interface.points)
+
+    @cached_property
+    def _force_table(self) -> FloatArray:
+        """Force at every calibration point (multiple-points) or site (single-point)."""
+        places = (
+            self.interface.points if self.decoder == "multiple-points" else self.interface.sites
+        )
+        return check_field(self.field, places)
+
+    def step(
+        self, state: Device, volition: FloatArray | None, rng: np.random.Generator
+    ) -> tuple[Device, Signals]:
+        """Run the loop once in each trial.
+
+        Parameters
+        ----------
+        state : Device
+        volition : ndarray (B, n) or None
+            Volitional spikes per window on each electrode.
+        rng : numpy.random.Generator
+            Source of the spikes.
+
+        Returns
+        -------
+        state : Device
+        signals : Signals
+        """
+        signals = self.listen(state, volition, rng)
+        return self.move(state, signals.force), signals
+
+    def listen(
+        self, state: Device, volition: FloatArray | None, rng: np.random.Generator
+    ) -> Signals:
+        """Stimulate, record and decode, with the device held still."""
+        stimulus = self.interface.sense(state.position)
+        return self.interpret(stimulus, self.cortex.respond(stimulus, volition, rng))
+
+    def interpret(self, stimulus: IntArray, response: Response) -> Signals:
+        """Decode responses into virtual points and forces."""
+        bank, trains = self.interface.bank, response.trains
+        if self.decoder == "multiple-points":
+            nearest = bank.nearest(trains)
+            point = self.interface.points.take(nearest, axis=0)
+            force = self._force_table.take(nearest, axis=0)
+        elif self.decoder == "single-point":
+            nearest = bank.nearest_group(trains, self.interface.n_trials, self.interface.exponent)
+            point = self.interface.sites.take(nearest, axis=0)
+            force = self._force_table.take(nearest, axis=0)
+        else:
+            point = self.interface.project(trains)
+            force = self.field(point)
+        return Signals(stimulus, response.counts, point, force)
+
+    def move(self, state: Device, force: FloatArray) -> Device:
+        """Move the devices for one step under given forces."""
+        return self.plant.advance(state, force)
+
+    def expected_force(
+        self, stimulus: IntArray, volition: FloatArray, rng: np.random.Generator, samples: int = 32
+    ) -> tuple[FloatArray, FloatArray]:
+        """What if: mean and variance of the force that stimuli and volition command.
+
+        Parameters
+        ----------
+        stimulus : ndarray of int (B,)
+        volition : ndarray (B, n)
+            Volitional spikes per window.
+        rng : numpy.random.Generator
+        samples : int
+            Responses drawn for each pair.
+
+        Returns
+        -------
+        mean : ndarray (B, 2)
+        variance : ndarray (B,)
+            Sum over both components.
+        """
+        stimulus = np.repeat(stimulus, samples)
+        response = self.cortex.respond(stimulus, np.repeat(volition, samples, axis=0), rng)
+        force = self.interpret(stimulus, response).force.reshape(-1, samples, 2)
+        return force.mean(axis=1), force.var(axis=1).sum(axis=-1)
