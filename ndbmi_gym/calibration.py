@@ -93,10 +93,10 @@ def build_interface(
     turn = _orientation(plane[members].mean(axis=1), layout)
 
     turned = plane @ turn
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    f_factors = 2 * half_side_cm / (high - low)  # Eq 5
-    centre = (low + high) / 2
-    points = (turned - centre) * f_factors
+    # Eq 5. The map keeps the centre that MDS gives it, the mean of all responses: to centre the box
+    # instead would let two outlying responses shift every region away from the field's centre.
+    f_factors = 2 * half_side_cm / np.ptp(turned, axis=0)
+    points = turned * f_factors
 
     # The map of a new response is affine in its inner products with the M responses (weights
     # `axes`), hence in its spikes: summing the weighted responses once gives each spike its worth.
@@ -111,7 +111,7 @@ def build_interface(
         half_side_cm=float(half_side_cm),
         f_factors=f_factors,
         readout=(per_spike.reshape(-1, 2) @ turn) * f_factors,
-        readout_offset=(offset @ turn - centre) * f_factors,
+        readout_offset=(offset @ turn) * f_factors,
         exponent=exponent,
     )
 

@@ -233,4 +233,5 @@ def subject_rng(subject: int) -> np.random.Generator:
 
 
 def _is_whole(value: Any, low: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and bool(value >= low)

@@ -133,16 +133,14 @@ class Episodes:
         )
         self.state = Device(_put(self.state.values, which, placed.values))
         self.target = self.target.copy()
-        signals = Signals(*(signal.copy() for signal in self.signals))
         for loop, pool, members in self._by_animal(which):
             chosen = self.state.select(members)
             if given_target is None:
                 self.target[members] = self.task.draw_targets(rng, chosen.position, pool)
             else:
                 self.target[members] = given_target
-            for mine, new in zip(signals, loop.listen(chosen, None, rng), strict=True):
-                mine[members] = new
-        self.signals = signals
+            heard = loop.listen(chosen, None, rng)
+            self.signals = self.signals.put(members, heard)
         self.action = _put(self.action, which, 0.0)
         # nothing has been earned yet, and a start inside the disc is no step end inside it
         fresh = self._assess(which, np.full(n, -1.0)).values
@@ -242,12 +240,11 @@ class Episodes:
 
     def _step_by_animal(self, volition: FloatArray, rng: np.random.Generator) -> None:
         values = np.empty_like(self.state.values)
-        signals = Signals(*map(np.empty_like, self.signals))
+        signals = self.signals
         for loop, _, members in self._by_animal(np.arange(self.n_trials)):
             moved, heard = loop.step(self.state.select(members), volition[members], rng)
             values[members] = moved.values
-            for mine, new in zip(signals, heard, strict=True):
-                mine[members] = new
+            signals = signals.put(members, heard)
         self.state, self.signals = Device(values), signals
 
     def _assess(self, which: IntArray | slice, streak: FloatArray) -> Outcome:
@@ -287,12 +284,13 @@ class Episodes:
         curl, *push = np.abs(self._draw.ranges()).max(axis=1)
 
         # Drag bounds the speed: curl does no work, so d|v|/dt < 0 beyond (force + push)/b. The
-        # scale is what the workspace commands; a projected point may lie beyond it.
-        readout = max(float(np.abs(each.interface.readout).max()) for each in self.loops)
-        reach = half_side * np.sqrt(2)
+        # scale is what calibration points command; a projected point may lie beyond them.
+        interfaces = [each.interface for each in self.loops]
+        reach = max(float(np.linalg.norm(each.points, axis=1).max()) for each in interfaces)
         farthest = reach
         if loop.decoder == "projection":
-            farthest += loop.cortex.n_bins * n * readout
+            per_spike = max(float(np.abs(each.readout).max()) for each in interfaces)
+            farthest += loop.cortex.n_bins * n * per_spike
         drag, extra = plant.viscosity, float(np.hypot(*push))
         usual = max(max_force(each.field, reach) for each in self.loops) + extra
         most = max(max_force(each.field, farthest) for each in self.loops) + extra

@@ -42,6 +42,8 @@ class GaussianField:
     sigma: float = 7.0
 
     def __post_init__(self) -> None:
+        _check_numbers("center", self.center, (2,))
+        _check_numbers("amplitude", self.amplitude, ())
         if not self.sigma > 0:
             raise ValueError(f"sigma = {self.sigma!r}: give a width > 0 cm")
 
@@ -75,6 +77,10 @@ class LinearField:
 
     matrix: tuple[Point, Point] = ((-0.4, 0.0), (0.0, -0.4))
     center: Point = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        _check_numbers("matrix", self.matrix, (2, 2))
+        _check_numbers("center", self.center, (2,))
 
     @property
     def target(self) -> Point | None:
@@ -112,6 +118,8 @@ class LimitCycleField:
     spin: float = 0.5
 
     def __post_init__(self) -> None:
+        _check_numbers("amplitude", self.amplitude, ())
+        _check_numbers("spin", self.spin, ())
         if not self.radius > 0:
             raise ValueError(f"radius = {self.radius!r}: give a radius > 0 cm")
 
@@ -152,6 +160,10 @@ class SumField:
             raise ValueError(
                 f"{len(self.weights)} weights for {len(self.fields)} fields: give one each"
             )
+        if self.weights is not None:
+            _check_numbers("weights", self.weights, (len(self.fields),))
+        if self.target is not None:
+            _check_numbers("target", self.target, (2,))
 
     def _weights(self) -> tuple[float, ...]:
         return (1.0,) * len(self.fields) if self.weights is None else self.weights
@@ -163,7 +175,7 @@ class SumField:
 
     def __call__(self, position: FloatArray) -> FloatArray:
         """Force (..., 2) at positions (..., 2)."""
-        total = np.zeros_like(position)
+        total = np.zeros_like(position, dtype=float)
         for weight, field in zip(self._weights(), self.fields, strict=True):
             total += weight * field(position)
         return total
@@ -242,13 +254,15 @@ def make_field(spec: str | Mapping[str, Any] | Field) -> Field:
     """
     if callable(spec):
         return spec
+    if not isinstance(spec, str | Mapping):
+        raise ValueError(f"field {spec!r}: give a name, a mapping with its 'kind', or a callable")
     parameters = {"kind": spec} if isinstance(spec, str) else dict(spec)
     kind = parameters.pop("kind", None)
     try:
         if kind == "sum":
             parts = tuple(make_field(part) for part in parameters.pop("fields"))
             return SumField(parts, **{k: _tuples(v) for k, v in parameters.items()})
-        return FIELDS[kind](**{k: _tuples(v) for k, v in parameters.items()})
+        return FIELDS[str(kind)](**{k: _tuples(v) for k, v in parameters.items()})
     except KeyError:
         raise ValueError(
             f"unknown field {spec!r}: name one of {', '.join(FIELDS)}, or sum with its 'fields'"
@@ -294,6 +308,14 @@ def check_field(field: Field, position: FloatArray) -> FloatArray:
     if not np.isfinite(force).all():
         raise ValueError("the field returned NaN or infinity: it must be finite everywhere")
     return force
+
+
+def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless a parameter is made of finite numbers in the given shape."""
+    array = np.asarray(value)
+    if array.shape != shape or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        what = f"finite numbers of shape {shape}" if shape else "a finite number"
+        raise ValueError(f"{name} = {value!r}: give {what}")
 
 
 def _tuples(value: Any) -> Any:

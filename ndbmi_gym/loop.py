@@ -38,6 +38,13 @@ class Signals(NamedTuple):
     virtual_point: FloatArray
     force: FloatArray
 
+    def put(self, trials: IntArray, others: "Signals") -> "Signals":
+        """A copy in which some trials carry other signals."""
+        copied = Signals._make(signal.copy() for signal in self)
+        for mine, new in zip(copied, others, strict=True):
+            mine[trials] = new
+        return copied
+
     @property
     def evoked(self) -> IntArray:
         """Evoked spikes, (B, n)."""

@@ -343,17 +343,24 @@ def _nearest(table, scale, norms, rows, offsets):  # type: ignore[no-untyped-def
 
 @numba.njit(cache=True)
 def _nearest_group(table, scale, norms, rows, offsets, own, size, exponent):  # type: ignore[no-untyped-def]
-    nearest = np.empty(offsets.size - 1, np.int64)
+    nearest = np.zeros(offsets.size - 1, np.int64)
     total = np.empty(table.shape[1], np.uint32)
     for b in range(offsets.size - 1):
         _sum_rows(table, rows, offsets[b], offsets[b + 1], total)
         best = np.inf
         for group in range(total.size // size):
+            members = range(group * size, (group + 1) * size)
+            unit = 1.0
+            if exponent != -2.0:  # large powers overflow, unless taken of ratios to the extreme
+                unit = np.inf if exponent < 0 else 0.0
+                for m in members:
+                    squared = max(own[b] + norms[m] - 2.0 * scale * total[m], 1e-12)
+                    unit = min(unit, squared) if exponent < 0 else max(unit, squared)
             mean = 0.0
-            for m in range(group * size, (group + 1) * size):
+            for m in members:
                 squared = max(own[b] + norms[m] - 2.0 * scale * total[m], 1e-12)
-                mean += 1.0 / squared if exponent == -2.0 else squared ** (0.5 * exponent)
-            distance = (mean / size) ** (1.0 / exponent)
+                mean += 1.0 / squared if exponent == -2.0 else (squared / unit) ** (0.5 * exponent)
+            distance = unit**0.5 * (mean / size) ** (1.0 / exponent)
             if distance < best:
                 best = distance
                 nearest[b] = group

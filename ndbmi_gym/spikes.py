@@ -41,7 +41,7 @@ class SpikeTrains:
         return len(self.offsets) - 1
 
     def __getitem__(self, b: int) -> npt.NDArray[np.int32]:
-        return self.rows[self.offsets[b] : self.offsets[b + 1]]
+        return self.rows[self.offsets[:-1][b] : self.offsets[1:][b]]
 
     def counts(self) -> IntArray:
         """Spike count of every electrode in every response, (B, n)."""
@@ -173,16 +173,17 @@ def sample(
             rows, offsets, counts = _poisson(mean_counts, added, gaps, n_bins)
         return SpikeTrains(rows, offsets, n_units, n_bins), counts
     kept = np.maximum(mean_counts + np.minimum(added, 0.0), 0.0)
-    regular = SpikeTrains(*_gamma_renewal(rng, kept, n_bins, shape), n_units, n_bins)
+    rows, offsets = _gamma_renewal(rng, kept, n_bins, shape)
+    regular = SpikeTrains(rows, offsets, n_units, n_bins)
     extra, counts = sample(rng, np.maximum(added, 0.0), n_bins)
     return _merge(regular, extra), np.hstack((regular.counts(), counts[:, :n_units]))
 
 
 def _merge(first: SpikeTrains, second: SpikeTrains) -> SpikeTrains:
     """All spikes of two batches of as many responses."""
-    parts = [train for pair in zip(first, second, strict=True) for train in pair]
+    parts = [trains[b] for b in range(len(first)) for trains in (first, second)]
     return SpikeTrains(
-        np.concatenate(parts), first.offsets + second.offsets, first.n_units, first.n_bins
+        np.concatenate([first.rows[:0], *parts]), first.offsets + second.offsets, first.n_units, first.n_bins
     )
 
 

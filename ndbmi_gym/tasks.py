@@ -7,7 +7,7 @@ perturbations (`ndbmi_gym.perturbations`) by block.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -87,7 +87,11 @@ class Task:
 
     def starts(self, rng: np.random.Generator, n_trials: int, half_side_cm: float) -> FloatArray:
         """Draw start positions, uniform on the start square's perimeter, (B, 2)."""
-        return _on_square(rng.random(n_trials), self.start_side * half_side_cm)
+        return self.on_square(rng.random(n_trials), half_side_cm)
+
+    def on_square(self, along: FloatArray, half_side_cm: float) -> FloatArray:
+        """Points of the start square's perimeter, by their place along it in [0, 1), (B, 2)."""
+        return _on_square(along, self.start_side * half_side_cm)
 
     def eligible(self, points: FloatArray) -> FloatArray:
         """Those of the calibration points (M, 2) that qualify as targets.
@@ -163,7 +167,8 @@ class Task:
         return Outcome(judged)
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Outcome:
     """Judgement of one step in B trials.
 
     Attributes
@@ -174,16 +179,16 @@ class Outcome(NamedTuple):
 
     values: FloatArray
 
-    REWARD = 0
-    DISTANCE = 1  # to the target, cm
-    EFFORT = 2  # mean absolute action
-    INSIDE = 3  # whether the step ended in the target disc
-    ARRIVED = 4  # whether it was the last of `Task.dwell` consecutive ones
-    STREAK = 5  # how many consecutive ones there were
-    REWARD_DISTANCE = 6
-    REWARD_EFFORT = 7
-    REWARD_BONUS = 8
-    REWARD_INSIDE = 9
+    REWARD: ClassVar = 0
+    DISTANCE: ClassVar = 1  # to the target, cm
+    EFFORT: ClassVar = 2  # mean absolute action
+    INSIDE: ClassVar = 3  # whether the step ended in the target disc
+    ARRIVED: ClassVar = 4  # whether it was the last of `Task.dwell` consecutive ones
+    STREAK: ClassVar = 5  # how many consecutive ones there were
+    REWARD_DISTANCE: ClassVar = 6
+    REWARD_EFFORT: ClassVar = 7
+    REWARD_BONUS: ClassVar = 8
+    REWARD_INSIDE: ClassVar = 9
 
 
 TASKS: dict[str, Task] = {
@@ -217,7 +222,7 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
     """
     if isinstance(spec, Task):
         return spec
-    changes = {"kind": spec} if isinstance(spec, str) else dict(spec)
+    changes: dict[str, Any] = {"kind": spec} if isinstance(spec, str) else dict(spec)
     kind = changes.pop("kind", None)
     if kind not in TASKS:
         raise ValueError(f"unknown task {kind!r}: choose one of {', '.join(TASKS)}")
@@ -231,9 +236,9 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
 
 
 @numba.njit(cache=True)
-def _assess(
+def _assess(  # type: ignore[no-untyped-def]
     position, target, action, streak, radius, dwell, per_cm, per_effort, bonus, inside_reward
-):  # type: ignore[no-untyped-def]
+):
     n_trials, n_units = action.shape
     judged = np.empty((n_trials, 10))
     for b in range(n_trials):

@@ -2,7 +2,7 @@
 
 A cortex is anything that satisfies `Cortex`. The paper's descriptive model is in `topographic`; a
 recurrent circuit or recorded responses are further modules beside it, with an entry in
-`ndbmi_gym.setup.CORTICES`. A circuit through which volition acts applies ``volition`` inside
+`ndbmi_gym.config.CORTICES`. A circuit through which volition acts applies ``volition`` inside
 `respond`; one whose tuning drifts within a life keeps its tables behind `respond` too.
 """
 

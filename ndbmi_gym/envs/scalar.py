@@ -28,7 +28,7 @@ def observation_space(episodes: Episodes) -> spaces.Box:
     return spaces.Box(low, high, dtype=np.float32)
 
 
-class BMIEnv(gymnasium.Env[Array, Array]):
+class BMIEnv(gymnasium.Env[Any, Any]):
     """Volitional control of a closed-loop brain-machine interface.
 
     ## Description
@@ -130,12 +130,15 @@ class BMIEnv(gymnasium.Env[Array, Array]):
             episodes.info(0),
         )
 
-    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> npt.NDArray[np.uint8] | None:
         """Draw the trial (H, W, 3), or show it in a window in human mode."""
         if self.render_mode is None:
             gymnasium.logger.warn('nothing to render: pass render_mode="rgb_array" to make()')
             return None
-        return self._view.show(0) if self.render_mode == "human" else self._view.draw(0)
+        if self.render_mode == "human":
+            self._view.show(0)
+            return None
+        return self._view.draw(0)
 
     def close(self) -> None:
         """Release the window and the drawing."""

@@ -17,7 +17,7 @@ from ndbmi_gym.tasks import Outcome
 Array = npt.NDArray[np.float32]
 
 
-class BMIVectorEnv(VectorEnv[Array, Array, npt.NDArray[Any]]):
+class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     """`BMIEnv`, n trials side by side in one computation.
 
     All trials share one random stream: a seed fixes the batch as a whole (a list of seeds is
@@ -67,7 +67,7 @@ class BMIVectorEnv(VectorEnv[Array, Array, npt.NDArray[Any]]):
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._elapsed = np.zeros(self.num_envs, np.int64)
 
-    def reset(  # type: ignore[override]
+    def reset(
         self,
         *,
         seed: int | Sequence[int | None] | None = None,
@@ -127,7 +127,7 @@ class BMIVectorEnv(VectorEnv[Array, Array, npt.NDArray[Any]]):
         info["final_info"], info["_final_info"] = final_info, ended
         return episodes.observe(), reward, terminated, truncated, info
 
-    def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """Draw every trial."""
         if self.render_mode is None:
             return None

@@ -1,0 +1,90 @@
+"""A command line from a frozen dataclass, whose fields are the one description of a program.
+
+::
+
+    @dataclass(frozen=True)
+    class Settings:
+        seed: int = setting(0, "of everything that is random")
+
+    settings = Settings(**parse(Settings))
+"""
+
+import argparse
+import json
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+JSON = dict[str, Any]
+
+
+def setting(default: Any, text: str, choices: Sequence[str] | None = None) -> Any:
+    """A field of a settings class: its default, what it is for, and what it may be."""
+    metadata = {"help": text, "choices": choices}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def parse(
+    settings: type, arguments: Sequence[str] | None = None, description: str = ""
+) -> dict[str, Any]:
+    """Those fields of a settings class that a command line gives.
+
+    A ``bool`` field becomes a flag, a tuple takes one or more values (and may be repeated), a
+    mapping takes ``key=value`` with a JSON value (a bare word is a string).
+
+    Parameters
+    ----------
+    settings : type
+        A dataclass whose fields are made by `setting`.
+    arguments : sequence of str, optional
+        The command line; that of the process by default.
+    description : str
+        What ``--help`` says first.
+    """
+    parser = argparse.ArgumentParser(description=description, argument_default=argparse.SUPPRESS)
+    hints = get_type_hints(settings)
+    for each in fields(settings):
+        kind, plural = _kind(hints[each.name])
+        more: dict[str, Any] = {"help": each.metadata["help"]}
+        if kind is bool:
+            more["action"] = "store_true"
+        elif kind is Mapping:
+            more |= {"type": _assignment, "action": "append", "metavar": "KEY=VALUE"}
+        else:
+            more |= {"type": kind, "choices": each.metadata["choices"]}
+            if plural:
+                more |= {"nargs": "+", "action": "extend"}
+            if each.default is not None and each.default != ():
+                more["help"] += f" (default: {each.default})"
+        parser.add_argument("--" + each.name.replace("_", "-"), **more)
+    given = vars(parser.parse_args(arguments))
+    for name, value in given.items():
+        kind, plural = _kind(hints[name])
+        if kind is Mapping:
+            given[name] = dict(value)
+        elif plural:
+            given[name] = tuple(value)
+    return given
+
+
+def _kind(hint: Any) -> tuple[type, bool]:
+    """Type of one value of a field, and whether the field takes several."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = set(get_args(hint)) - {type(None)}
+    origin = get_origin(hint)
+    if origin is tuple:
+        return get_args(hint)[0], True
+    return origin or hint, False
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value

@@ -1,0 +1,150 @@
+"""From Gymnasium's vector environments to the one that Stable-Baselines3 takes."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+
+class NativeVecEnv(VecEnv):
+    """A Gymnasium vector environment as SB3's `VecEnv`, stepped as one batch.
+
+    The info of a trial that goes on is empty. That of an ended one is its last info (one entry per
+    key, `is_success` among them) with what SB3 reads: ``terminal_observation``,
+    ``TimeLimit.truncated`` and, as from SB3's `Monitor`, ``episode`` (return ``r``, length ``l``,
+    seconds since the adapter was made ``t``).
+
+    Parameters
+    ----------
+    env : gymnasium.vector.VectorEnv
+        With ``autoreset_mode="SameStep"``; `BMIVectorEnv` as well as any other.
+
+    Raises
+    ------
+    ValueError
+        If ended trials begin anew in another way.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        if env.metadata.get("autoreset_mode") != AutoresetMode.SAME_STEP:
+            raise ValueError(
+                "SB3 wants ended trials to begin anew within the step: "
+                'make_vec(..., autoreset_mode="SameStep")'
+            )
+        self.env = env
+        self.spec = env.spec
+        self._actions: npt.NDArray[Any] | None = None
+        self._returns = np.zeros(env.num_envs)
+        self._lengths = np.zeros(env.num_envs, np.int64)
+        self._made_at = time.monotonic()
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> VecEnvObs:
+        """Begin all trials, with what `seed` and `set_options` asked for since the last time.
+
+        Raises
+        ------
+        ValueError
+            If options differ among trials.
+        """
+        options = self._options[0]
+        if any(each != options for each in self._options):
+            raise ValueError("the trials of a vector environment share their reset options")
+        # an int means seed + i to Gymnasium, as it does to SB3's `seed`
+        seen, info = self.env.reset(seed=self._seeds[0], options=options or None)
+        self._reset_seeds()
+        self._reset_options()
+        self.reset_infos = [_pick(info, i) for i in range(self.num_envs)]
+        self._returns[:], self._lengths[:] = 0.0, 0
+        return seen
+
+    def step_async(self, actions: npt.NDArray[Any]) -> None:
+        """Keep the actions (num_envs, n) for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step all trials; those that end begin anew."""
+        seen, reward, terminated, truncated, info = self.env.step(self._actions)
+        self._returns += reward
+        self._lengths += 1
+        ended = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for i in np.flatnonzero(ended).tolist():
+            self.reset_infos[i] = _pick(info, i)
+            infos[i] = _pick(info["final_info"], i) | {
+                "terminal_observation": _row(info["final_obs"], i),
+                "TimeLimit.truncated": bool(truncated[i] and not terminated[i]),
+                "episode": {
+                    "r": float(self._returns[i]),
+                    "l": int(self._lengths[i]),
+                    "t": round(time.monotonic() - self._made_at, 6),
+                },
+            }
+        self._returns[ended], self._lengths[ended] = 0.0, 0
+        return seen, np.asarray(reward, np.float32), ended, infos
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
+        """A picture of each trial, where ``render_mode="rgb_array"``."""
+        pictures: Any = self.env.render()
+        return [None] * self.num_envs if pictures is None else list(pictures)
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """The batch's attribute, once for each trial asked for."""
+        return [getattr(self.env, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of the batch.
+
+        Raises
+        ------
+        ValueError
+            If it is asked for only some of the trials.
+        """
+        if set(self._get_indices(indices)) != set(range(self.num_envs)):
+            raise ValueError(f"{attr_name!r} is one for all trials: leave out indices")
+        setattr(self.env, attr_name, value)
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        """Call a method of the batch once; its result, once for each trial asked for."""
+        result = getattr(self.env, method_name)(*method_args, **method_kwargs)
+        return [result] * len(list(self._get_indices(indices)))
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]], indices: Any = None
+    ) -> list[bool]:
+        """A batch has no wrapper of scalar environments."""
+        return [False] * len(list(self._get_indices(indices)))
+
+
+def _pick(info: dict[str, Any], trial: int) -> dict[str, Any]:
+    """A trial's info out of the batch's, which marks by ``_key`` in which trials `key` holds."""
+    picked = {}
+    for key, values in info.items():
+        if key.startswith("_") or key in ("final_obs", "final_info"):
+            continue
+        if f"_{key}" not in info or info[f"_{key}"][trial]:
+            picked[key] = _pick(values, trial) if isinstance(values, dict) else values[trial]
+    return picked
+
+
+def _row(seen: Any, trial: int) -> Any:
+    """One trial's observation."""
+    if isinstance(seen, dict):
+        return {key: values[trial] for key, values in seen.items()}
+    return seen[trial]

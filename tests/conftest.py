@@ -1,0 +1,50 @@
+"""A cortex without noise, so that whole episodes are functions of starts, targets and actions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from ndbmi_gym import config
+from ndbmi_gym.cortex import Response
+from ndbmi_gym.cortex.topographic import TopographicCortex, topographic_cortex
+from ndbmi_gym.spikes import SpikeTrains
+from ndbmi_gym.stimuli import stimulus_set
+
+
+@dataclass(frozen=True)
+class NoiselessCortex(TopographicCortex):
+    """Responds to volition with its rounded mean counts, evenly spaced; calibrates as usual."""
+
+    def respond(self, stimulus, volition, rng):
+        if volition is None and len(stimulus) > 100:
+            return super().respond(stimulus, None, rng)
+        added = np.zeros((len(stimulus), self.n_units)) if volition is None else volition
+        volitional = np.rint(np.maximum(added, 0)).astype(np.int64)
+        evoked = np.rint(self.mean_counts(stimulus, np.minimum(added, 0))).astype(np.int64)
+        rows, sizes = [], []
+        for counts in evoked + volitional:
+            for unit, count in enumerate(counts):
+                bins = ((np.arange(count) + 0.5) / max(count, 1) * self.n_bins).astype(np.int32)
+                rows.append(unit * self.n_bins + bins)
+            sizes.append(counts.sum())
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        trains = SpikeTrains(np.concatenate(rows).astype(np.int32), offsets, *self._size)
+        return Response(trains, np.hstack((evoked, volitional)))
+
+    @property
+    def _size(self):
+        return self.n_units, self.n_bins
+
+
+@pytest.fixture
+def noiseless(monkeypatch):
+    """The option ``cortex=`` of a cortex without trial-to-trial noise."""
+
+    def make(c):
+        paper = topographic_cortex(stimulus_set(c.dataset), c.window_s, c.clock_s)
+        return NoiselessCortex(paper.evoked, paper.max_count, paper.layout, c.window_s, c.clock_s)
+
+    monkeypatch.setitem(config.CORTICES, "noiseless", make)
+    yield "noiseless"
+    config._calibrated.cache_clear()

@@ -1,0 +1,92 @@
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from ndbmi_gym.config import Config, subject_rng
+from ndbmi_gym.perturbations import Draw
+
+
+def test_defaults_are_json():
+    assert Config(**json.loads(json.dumps(asdict(Config())))) == Config()
+
+
+def test_unknown_options_are_named_with_the_known_ones():
+    with pytest.raises(TypeError, match=r"unknown option 'datset': the options are task, dataset"):
+        Config.from_options({"datset": 6})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dataset": 8}, "unknown dataset 8.*1, 2, 3, 4, 5, 6, 7"),
+        ({"dataset": "6"}, "unknown dataset '6'"),
+        ({"dataset": [6]}, "unknown dataset"),
+        ({"decoder": "linear"}, "unknown decoder 'linear'.*multiple-points"),
+        ({"cortex": "real"}, "unknown cortex 'real'.*topographic"),
+        ({"observe": "all"}, "unknown observe 'all'.*neural, state, full"),
+        ({"volition": "both"}, "unknown volition 'both'.*positive, signed"),
+        ({"field": "vortex"}, "unknown field 'vortex'.*gaussian"),
+        ({"field": {"kind": "gaussian", "width": 3}}, "width"),
+        ({"perturbation": {"wind": 1}}, "perturbation .*'curl'"),
+        ({"perturbation": {"curl": [1, 0]}}, r"curl range \(1.0, 0.0\).*low <= high"),
+        ({"perturbation": {"curl": "strong"}}, "curl takes a number"),
+        ({"trials": 0}, "trials = 0.*K >= 1"),
+        ({"tau_s": 0.0}, "tau_s = 0.0.*> 0 s"),
+        ({"theta": 2.0}, "theta = 2.0.*pi/2"),
+        ({"theta": -0.1}, "theta = -0.1"),
+        ({"exponent": 0}, "exponent = 0"),
+        ({"window_s": 0.0}, "window_s = 0.0"),
+        ({"window_s": 0.0005}, "window_s = 0.0005"),
+        ({"clock_s": -1.0}, "clock_s = -1.0"),
+        ({"window_s": 0.1005}, "not a whole number"),
+        ({"spontaneous": -1.0}, "spontaneous = -1.0"),
+        ({"gamma_shape": 0.0}, "shape = 0.0"),
+        ({"half_side_cm": 0.0}, "half_side_cm = 0.0"),
+        ({"mass": 0.0}, "mass = 0.0"),
+        ({"viscosity": -1.0}, "viscosity = -1.0"),
+        ({"step_s": float("nan")}, "step_s = nan"),
+        ({"max_rate_hz": 0.0}, "max_rate_hz = 0.0"),
+        ({"subject": -1}, "subject = -1"),
+        ({"subject": 1.5}, "subject = 1.5"),
+        ({"n_subjects": 0, "subject": None}, "n_subjects = 0"),
+        ({"interface": "a.npz", "subject": None}, "drop either"),
+    ],
+)
+def test_bad_values_are_refused_by_name(options, message):
+    with pytest.raises(ValueError, match=message):
+        Config.from_options(options).make_loop(0)
+        Config.from_options(options).make_draw()
+
+
+def test_a_subject_is_one_animal_wherever_it_is_made():
+    first = Config(subject=3).make_loop(3).interface
+    again = Config(subject=3, decoder="projection", step_s=0.25).make_loop(3).interface
+    other = Config(subject=4).make_loop(4).interface
+    np.testing.assert_array_equal(first.points, again.points)
+    assert not np.array_equal(first.points, other.points)
+
+
+def test_the_animals_stream_is_no_trial_stream():
+    for seed in range(20):
+        animal = subject_rng(seed).random(4)
+        assert not np.isin(animal, np.random.default_rng(seed).random(1000)).any()
+
+
+def test_subjects_and_overrides():
+    assert Config(subject=None, n_subjects=3).subjects() == (0, 1, 2)
+    assert Config(subject=7).subjects() == (7,)
+    task = Config(task="hold", reward="sparse", effort_weight=0.0).make_task()
+    assert (task.reward, task.effort_weight, task.inside_reward) == ("sparse", 0.0, 0.5)
+    assert Config(perturbation={"curl": [-1, 1]}).make_draw() == Draw(curl=(-1.0, 1.0))
+
+
+def test_a_saved_interface_can_be_used_and_must_fit(tmp_path):
+    path = Config().make_loop(0).interface.save(tmp_path / "animal.npz")
+    loop = Config(interface=path).make_loop(0)
+    np.testing.assert_array_equal(loop.interface.points, Config().make_loop(0).interface.points)
+    with pytest.raises(ValueError, match=r"calibrated with 9 electrodes.*has 25.*calibrate again"):
+        Config(interface=path, dataset=7).make_loop(0)
+    with pytest.raises(FileNotFoundError):
+        Config(interface=tmp_path / "none.npz").make_loop(0)

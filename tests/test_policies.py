@@ -1,0 +1,142 @@
+import gymnasium
+import numpy as np
+import pytest
+
+from ndbmi_gym.policies import POLICIES, BayesFilter, Eq24, LookAhead, make_policy
+
+
+def play(env, policy, steps, seed=0):
+    """Undiscounted return, success and final distance of one episode per trial."""
+    n = env.num_envs
+    observation, _ = env.reset(seed=seed)
+    state, start = None, np.ones(n, bool)
+    total, over, success = np.zeros(n), np.zeros(n, bool), np.zeros(n, bool)
+    inside = []
+    for _ in range(steps):
+        action, state = policy.predict(observation, state, start)
+        observation, reward, terminated, truncated, info = env.step(action)
+        total += reward * ~over
+        success |= terminated & ~over
+        over |= terminated | truncated
+        start = terminated | truncated
+        inside.append(info["inside"])
+    return total, success, np.array(inside)
+
+
+def make(env_id, n=64, **options):
+    return gymnasium.make_vec(env_id, num_envs=n, **options)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("observe", ["neural", "state", "full"])
+def test_policies_speak_the_language_of_sb3(name, observe):
+    for env in (
+        make("ndbmi/ShiftTarget-v0", 3, observe=observe, volition="signed"),
+        gymnasium.make("ndbmi/ShiftTarget-v0", observe=observe).unwrapped,
+    ):
+        policy = make_policy(name, env)
+        observation, _ = env.reset(seed=0)
+        action, state = policy.predict(observation, deterministic=True)
+        assert action.dtype == np.float32
+        assert env.action_space.contains(action)
+        again, _ = policy.predict(observation, state, np.zeros(np.atleast_2d(observation).shape[0]))
+        assert again.shape == action.shape
+
+
+def test_unknown_policies_are_refused():
+    with pytest.raises(ValueError, match=r"unknown policy 'best': choose one of zero, eq24"):
+        make_policy("best", make("ndbmi/ShiftTarget-v0", 1))
+
+
+def test_eq24_is_the_mean_response_of_the_site_opposite_the_target():
+    env = make("ndbmi/ShiftTarget-v0", 8, observe="full")
+    observation, _ = env.reset(seed=2)
+    action, _ = Eq24(env).predict(observation)
+    loop = env.episodes.loops[0]
+    for target, one in zip(env.episodes.target, action, strict=True):
+        site = np.linalg.norm(loop.interface.sites + target, axis=1).argmin()
+        np.testing.assert_allclose(one, loop.cortex.evoked[site] / 40, rtol=1e-6)
+
+
+def test_eq24_follows_each_trials_animal():
+    env = make("ndbmi/ShiftTarget-v0", 32, subject=None, n_subjects=3)
+    observation, _ = env.reset(seed=2)
+    action, _ = Eq24(env).predict(observation)
+    for target, animal, one in zip(
+        env.episodes.target, env.episodes.animal, action, strict=True
+    ):
+        loop = env.episodes.loops[animal]
+        site = np.linalg.norm(loop.interface.sites + target, axis=1).argmin()
+        np.testing.assert_allclose(one, loop.cortex.evoked[site] / 40, rtol=1e-6)
+
+
+def test_look_ahead_takes_the_candidate_that_brute_force_prefers():
+    env = make("ndbmi/ShiftTargetCurl-v0", 4, observe="state")
+    observation, _ = env.reset(seed=3)
+    policy = LookAhead(env, gains=(1.0,), samples=64)
+    action, _ = policy.predict(observation)
+    episodes = env.episodes
+    loop = episodes.loops[0]
+    rng = np.random.default_rng(9)
+
+    def cost(trial, volition):
+        here = episodes.state.select(np.repeat(trial, 400))
+        moved, _ = loop.step(here, np.tile(volition, (400, 1)), rng)
+        ahead = moved.position + 0.25 * moved.velocity
+        return ((ahead - episodes.target[trial]) ** 2).sum(axis=1).mean()
+
+    for trial in range(4):
+        chosen = cost(trial, 40.0 * action[trial])
+        others = [cost(trial, evoked) for evoked in [np.zeros(9), *loop.cortex.evoked]]
+        # the table knows 64 samples, the check 400: allow their sampling error
+        assert chosen <= min(others) * 1.1 + 0.1
+
+
+def test_the_filter_finds_the_device():
+    env = make("ndbmi/ShiftTargetCurl-v0", 128)
+    observation, _ = env.reset(seed=4)
+    policy = BayesFilter(env)
+    state, start, errors = None, np.ones(128, bool), []
+    for _ in range(6):
+        action, state = policy.predict(observation, state, start)
+        values, log_weight = state
+        weight = np.exp(log_weight)
+        weight /= weight.sum(axis=1, keepdims=True)
+        mean = (weight[..., None] * values.reshape(128, -1, 9)[..., 0:2]).sum(axis=1)
+        errors.append(np.median(np.linalg.norm(mean - env.episodes.state.position, axis=1)))
+        observation, _, terminated, truncated, _ = env.step(action)
+        start = terminated | truncated
+    assert errors[0] > errors[-1]
+    assert errors[-1] < 0.7  # regions are about 3 cm wide
+
+
+def test_the_filter_forgets_at_an_episodes_start():
+    env = make("ndbmi/ShiftTarget-v0", 4)
+    observation, _ = env.reset(seed=5)
+    policy = BayesFilter(env)
+    fresh, _ = policy.predict(observation)
+    env.reset(seed=77)
+    _, old = policy.predict(env.episodes.observe())
+    observation, _ = env.reset(seed=5)
+    again, _ = policy.predict(observation, old, np.ones(4, bool))
+    np.testing.assert_array_equal(fresh, again)
+
+
+def test_floor_command_and_ceiling_are_in_order():
+    # the published margins (success .01 / .69 / 1.0) are many standard errors of 64 trials apart
+    env = make("ndbmi/ShiftTarget-v0")
+    success = {name: play(env, make_policy(name, env), 25)[1].mean() for name in POLICIES}
+    assert success["zero"] < 0.15
+    assert 0.4 < success["eq24"] < 0.9
+    assert success["ceiling"] > 0.95
+
+
+def test_holding_is_floor_command_ceiling_too():
+    env = make("ndbmi/HoldTarget-v0")
+    inside = {
+        name: play(env, make_policy(name, env), 50)[2][-25:].mean()
+        for name in ("zero", "eq24", "ceiling")
+    }
+    assert inside["zero"] < 0.05
+    assert 0.3 < inside["eq24"] < 0.75
+    assert inside["ceiling"] > 0.97
