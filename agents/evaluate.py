@@ -5,10 +5,9 @@ table. Runs of the same label are pooled: a mean over training seeds.
 """
 
 import dataclasses
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,9 +20,10 @@ from tqdm import tqdm
 from agents.intervals import Bootstrap, interval
 from agents.options import JSON, parse, setting
 from agents.pictures import draw_figure, write_video
-from agents.runs import Agent, versions, write_json, write_whole
+from agents.runs import Agent, versions, write_json
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.policies import POLICIES, make_policy
+from ndbmi_gym.tasks import Task
 
 FLOOR, COMMAND, CEILING = "zero", "eq24", "ceiling"
 DEFAULT_ENV = "ndbmi/ShiftTargetCurl-v0"
@@ -47,7 +47,7 @@ class Settings:
         None, f"environment id; by default that of the first run, or {DEFAULT_ENV}"
     )
     option: Mapping[str, Any] = setting(
-        None, "option of the environment, e.g. observe=state (may be repeated)"
+        {}, "option of the environment, e.g. observe=state (may be repeated)"
     )
     episodes: int = setting(1000, "trials of each policy, for each subject")
     seed: int = setting(1000, "of the trials")
@@ -110,7 +110,7 @@ def evaluate(settings: Settings) -> JSON:
     lineup = line_up(settings.policy)
     env_id, options = _place(settings, lineup)
     animals = [options | {"subject": subject} for subject in settings.subjects] or [options]
-    trials, score = _measure_all(env_id, animals, lineup, settings)
+    trials, task = _measure_all(env_id, animals, lineup, settings)
     return {
         "env": env_id,
         "options": options,
@@ -120,8 +120,9 @@ def evaluate(settings: Settings) -> JSON:
             label: [str(member.folder) for member in members if isinstance(member, Agent)]
             for label, members in lineup.items()
         },
-        "score": score,
-        "table": tabulate(trials, settings.seed),
+        "score": f"share of last {_LAST_STEPS} steps" if _holds(task) else "steps to arrival",
+        # where the field leads to the target by itself, zero volition is no floor
+        "table": tabulate(trials, settings.seed, scored=task.target != "field"),
         **_show(env_id, animals[0], lineup, settings),
         "trials": {
             label: {name: np.round(values, 4).tolist() for name, values in measured.items()}
@@ -177,17 +178,19 @@ def measure(env: BMIVectorEnv, actor: Actor, seed: int, deterministic: bool = Tr
         efforts.append(info["effort"] * running)
         success[running] = info["is_success"][running]
     steps = np.sum(taken, axis=0)
-    score = np.mean(inside[-_LAST_STEPS:], axis=0) if _holds(env) else steps
+    score = np.mean(inside[-_LAST_STEPS:], axis=0) if _holds(env.episodes.task) else steps
     return np.stack(
         [score, success, np.sum(rewards, axis=0), np.sum(efforts, axis=0) / steps, steps]
     )
 
 
-def tabulate(trials: Mapping[str, Mapping[str, FloatArray]], seed: int = 0) -> list[JSON]:
+def tabulate(
+    trials: Mapping[str, Mapping[str, FloatArray]], seed: int = 0, scored: bool = True
+) -> list[JSON]:
     """Means with 95 % intervals of each policy's trials, (runs, subjects, episodes).
 
     ``normalised`` is the score on a scale from the floor (0) to the ceiling (1, and above where an
-    agent beats it); None if these two are not apart.
+    agent beats it); None if these two are not apart, or the task is not `scored`.
     """
     _, n_subjects, n_episodes = trials[FLOOR]["score"].shape
     bootstrap = Bootstrap(n_subjects, n_episodes, seed=seed)
@@ -204,8 +207,8 @@ def tabulate(trials: Mapping[str, Mapping[str, FloatArray]], seed: int = 0) -> l
     low, high = interval(span[1:])
     for row in rows:
         row["normalised"] = None
-        if low > 0 or high < 0:
-            normalised = (scores[row["policy"]] - scores[FLOOR]) / span
+        if scored and (low > 0 or high < 0):
+            normalised = (scores[row["policy"]] - scores[FLOOR]) / span + 0.0  # no -0
             row["normalised"] = [float(normalised[0]), *interval(normalised[1:])]
     return rows
 
@@ -223,26 +226,31 @@ def format_table(data: JSON) -> str:
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| " + " | ".join(map(str.ljust, cells, widths, strict=True)) + " |" for cells in lines
-    )
+    padded = [
+        [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)] for cells in lines
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
 
 
-def save(data: JSON, settings: Settings) -> None:
+def save(data: JSON, settings: Settings) -> list[Path]:
     """Write what `evaluate` found, and the figure and the video that were asked for."""
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
+    files = [out / DATA, out / TABLE]
     write_json(out / DATA, data)
     (out / TABLE).write_text(format_table(data) + "\n")
     if settings.figure:
         draw_figure(out / DATA, out / FIGURE)
+        files.append(out / FIGURE)
     if settings.video:
-        lineup = line_up(settings.policy)
-        *_, last = lineup[_featured(settings)]
+        named = settings.policy[-1] if settings.policy else CEILING
         env = _make(data["env"], 1, data["options"], render_mode="rgb_array")
-        frames = film(env, _seat(last, env), settings.seed, not settings.stochastic)
+        actor = _actor(named if named in POLICIES else Agent(named), env)
+        frames = film(env, actor, settings.seed, not settings.stochastic)
         write_video(out / VIDEO, frames, env.metadata["render_fps"])
         env.close()
+        files.append(out / VIDEO)
+    return files
 
 
 def film(
@@ -260,12 +268,133 @@ def film(
 
 def _place(settings: Settings, lineup: Lineup) -> tuple[str, JSON]:
     """Environment and options: those that are set, else those of the first run."""
-    changes = dict(settings.option or {})
+    changes = dict(settings.option)
     if settings.env is not None:
         return settings.env, changes
-    agents = [member for members in lineup.values() for member in members]
-    for agent in agents:
-        if isinstance(agent, Agent):
-            trained = agent.config["settings"]
+    for member in chain.from_iterable(lineup.values()):
+        if isinstance(member, Agent):
+            trained = member.config["settings"]
             return trained["env"], trained["option"] | changes
     return DEFAULT_ENV, changes
+
+
+def _make(env_id: str, num_envs: int, options: JSON, **more: Any) -> BMIVectorEnv:
+    env = gymnasium.make_vec(env_id, num_envs=num_envs, **options, **more)
+    if not isinstance(env, BMIVectorEnv):
+        raise ValueError(f"{env_id!r} is no environment of ndbmi_gym")
+    return env
+
+
+def _actor(member: str | Agent, env: BMIVectorEnv) -> Actor:
+    if isinstance(member, str):
+        return make_policy(member, env)
+    member.check(env.single_observation_space)
+    return member
+
+
+def _holds(task: Task) -> bool:
+    """Whether the task is to stay in the target, rather than to arrive there."""
+    return task.dwell == 0
+
+
+def _measure_all(
+    env_id: str, animals: Sequence[JSON], lineup: Lineup, settings: Settings
+) -> tuple[dict[str, dict[str, FloatArray]], Task]:
+    """By policy and quantity, trials (runs, subjects, episodes); and what their task is."""
+    n_episodes = settings.episodes
+    batch = min(_BATCH, n_episodes)
+    seeds = [settings.seed + i for i in range(-(-n_episodes // batch))]
+    found: dict[str, list[list[FloatArray]]] = {label: [] for label in lineup}
+    n_actors = sum(map(len, lineup.values()))
+    with tqdm(total=len(animals) * n_actors * len(seeds), desc=env_id, disable=None) as bar:
+        for options in animals:
+            env = _make(env_id, batch, options)
+            for label, members in lineup.items():
+                found[label].append([])
+                for member in members:
+                    actor = _actor(member, env)
+                    torch.manual_seed(settings.seed)
+                    parts = []
+                    for seed in seeds:
+                        parts.append(measure(env, actor, seed, not settings.stochastic))
+                        bar.update()
+                    found[label][-1].append(np.concatenate(parts, axis=1)[:, :n_episodes])
+            task = env.episodes.task
+            env.close()
+    # from (subjects, runs, quantities, episodes)
+    by_quantity = {label: np.array(nested).transpose(2, 1, 0, 3) for label, nested in found.items()}
+    return {
+        label: dict(zip(QUANTITIES, values, strict=True)) for label, values in by_quantity.items()
+    }, task
+
+
+def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSON:
+    """Trajectories of each policy between the same starts and targets, and where they take place.
+
+    Starts lie all around, targets on opposite sides where the task has several.
+    """
+    draft = _make(env_id, _BATCH, options)
+    draft.reset(seed=settings.seed)
+    episodes, task = draft.episodes, draft.episodes.task
+    first = episodes.target[0]
+    distance = np.hypot(*(episodes.target - first).T)
+    targets = [first, episodes.target[distance.argmax()]] if distance.any() else [first]
+    along = (np.arange(_SHOWN_STARTS) + 0.5) / _SHOWN_STARTS
+    trials = [
+        {"target": target.tolist(), "start": start.tolist()}
+        for target in targets
+        for start in task.on_square(along, episodes.half_side_cm)
+        if np.hypot(*(start - target)) >= task.min_start_distance_cm
+    ]
+    env = _make(env_id, len(trials), options)
+    paths: JSON = {}
+    for label, (member, *_) in lineup.items():
+        actor = _actor(member, env)
+        env.reset(seed=settings.seed)
+        for mask, trial in zip(np.eye(len(trials), dtype=bool), trials, strict=True):
+            seen, _ = env.reset(options={"reset_mask": mask, **trial})
+        walked = [[trial["start"]] for trial in trials]
+        arrived = np.zeros(len(trials), bool)
+        for running, _, info in play(env, actor, seen, not settings.stochastic):
+            arrived[running] = info["is_success"][running]
+            for i in np.flatnonzero(running):
+                walked[i].append(np.round(info["position"][i], 3).tolist())
+        paths[label] = [
+            {"path": path, "success": bool(success)}
+            for path, success in zip(walked, arrived, strict=True)
+        ]
+    scene = {
+        "half_side_cm": episodes.half_side_cm,
+        "sites": np.round(episodes.loops[0].interface.sites, 3).tolist(),
+        "target_radius_cm": task.radius_cm,
+        "trials": trials,
+    }
+    draft.close()
+    env.close()
+    return {"scene": scene, "paths": paths}
+
+
+def _picture(env: BMIVectorEnv) -> npt.NDArray[np.uint8]:
+    pictures = env.render()
+    if pictures is None:
+        raise ValueError('nothing to film: make the environment with render_mode="rgb_array"')
+    return pictures[0]
+
+
+def run(settings: Settings) -> None:
+    """Evaluate, save, and print the table and where everything is."""
+    data = evaluate(settings)
+    files = save(data, settings)
+    print(format_table(data), "", *files, sep="\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    try:
+        run(Settings(**parse(Settings, arguments, __doc__)))
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

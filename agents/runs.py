@@ -68,15 +68,14 @@ class Agent:
         self._frames: int = self.config["hyperparams"]["frame_stack"]
         self._model = ALGORITHMS[settings["algo"]].load(self.folder / MODEL, device="cpu")
 
-    def check(self, space: spaces.Box) -> None:
+    def check(self, space: spaces.Space[Any]) -> None:
         """Raise ValueError unless the agent can act on observations of a space."""
-        mine = self._model.observation_space
-        if mine.shape != (space.shape[0] * self._frames,):
-            frames = f"{self._frames} frames of " if self._frames > 1 else ""
+        mine = spaces.flatdim(self._model.observation_space) // self._frames
+        shown = spaces.flatdim(space)
+        if shown != mine:
             raise ValueError(
-                f"{self.folder} sees {frames}{mine.shape[0] // self._frames} numbers, the "  # type: ignore[index]
-                f"environment shows {space.shape[0]}: set the option 'observe' (and others) as in "
-                f"its training, {self.config['settings']['option']}"
+                f"{self.folder} sees {mine} numbers, the environment shows {shown}: set 'observe' "
+                f"and other options as in its training, {self.config['settings']['option']}"
             )
 
     def predict(

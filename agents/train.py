@@ -117,7 +117,6 @@ def train(settings: Settings) -> bool:
             print(f"{folder} is finished: there is nothing to resume")
             return True
     else:
-        _clear(folder, settings.overwrite)
         config = {
             "settings": dataclasses.asdict(settings),
             "hyperparams": read_hyperparams(settings),
@@ -127,6 +126,8 @@ def train(settings: Settings) -> bool:
             "finished": False,
         }
     model, venv = _model(settings, config)
+    if not settings.resume:
+        _clear(folder, settings.overwrite)
     recorder = Recorder(settings, config, model.num_timesteps)
     total, unit = settings.budget
     try:
@@ -240,8 +241,7 @@ class Recorder(BaseCallback):
         self._saved = time.monotonic()
 
     def close(self) -> None:
-        """Write what is left of the learning curve and leave the progress bar."""
-        self._write_row()
+        """Leave the learning curve and the progress bar."""
         self._file.close()
         self._bar.close()
 

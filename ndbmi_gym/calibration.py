@@ -87,6 +87,10 @@ def build_interface(
         raise ValueError(f"half_side_cm = {half_side_cm!r}: give a half side > 0 cm (default 10)")
     if not (np.isfinite(exponent) and exponent != 0):
         raise ValueError(f"exponent = {exponent!r}: give a finite power other than 0 (default -2)")
+    if n_stimuli < 1 or not len(trains) or len(trains) % n_stimuli:
+        raise ValueError(
+            f"{len(trains)} responses do not divide among {n_stimuli} stimuli: give K of each"
+        )
     inner = gram(metric, trains)
     plane, axes, offset = planar_map(inner)
     members = np.arange(len(trains)).reshape(n_stimuli, -1)
@@ -140,7 +144,10 @@ def planar_map(inner: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     size = len(inner)
     row_means = inner.mean(axis=0)
     centred = inner - row_means - row_means[:, None] + row_means.mean()
-    if size >= 4:
+    spread = float(np.trace(centred))
+    # an eigenvalue below this is rounding: nothing but equal responses, or responses on a line
+    floor = max(1e-9 * spread, 1e-12 * float(np.trace(inner)), 1e-300)
+    if size >= 4 and spread > floor:
         # a fixed start vector: by default ARPACK draws one from numpy's global random state
         start = np.cos(np.arange(size))
         values, vectors = eigsh(centred, k=2, which="LA", v0=start, tol=1e-12)
@@ -148,7 +155,7 @@ def planar_map(inner: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         values, vectors = np.linalg.eigh(centred)
     order = np.argsort(values)[::-1][:2]
     values, vectors = values[order], vectors[:, order]
-    if len(values) < 2 or values[1] <= 1e-9 * max(float(np.trace(centred)), 1e-300):
+    if len(values) < 2 or values[1] <= floor:
         raise ValueError(
             f"{size} calibration responses span no plane (leading eigenvalues {values}): "
             "give responses that differ in at least two directions - more stimuli, trials or spikes"

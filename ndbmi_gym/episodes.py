@@ -45,6 +45,8 @@ class Episodes:
         What last passed through the loop.
     outcome : Outcome
         Judgement of the last step.
+    draw : Draw
+        Distribution of the perturbations over trials.
     target : ndarray (B, 2)
         cm.
     action : ndarray (B, n)
@@ -71,7 +73,7 @@ class Episodes:
         self.n_trials = n_trials
         self.task = config.make_task()
         self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.subjects()))
-        self._draw = config.make_draw()
+        self.draw = config.make_draw()
         self._targets = [self._target_pool(loop) for loop in self.loops]
 
         loop = self.loops[0]
@@ -125,7 +127,7 @@ class Episodes:
         if len(self.loops) > 1:
             self.animal = _put(self.animal, which, rng.integers(len(self.loops), size=n))
         starts = self.task.starts(rng, n, self.half_side_cm)
-        drawn = self._draw.sample(rng, n)
+        drawn = self.draw.sample(rng, n)
         placed = self.loops[0].plant.place(
             starts if given_start is None else np.broadcast_to(given_start, starts.shape),
             curl=drawn[:, 0],
@@ -281,7 +283,7 @@ class Episodes:
         plant, half_side = loop.plant, self.half_side_cm
         neural, state = config.observe != "state", config.observe != "neural"
         perturbed = config.observe_perturbation
-        curl, *push = np.abs(self._draw.ranges()).max(axis=1)
+        curl, *push = np.abs(self.draw.ranges()).max(axis=1)
 
         # Drag bounds the speed: curl does no work, so d|v|/dt < 0 beyond (force + push)/b. The
         # scale is what calibration points command; a projected point may lie beyond them.

@@ -5,8 +5,6 @@
 
 import json
 import os
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -144,9 +142,9 @@ class Interface:
             "exponent": self.exponent,
         }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "wb") as file:
                 np.savez_compressed(
                     file,
                     header=np.array(json.dumps(header)),
@@ -155,9 +153,8 @@ class Interface:
                     **arrays,
                 )
             os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)
         return path
 
     @classmethod
@@ -172,7 +169,8 @@ class Interface:
             If the file is damaged, of another program, or of a version this one cannot read.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # opened here, because numpy leaves a damaged archive open
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
                 if header["format"] != _FORMAT:
                     raise ValueError(f"its format is {header['format']!r}")
@@ -194,7 +192,7 @@ class Interface:
             interface._check()
         except FileNotFoundError:
             raise
-        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zip, zlib, numpy and JSON each have their own for damage
             raise ValueError(
                 f"{os.fspath(path)} is not an intact {_FORMAT} file ({error}): "
                 "save it again with Interface.save"
@@ -216,8 +214,16 @@ class Interface:
             array = getattr(self, name)
             if array.dtype != np.float64 or array.shape != shape or not np.isfinite(array).all():
                 raise ValueError(f"{name} is not a finite float64 array of shape {shape}")
-        if t.rows.dtype != np.int32 or t.offsets.dtype != np.int64 or t.offsets.ndim != 1:
+        if t.n_units < 1 or t.n_bins < 1:
+            raise ValueError(f"it has {t.n_units} electrodes and {t.n_bins} ticks")
+        if not (0 < self.half_side_cm < np.inf and np.isfinite(self.exponent) and self.exponent):
+            raise ValueError(
+                f"half side {self.half_side_cm} or exponent {self.exponent} is out of range"
+            )
+        if t.rows.dtype != np.int32 or t.offsets.dtype != np.int64:
             raise ValueError("spikes are not int32 rows with int64 offsets")
+        if t.rows.ndim != 1 or t.offsets.ndim != 1:
+            raise ValueError("spikes are not one list of rows with one of offsets")
         if n_stimuli == 0 or len(t) == 0 or len(t) % n_stimuli:
             raise ValueError(f"{len(t)} responses do not divide among {n_stimuli} stimuli")
         if t.offsets[0] != 0 or t.offsets[-1] != t.rows.size or (np.diff(t.offsets) < 0).any():

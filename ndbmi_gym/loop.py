@@ -89,13 +89,14 @@ class ClosedLoop:
                 f"unknown decoder {self.decoder!r}: choose one of {', '.join(DECODERS)}"
             )
         cortex, trains = self.cortex, self.interface.trains
-        calibrated = (trains.n_units, trains.n_bins, self.interface.n_stimuli)
-        present = (cortex.n_units, cortex.n_bins, cortex.n_stimuli)
-        if calibrated != present or self.interface.metric.clock_s != cortex.clock_s:
+        clock_s = self.interface.metric.clock_s
+        calibrated = (trains.n_units, trains.n_bins, clock_s, self.interface.n_stimuli)
+        present = (cortex.n_units, cortex.n_bins, cortex.clock_s, cortex.n_stimuli)
+        if calibrated != present:
             raise ValueError(
-                "the interface was calibrated with {} electrodes, {} ticks and {} stimuli, the "
-                "cortex has {}, {} and {}: load the interface of this set-up, or calibrate "
-                "again".format(*calibrated, *present)
+                "the interface was calibrated with {} electrodes, {} ticks of {} s and {} stimuli, "
+                "the cortex has {}, {} of {} s and {}: load the interface of this set-up, or "
+                "calibrate again".format(*calibrated, *present)
             )
         check_field(self.field, self.interface.points)
 

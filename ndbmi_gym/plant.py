@@ -98,10 +98,12 @@ class Plant:
     substeps: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("mass", "step_s", "wall_cm", "substeps"):
+        for name in ("mass", "step_s", "substeps"):
             value = getattr(self, name)
-            if not value > 0:
-                raise ValueError(f"{name} = {value!r}: give a value > 0")
+            if not 0 < value < np.inf:
+                raise ValueError(f"{name} = {value!r}: give a finite value > 0")
+        if not self.wall_cm > 0:
+            raise ValueError(f"wall_cm = {self.wall_cm!r}: give a value > 0 cm, or infinity")
         if not (np.isfinite(self.viscosity) and self.viscosity >= 0):
             raise ValueError(f"viscosity = {self.viscosity!r}: give a finite value >= 0 kg/s")
 

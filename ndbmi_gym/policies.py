@@ -1,8 +1,8 @@
 """Baseline policies: numpy only, with the `predict` of Stable-Baselines3 models.
 
-The floor (zero volition), the paper's own command (Eq 24), random volition, and reference ceilings.
-`Zero`, `Random` and `Eq24` act on what an agent sees and on the calibrated interface. The ceilings
-are privileged: they look into the environment that they were made for.
+The floor (zero volition), the paper's own command (Eq 24), random volition, a filter that acts on
+what an agent sees and on knowledge of interface and plant, and the reference ceilings, which are
+privileged: they look into the environment that they were made for.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plant import Device
+from ndbmi_gym.spikes import SpikeTrains
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -197,69 +198,115 @@ class LookAhead(Policy):
         return action
 
 
-class BayesFilter(LookAhead):
-    """Privileged ceiling for neural observation: `LookAhead` on a filtered state.
+class ParticleFilter(LookAhead):
+    """`LookAhead` on a state that is filtered from the recorded spike counts.
 
-    The filter knows the interface, the start square, the perturbation and the force that was
-    commanded, but neither position nor velocity. A trial's motion is then determined by its start:
-    a set of starts all along the square is moved with the commanded forces and weighted by the
-    likelihood of the recorded spike counts.
+    Particles start all along the start square, at rest. At every step they are weighted by the
+    likelihood of the counts at their stimulus, resampled, and moved by the commanded force.
+
+    With ``knows_force`` that force is read from the environment: the privileged ceiling for neural
+    observation. Without, it is drawn from what the counts leave open. Given its counts, a
+    stationary Poisson response has independent and uniform spike times whatever evoked it, so each
+    particle decodes such times of its own. This filter sees no more than an agent does, but knows
+    interface, plant and the range of perturbations: it tells what the observation allows.
 
     Parameters
     ----------
     env : BMIEnv or BMIVectorEnv
+    knows_force : bool
+        Whether the commanded force and the trial's perturbation are read from the environment.
     particles : int
-        Starts in the set.
+        Particles per trial.
+    jitter_cm : float
+        Standard deviation of the noise that keeps resampled particles apart.
     **options
         Of `LookAhead`.
     """
 
-    def __init__(self, env: HasEpisodes, particles: int = 400, **options: Any) -> None:
+    def __init__(
+        self,
+        env: HasEpisodes,
+        knows_force: bool = True,
+        particles: int = 200,
+        jitter_cm: float = 0.05,
+        **options: Any,
+    ) -> None:
         super().__init__(env, **options)
-        task, half_side = self.episodes.task, self.episodes.half_side_cm
-        self._starts = task.on_square((np.arange(particles) + 0.5) / particles, half_side)
+        self._knows_force = knows_force
+        self._particles = particles
+        self._jitter_cm = jitter_cm
+        self._rng = np.random.default_rng(options.get("seed", 0))
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
-        episodes, n_trials, n_starts = self.episodes, len(observation), len(self._starts)
-        begun = np.ones(n_trials, np.bool_)
-        if state is not None:
-            begun = np.zeros(n_trials, np.bool_)
-            if episode_start is not None:
-                begun = np.asarray(episode_start, np.bool_)
-        truth = episodes.state.values
-        values = np.repeat(truth, n_starts, axis=0)
-        values[:, 0:2], values[:, 2:4] = np.tile(self._starts, (n_trials, 1)), 0.0
-        log_weight = np.zeros((n_trials, n_starts))
-        if state is not None:
-            old_values, old_weight = state
-            going = np.repeat(~begun, n_starts)
-            values[going] = old_values[going]
-            log_weight[~begun] = old_weight[~begun]
+        n_trials = len(observation)
+        begun = np.zeros(n_trials, np.bool_)
+        if state is None:
+            begun[:] = True
+            state = np.empty((n_trials, self._particles, self.episodes.state.values.shape[1]))
+        elif episode_start is not None:
+            begun[:] = episode_start
+        cloud = state.copy()
+        if begun.any():
+            cloud[begun] = self._prior(begun)
 
-        # the counts were recorded before the last move, at the first stimulus before any
-        counts, volition = self._see(observation, "counts"), self._see(observation, "action")
+        # the counts were recorded where the device was before its last move, if it has moved
+        counts = np.rint(self._see(observation, "counts"))
+        volition = self._see(observation, "action") * self.episodes.max_count
         for loop, mine in self._by_loop():
             if not mine.any():
                 continue
-            seen = counts[mine], volition[mine] * episodes.max_count
-            likelihood = _log_likelihood(loop, *seen)
-            place = values[np.repeat(mine, n_starts), 0:2]
-            stimulus = loop.interface.sense(place).reshape(-1, n_starts)
-            log_weight[mine] += np.take_along_axis(likelihood, stimulus, axis=1)
-        log_weight -= log_weight.max(axis=1, keepdims=True)
-        going = np.repeat(~begun, n_starts)
-        force = np.repeat(episodes.signals.force, n_starts, axis=0)
-        plant = episodes.loops[0].plant
-        if going.any():
-            values[going] = plant.advance(Device(values[going]), force[going]).values
+            likelihood = _log_likelihood(loop, counts[mine], volition[mine])
+            cloud[mine] = self._resample(loop, cloud[mine], likelihood)
+            moving = np.flatnonzero(mine & ~begun)
+            if len(moving):
+                cloud[moving] = self._move(loop, cloud[moving], counts[moving], moving)
+        estimate = Device(cloud.mean(axis=1))
+        return self._choose(estimate, self._see(observation, "target")), cloud
 
-        weight = np.exp(log_weight)
-        weight /= weight.sum(axis=1, keepdims=True)
-        estimate = (weight[:, :, None] * values.reshape(n_trials, n_starts, -1)).sum(axis=1)
-        action = self._choose(Device(estimate), self._see(observation, "target"))
-        return action, (values, log_weight)
+    def _prior(self, begun: BoolArray) -> FloatArray:
+        """Particles at the start of trials, (B, P, 9)."""
+        episodes, shape = self.episodes, (int(begun.sum()), self._particles)
+        along = self._rng.random(shape[0] * shape[1])
+        starts = episodes.task.on_square(along, episodes.half_side_cm)
+        if self._knows_force:
+            perturbation = np.repeat(episodes.state.values[begun, 4:7], shape[1], axis=0)
+        else:
+            perturbation = episodes.draw.sample(self._rng, len(starts))
+        placed = episodes.loops[0].plant.place(
+            starts, curl=perturbation[:, 0], push=perturbation[:, 1:]
+        )
+        return placed.values.reshape(*shape, -1)
+
+    def _resample(self, loop: ClosedLoop, cloud: FloatArray, likelihood: FloatArray) -> FloatArray:
+        """Systematic resampling by the log likelihood of each stimulus (B, S)."""
+        n_trials, n_particles = cloud.shape[:2]
+        stimulus = loop.interface.sense(cloud[..., 0:2].reshape(-1, 2)).reshape(n_trials, -1)
+        weight = np.take_along_axis(likelihood, stimulus, axis=1)
+        weight = np.exp(weight - weight.max(axis=1, keepdims=True))
+        share = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
+        share[:, -1] = 1.0
+        comb = (np.arange(n_particles) + self._rng.random((n_trials, 1))) / n_particles
+        chosen = [np.searchsorted(s, c) for s, c in zip(share, comb, strict=True)]
+        return np.take_along_axis(cloud, np.array(chosen)[..., None], axis=1)
+
+    def _move(
+        self, loop: ClosedLoop, cloud: FloatArray, counts: FloatArray, trials: IntArray
+    ) -> FloatArray:
+        """Move the particles of some trials by the force commanded or inferred."""
+        if self._knows_force:
+            force = np.repeat(self.episodes.signals.force[trials], self._particles, axis=0)
+        else:
+            trains = _uniform_trains(
+                np.repeat(counts.astype(np.int64), self._particles, axis=0),
+                loop.cortex.n_bins,
+                self._rng,
+            )
+            force = loop.field(loop.interface.decode(trains, loop.decoder))
+        moved = loop.plant.advance(Device(cloud.reshape(-1, cloud.shape[-1])), force).values
+        moved[:, 0:2] += self._rng.normal(0.0, self._jitter_cm, (len(moved), 2))
+        return moved.reshape(cloud.shape)
 
 
 def _tabulate(
@@ -293,15 +340,31 @@ def _log_likelihood(loop: ClosedLoop, counts: FloatArray, volition: FloatArray) 
     return np.asarray((counts[:, None] * np.log(mean) - mean).sum(axis=-1))
 
 
+def _uniform_trains(counts: IntArray, n_bins: int, rng: np.random.Generator) -> SpikeTrains:
+    """Responses (B) of given counts (B, n), each spike at a uniform time."""
+    n_trials, n_units = counts.shape
+    unit = np.repeat(np.tile(np.arange(n_units), n_trials), counts.ravel())
+    rows = unit * n_bins + rng.integers(n_bins, size=len(unit))
+    offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=1))])
+    return SpikeTrains(rows.astype(np.int32), offsets, n_units, n_bins)
+
+
 def _ceiling(env: HasEpisodes) -> Policy:
     neural = env.episodes.config.observe == "neural"
-    return BayesFilter(env) if neural else LookAhead(env)
+    return ParticleFilter(env, particles=600) if neural else LookAhead(env)
+
+
+def _filter(env: HasEpisodes) -> Policy:
+    if "counts" not in env.episodes.columns:
+        raise ValueError("the filter listens to spike counts: set observe='neural' or 'full'")
+    return ParticleFilter(env, knows_force=False)
 
 
 _MAKERS: dict[str, Callable[[HasEpisodes], Policy]] = {
     "zero": Zero,
     "eq24": Eq24,
     "random": Random,
+    "filter": _filter,
     "ceiling": _ceiling,
 }
 
@@ -314,15 +377,16 @@ def make_policy(name: str, env: HasEpisodes) -> Policy:
 
     Parameters
     ----------
-    name : {"zero", "eq24", "random", "ceiling"}
-        The ceiling is `BayesFilter` for neural observation, else `LookAhead`.
+    name : {"zero", "eq24", "random", "filter", "ceiling"}
+        The filter is a `ParticleFilter` that sees no more than an agent; the ceiling is one that
+        knows the commanded force for neural observation, else `LookAhead`.
     env : BMIEnv or BMIVectorEnv
         The unwrapped environment.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or the filter would have no counts to listen to.
     """
     if name not in _MAKERS:
         raise ValueError(f"unknown policy {name!r}: choose one of {', '.join(POLICIES)}")

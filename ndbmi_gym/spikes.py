@@ -183,7 +183,10 @@ def _merge(first: SpikeTrains, second: SpikeTrains) -> SpikeTrains:
     """All spikes of two batches of as many responses."""
     parts = [trains[b] for b in range(len(first)) for trains in (first, second)]
     return SpikeTrains(
-        np.concatenate([first.rows[:0], *parts]), first.offsets + second.offsets, first.n_units, first.n_bins
+        np.concatenate([first.rows[:0], *parts]),
+        first.offsets + second.offsets,
+        first.n_units,
+        first.n_bins,
     )
 
 

@@ -17,6 +17,12 @@ def test_unknown_options_are_named_with_the_known_ones():
         Config.from_options({"datset": 6})
 
 
+def build(options):
+    config = Config.from_options(options)
+    config.make_loop(0)
+    config.make_draw()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -56,8 +62,7 @@ def test_unknown_options_are_named_with_the_known_ones():
 )
 def test_bad_values_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message):
-        Config.from_options(options).make_loop(0)
-        Config.from_options(options).make_draw()
+        build(options)
 
 
 def test_a_subject_is_one_animal_wherever_it_is_made():

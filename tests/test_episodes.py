@@ -47,7 +47,9 @@ def test_observations_hold_what_their_columns_say(observe, observe_perturbation)
     expected |= {"curl", "push"} if observe_perturbation else set()
     assert set(episodes.columns) == expected
     for name, columns in episodes.columns.items():
-        np.testing.assert_allclose(seen[:, columns] * scales[name], truth[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            seen[:, columns] * scales[name], truth[name], rtol=1e-5, atol=1e-6
+        )
     assert sum(c.stop - c.start for c in episodes.columns.values()) == seen.shape[1]
 
 

@@ -164,7 +164,7 @@ def test_intervals_almost_always_suffice():
 def ordinary_renewal_counts(mean, shape, n_trials, seed):
     """Spikes before the end of the window when the first interval starts at stimulation."""
     rng = np.random.default_rng(seed)
-    n_intervals = int(3 * mean + 60 / shape + 60)
+    n_intervals = int(3 * mean + 10 / shape + 20)
     times = rng.gamma(shape, 1 / (shape * mean), (n_trials, n_intervals)).cumsum(axis=1)
     assert times[:, -1].min() > 1  # the simulation itself reaches beyond the window
     return (times < 1).sum(axis=1)
@@ -379,6 +379,13 @@ def test_time_outside_the_window_is_named_with_its_place(bad, response, unit, po
     assert f"spike time {np.float64(bad)} s of electrode {unit} in response {response}" in str(
         caught.value
     )
+
+
+def test_window_is_closed_at_its_start_and_open_at_its_end():
+    assert from_times([[[0.0, -0.0, np.nextafter(0.6, 0)]]], 0.6).rows.tolist() == [0, 0, 599]
+    for bad in (0.6, np.nextafter(0.0, -1)):
+        with pytest.raises(ValueError, match=r"spike time .* is outside \[0, 0\.6\) s"):
+            from_times([[[bad]]], 0.6)
 
 
 @pytest.mark.parametrize("responses", [[], [[]], [[], [[0.1]]]])

@@ -46,7 +46,11 @@ def test_a_task_without_targets_says_so():
 
 def judge(task, position, target=(0.0, 0.0), action=(0.5, -0.5, 0.2), streak=0):
     return task.assess(
-        np.array([position]), np.array([target]), np.array([action]), np.array([float(streak)]), 10.0
+        np.array([position]),
+        np.array([target]),
+        np.array([action]),
+        np.array([float(streak)]),
+        10.0,
     ).values[0]
 
 

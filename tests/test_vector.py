@@ -117,12 +117,10 @@ def test_staggered_trials_agree_with_the_scalar_environment(mode, noiseless):
 def returns(env, policy_rng, n_episodes):
     """Undiscounted returns of the first `n_episodes` episodes of every trial."""
     n = env.num_envs
-    observation, _ = env.reset(seed=17)
+    env.reset(seed=17)
     total, done, out = np.zeros(n), np.zeros(n, int), []
     while done.min() < n_episodes:
-        observation, reward, terminated, truncated, _ = env.step(
-            0.4 * policy_rng.random((n, 9), np.float32)
-        )
+        _, reward, terminated, truncated, _ = env.step(0.4 * policy_rng.random((n, 9), np.float32))
         total += reward
         for i in np.flatnonzero(terminated | truncated):
             if done[i] < n_episodes:

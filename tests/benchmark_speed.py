@@ -1,0 +1,211 @@
+"""Speed against peers, in one run on one core: ``python tests/benchmark_speed.py``.
+
+Prints steps per second and ratios, and where the time of the native vector environment goes. With
+``--json FILE`` the numbers are also written as data.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import gymnasium
+import numpy as np
+
+import ndbmi_gym  # noqa: F401 (registers the ids)
+from ndbmi_gym.calibration import calibrate
+from ndbmi_gym.cortex.topographic import topographic_cortex
+from ndbmi_gym.stimuli import stimulus_set
+
+
+def best(measure, repeats=5):
+    """Largest of several measurements: the least disturbed one."""
+    return max(measure() for _ in range(repeats))
+
+
+def scalar_rate(env_id, action=None, steps=8000, **options):
+    """Steps per second of a scalar environment, resets included."""
+    env = gymnasium.make(env_id, **options)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    action = env.action_space.sample() if action is None else action
+
+    def measure():
+        begin = time.perf_counter()
+        for _ in range(steps):
+            *_, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                env.reset()
+        return steps / (time.perf_counter() - begin)
+
+    measure()
+    rate = best(measure)
+    env.close()
+    return rate
+
+
+def vector_rate(env_id, effort=0.0, num_envs=256, steps=200, **options):
+    """Steps per second of a native vector environment, autoresets included."""
+    env = gymnasium.make_vec(env_id, num_envs=num_envs, **options)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    action = env.action_space.sample()
+    if env_id.startswith("ndbmi"):
+        action = np.full_like(action, effort)
+
+    def measure():
+        begin = time.perf_counter()
+        for _ in range(steps):
+            env.step(action)
+        return steps * num_envs / (time.perf_counter() - begin)
+
+    measure()
+    return best(measure)
+
+
+def calibration_seconds(dataset):
+    """Time to calibrate an animal, its responses drawn included."""
+    cortex = topographic_cortex(stimulus_set(dataset))
+    calibrate(cortex, np.random.default_rng(0))
+
+    def measure():
+        begin = time.perf_counter()
+        calibrate(cortex, np.random.default_rng(0))
+        return -(time.perf_counter() - begin)
+
+    return -best(measure, 3)
+
+
+def in_process(code):
+    """What a fresh interpreter prints for a piece of code; the least of three."""
+    run = [sys.executable, "-c", code]
+    return min(
+        float(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    )
+
+
+IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+MAKE = (
+    "import time, gymnasium, ndbmi_gym; t = time.perf_counter(); "
+    "e = gymnasium.make('ndbmi/ShiftTarget-v0'); e.reset(seed=0); "
+    "e.step(e.action_space.sample()); print(time.perf_counter() - t)"
+)
+MEMORY = (
+    "import gymnasium, ndbmi_gym; "
+    "e = gymnasium.make_vec('ndbmi/ShiftTarget-v0', num_envs=256); e.reset(seed=0); "
+    "[e.step(e.action_space.sample()) for _ in range(30)]; "
+    "peak = [x for x in open('/proc/self/status') if x.startswith('VmHWM')]; "
+    "print(int(peak[0].split()[1]) / 1024)"
+)
+
+
+def floor(env_id, decoder):
+    """What a step of one trial is made of, in microseconds; each part timed alone at B = 256."""
+    env = gymnasium.make_vec(env_id, num_envs=256, decoder=decoder)
+    env.reset(seed=0)
+    action = np.zeros((256, 9), np.float32)
+    for _ in range(20):
+        env.step(action)
+    episodes, rng = env.unwrapped.episodes, np.random.default_rng(0)
+    loop, state = episodes.loops[0], episodes.state
+    interface, force = loop.interface, episodes.signals.force
+    stimulus = interface.sense(state.position)
+    trains = loop.cortex.respond(stimulus, None, rng).trains
+    parts = {
+        "spikes: exponential intervals (numpy)": lambda: rng.standard_exponential(
+            len(trains.rows) + 256
+        ),
+        "spikes: all of cortex.respond": lambda: loop.cortex.respond(stimulus, None, rng),
+        "decoding": lambda: interface.decode(trains, decoder),
+        "desired field (numpy)": lambda: loop.field(force),
+        "motion": lambda: loop.plant.advance(state, force),
+        "stimulus": lambda: interface.sense(state.position),
+        "reward": lambda: episodes._assess(slice(None), episodes.outcome.values[:, 5]),
+        "observation and info": lambda: (episodes.observe(), episodes.info()),
+        "whole step, autoresets included": lambda: env.step(action),
+    }
+    spent = {}
+    for name, part in parts.items():
+        part()
+
+        def measure(part=part):
+            begin = time.perf_counter()
+            for _ in range(200):
+                part()
+            return -(time.perf_counter() - begin)
+
+        spent[name] = -best(measure) / 200 / 256 * 1e6
+    return spent
+
+
+def main():
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", help="write the numbers to this file")
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+    rest = np.zeros(9, np.float32)
+    shift, hold = "ndbmi/ShiftTarget-v0", "ndbmi/HoldTarget-v0"
+    rates = {
+        "MuJoCo Reacher-v5, scalar": scalar_rate("Reacher-v5"),
+        "Pendulum-v1, scalar": scalar_rate("Pendulum-v1"),
+        "ShiftTarget-v0, scalar, multiple-points, no volition": scalar_rate(shift, rest),
+        "ShiftTarget-v0, scalar, multiple-points, effort 0.1": scalar_rate(shift, rest + 0.1),
+        "ShiftTarget-v0, scalar, projection, no volition": scalar_rate(
+            shift, rest, decoder="projection"
+        ),
+        "CartPole-v1, native vector 256": vector_rate("CartPole-v1"),
+    }
+    for decoder in ("multiple-points", "single-point", "projection"):
+        for env_id in (shift, hold):
+            for effort in (0.0, 0.1):
+                name = f"{env_id[6:]}, native vector 256, {decoder}, effort {effort:g}"
+                rates[name] = vector_rate(env_id, effort, decoder=decoder)
+    print(f"{'steps/s':>12} {'x Reacher':>10}")
+    reference = rates["MuJoCo Reacher-v5, scalar"]
+    for name, rate in rates.items():
+        print(f"{rate:12,.0f} {rate / reference:10.2f}  {name}")
+
+    own, base = in_process(IMPORT.format("ndbmi_gym")), in_process(IMPORT.format("gymnasium"))
+    others = {
+        "calibration of set 6, s": calibration_seconds(6),
+        "calibration of set 7, s": calibration_seconds(7),
+        "import ndbmi_gym, s": own,
+        "import gymnasium, s": base,
+        "import ratio": own / base,
+        "first make, reset and step in a fresh process, s": in_process(MAKE),
+        "largest resident memory of a process with vector(256), MiB": in_process(MEMORY),
+    }
+    print()
+    for name, value in others.items():
+        print(f"{value:12.3f}  {name}")
+    profiles = {decoder: floor(shift, decoder) for decoder in ("multiple-points", "projection")}
+    for decoder, spent in profiles.items():
+        print(f"\nmicroseconds per trial and step, {decoder}, native vector 256")
+        for name, value in spent.items():
+            print(f"{value:12.3f}  {name}")
+    if arguments.json:
+        packages = ("ndbmi-gym", "gymnasium", "numpy", "numba", "mujoco")
+        record = {
+            "steps_per_s": rates,
+            "others": others,
+            "microseconds": profiles,
+            "machine": {"python": platform.python_version(), "processor": platform.machine()},
+            "versions": {name: version(name) for name in packages},
+        }
+        with open(arguments.json, "w") as file:
+            json.dump(record, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

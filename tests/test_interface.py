@@ -1,0 +1,482 @@
+"""The interface against naive formulas, and its file against damage."""
+
+import io
+import json
+import os
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ndbmi_gym.calibration import calibrate
+from ndbmi_gym.cortex.topographic import topographic_cortex
+from ndbmi_gym.interface import DECODERS, Interface
+from ndbmi_gym.metric import Metric, ResponseBank
+from ndbmi_gym.spikes import SpikeTrains
+from ndbmi_gym.stimuli import stimulus_set
+
+PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
+ARRAYS = ("points", "sites", "f_factors", "readout", "readout_offset")
+
+
+@pytest.fixture(scope="module", params=[np.pi / 2, 0.9], ids=["labelled", "coupled"])
+def interface(request):
+    return make(5, trials=6, theta=request.param)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return make(1, trials=3, window_s=0.05)
+
+
+def make(number, seed=0, trials=5, window_s=0.6, **options):
+    cortex = topographic_cortex(stimulus_set(number), window_s)
+    return calibrate(cortex, np.random.default_rng(seed), trials, **options)
+
+
+def new_responses(number, n, seed=1, window_s=0.6):
+    cortex = topographic_cortex(stimulus_set(number), window_s)
+    rng = np.random.default_rng(seed)
+    return cortex.respond(rng.integers(0, cortex.n_stimuli, n), None, rng).trains
+
+
+def brute_distances(interface, trains):
+    """Eq 7, over all pairs of spikes, (B, M)."""
+    metric, n_bins = interface.metric, interface.trains.n_bins
+
+    def inner(x, y):
+        (unit_x, tick_x), (unit_y, tick_y) = np.divmod(x, n_bins), np.divmod(y, n_bins)
+        weight = np.where(np.equal.outer(unit_x, unit_y), 1, np.cos(metric.theta))
+        lag = np.abs(np.subtract.outer(tick_x, tick_y)) * metric.clock_s
+        return (weight * np.exp(-lag / metric.tau_s)).sum()
+
+    own = [inner(c, c) for c in interface.trains]
+    squared = [
+        [inner(x, x) + own[m] - 2 * inner(x, c) for m, c in enumerate(interface.trains)]
+        for x in trains
+    ]
+    return np.sqrt(np.maximum(squared, 0))
+
+
+def assert_same(first, second):
+    for name in ARRAYS:
+        ours, theirs = getattr(first, name), getattr(second, name)
+        assert ours.dtype == theirs.dtype
+        assert ours.tobytes() == theirs.tobytes()
+    for name in ("rows", "offsets"):
+        ours, theirs = getattr(first.trains, name), getattr(second.trains, name)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+    assert first.trains.n_units == second.trains.n_units
+    assert first.trains.n_bins == second.trains.n_bins
+    assert first.metric == second.metric
+    assert first.half_side_cm == second.half_side_cm
+    assert first.exponent == second.exponent
+
+
+# Sensing and decoding
+
+
+def test_sense_finds_the_nearest_site(interface):
+    """Eq 1."""
+    position = np.random.default_rng(0).uniform(-20, 20, (500, 2))
+    expected = [np.hypot(*(interface.sites - x).T).argmin() for x in position]
+    np.testing.assert_array_equal(interface.sense(position), expected)
+    np.testing.assert_array_equal(interface.sense(interface.sites), np.arange(8))
+    assert len(set(expected)) == 8  # all regions were visited
+
+
+def test_sense_takes_the_first_of_equals(small):
+    square = replace(small, sites=np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1]]))
+    np.testing.assert_array_equal(square.sense(np.array([[0.0, 0], [0, 5], [5, 0]])), [0, 1, 2])
+
+
+def test_multiple_points_decodes_the_nearest_response(interface):
+    """Eqs 11 and 12."""
+    trains = new_responses(5, 150)
+    nearest = brute_distances(interface, trains).argmin(axis=1)
+    decoded = interface.decode(trains)
+    np.testing.assert_array_equal(decoded, interface.decode(trains, "multiple-points"))
+    same = (decoded == interface.points[nearest]).all(axis=1)
+    assert same.mean() >= 0.98  # a tie within the quantisation may fall either way
+    assert all(any((y == p).all() for p in interface.points) for y in decoded)
+
+
+@pytest.mark.parametrize("exponent", [-2.0, -8.0, 1.0])
+def test_single_point_decodes_the_nearest_stimulus(interface, exponent):
+    """Eqs 8 to 10."""
+    tuned = replace(interface, exponent=exponent)
+    trains = new_responses(5, 150)
+    between = brute_distances(interface, trains).reshape(150, 8, 6)
+    mean = (between**exponent).mean(axis=-1) ** (1 / exponent)
+    decoded = tuned.decode(trains, "single-point")
+    same = (decoded == interface.sites[mean.argmin(axis=1)]).all(axis=1)
+    assert same.mean() >= 0.98
+    if exponent == -2.0:
+        arithmetic = between.mean(axis=-1).argmin(axis=1)
+        assert (mean.argmin(axis=1) != arithmetic).any()  # so the exponent is put to the test
+
+
+def test_projection_is_gower_s_formula_on_distances(interface):
+    """A point added to a classical MDS from its distances alone (Gower 1968)."""
+    between = brute_distances(interface, interface.trains)
+    size = len(between)
+    centring = np.eye(size) - 1 / size
+    inner = -0.5 * centring @ between**2 @ centring
+    values, vectors = np.linalg.eigh(inner)
+    values, plane = values[-2:], vectors[:, -2:] * np.sqrt(values[-2:])
+    trains = new_responses(5, 60)
+    squared = brute_distances(interface, trains) ** 2
+    # the mean of the new row drops out: the columns of the plane sum to 0
+    added = 0.5 * (np.diag(inner) - squared) @ plane / values
+    # MDS leaves turn and scale open: take the interface's from the calibration points
+    known = np.column_stack((plane, np.ones(size)))
+    affine, residual, _, _ = np.linalg.lstsq(known, interface.points, rcond=None)
+    assert residual.max() < 1e-18
+    expected = np.column_stack((added, np.ones(60))) @ affine
+    np.testing.assert_allclose(interface.project(trains), expected, atol=1e-9)
+    np.testing.assert_array_equal(interface.decode(trains, "projection"), interface.project(trains))
+
+
+def test_calibration_responses_return_to_their_points(interface):
+    np.testing.assert_allclose(interface.project(interface.trains), interface.points, atol=1e-9)
+    decoded = interface.decode(interface.trains, "multiple-points")
+    np.testing.assert_array_equal(decoded, interface.points)
+    site = np.repeat(interface.sites, 6, axis=0)
+    np.testing.assert_array_equal(interface.decode(interface.trains, "single-point"), site)
+
+
+def test_projection_is_affine_in_the_spikes(interface):
+    a, b = new_responses(5, 10, seed=3), new_responses(5, 10, seed=4)
+    both = SpikeTrains(
+        np.concatenate([part for i in range(10) for part in (a[i], b[i])]),
+        a.offsets + b.offsets,
+        a.n_units,
+        a.n_bins,
+    )
+    silent = SpikeTrains(np.zeros(0, np.int32), np.zeros(2, np.int64), a.n_units, a.n_bins)
+    np.testing.assert_array_equal(interface.project(silent), [interface.readout_offset])
+    total = interface.project(a) + interface.project(b) - interface.readout_offset
+    np.testing.assert_allclose(interface.project(both), total, atol=1e-10)
+
+
+def test_interface_counts_itself(interface):
+    assert (interface.n_stimuli, interface.n_trials) == (8, 6)
+    assert isinstance(interface.bank, ResponseBank)
+    assert interface.bank is interface.bank
+
+
+@pytest.mark.parametrize("decoder", ["", "nearest", "Multiple-Points", None])
+def test_unknown_decoder_is_named_with_the_choice(small, decoder):
+    with pytest.raises(ValueError, match="multiple-points, single-point, projection") as caught:
+        small.decode(small.trains, decoder)
+    assert repr(decoder) in str(caught.value)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_responses_of_another_set_up_are_refused(small, decoder):
+    for other in (new_responses(6, 2, window_s=0.05), new_responses(1, 2)):
+        with pytest.raises(ValueError, match="cannot be compared with calibration responses of 4"):
+            small.decode(other, decoder)
+
+
+# The file
+
+
+def test_round_trip_is_bit_equal(interface, tmp_path):
+    path = tmp_path / "animal.npz"
+    assert interface.save(path) == path
+    loaded = Interface.load(path)
+    assert_same(loaded, interface)
+    trains = new_responses(5, 20)
+    for decoder in DECODERS:
+        np.testing.assert_array_equal(
+            loaded.decode(trains, decoder), interface.decode(trains, decoder)
+        )
+    # and nothing but the file is left behind
+    assert os.listdir(tmp_path) == ["animal.npz"]
+
+
+@PROPERTY
+@given(
+    tau=st.floats(1e-300, 1e300),
+    theta=st.floats(0, np.pi / 2),
+    half_side=st.floats(1e-3, 1e3),
+    exponent=st.floats(-50, 50).filter(bool),
+)
+def test_round_trip_of_any_parameter(small, tmp_path_factory, tau, theta, half_side, exponent):
+    """Not through decimal notation, but exactly."""
+    odd = replace(small, metric=Metric(tau, theta), half_side_cm=half_side, exponent=exponent)
+    path = tmp_path_factory.getbasetemp() / "odd.npz"
+    odd.save(str(path))
+    assert_same(Interface.load(str(path)), odd)
+
+
+def test_file_of_any_name(small, tmp_path):
+    path = tmp_path / "rat 7"
+    assert small.save(path) == path  # numpy would append a suffix
+    assert_same(Interface.load(path), small)
+
+
+def test_file_holds_no_pickle(small, tmp_path):
+    with np.load(small.save(tmp_path / "a"), allow_pickle=False) as file:
+        kinds = {name: file[name].dtype.kind for name in file.files}
+        header = json.loads(str(file["header"]))
+    assert set(kinds) == {"header", "rows", "offsets", *ARRAYS}
+    assert "O" not in kinds.values()
+    assert header["format"] == "ndbmi_gym.Interface"
+
+
+@pytest.mark.parametrize("stage", ["writing", "renaming"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_interrupted_save_leaves_no_trace(small, tmp_path, monkeypatch, stage, exists):
+    path = tmp_path / "animal.npz"
+    before = None
+    if exists:
+        small.save(path)
+        before = path.read_bytes()
+
+    def fail(file, *args, **kwargs):
+        if stage == "writing":
+            file.write(b"PK half an interface")
+        raise KeyboardInterrupt
+
+    target = (np, "savez_compressed") if stage == "writing" else (os, "replace")
+    monkeypatch.setattr(*target, fail)
+    with pytest.raises(KeyboardInterrupt):
+        replace(small, half_side_cm=1.0).save(path)
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == (["animal.npz"] if exists else [])
+    if exists:
+        assert path.read_bytes() == before
+
+
+def test_save_replaces_as_a_whole(small, tmp_path):
+    path = small.save(tmp_path / "animal.npz")
+    other = make(1, seed=1, trials=3, window_s=0.05)
+    other.save(path)
+    assert_same(Interface.load(path), other)
+
+
+def test_missing_file_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Interface.load(tmp_path / "nowhere.npz")
+
+
+# Damage
+
+
+@pytest.fixture(scope="module")
+def intact(small, tmp_path_factory):
+    return small.save(tmp_path_factory.mktemp("intact") / "a.npz").read_bytes()
+
+
+def refuse(path):
+    with pytest.raises(ValueError, match=r"is not an intact ndbmi_gym\.Interface") as caught:
+        Interface.load(path)
+    assert str(path) in str(caught.value)
+    assert "Interface.save" in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99])
+def test_truncated_file_is_refused(intact, tmp_path, share):
+    path = tmp_path / "cut.npz"
+    path.write_bytes(intact[: int(share * len(intact))])
+    refuse(path)
+
+
+def test_directory_is_refused(tmp_path):
+    refuse(tmp_path)
+
+
+@settings(PROPERTY, max_examples=100)
+@given(noise=st.binary(max_size=300), prefix=st.sampled_from([b"", b"PK\x03\x04", b"\x93NUMPY"]))
+def test_random_bytes_are_refused(tmp_path_factory, noise, prefix):
+    path = tmp_path_factory.getbasetemp() / "noise.npz"
+    path.write_bytes(prefix + noise)
+    refuse(path)
+
+
+@settings(PROPERTY, max_examples=400)
+@given(data=st.data())
+def test_corrupted_bytes_are_refused_or_harmless(small, intact, tmp_path_factory, data):
+    damaged = bytearray(intact)
+    for _ in range(data.draw(st.integers(1, 3))):
+        # half of the damage to the zip's own records, which are a small part of the file
+        ends = st.integers(0, 400) | st.integers(len(intact) - 900, len(intact) - 1)
+        place = data.draw(ends | st.integers(0, len(intact) - 1))
+        damaged[place] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    path.write_bytes(damaged)
+    try:
+        loaded = Interface.load(path)
+    except ValueError as error:
+        assert "is not an intact ndbmi_gym.Interface file" in str(error)  # noqa: PT017
+    else:
+        assert_same(loaded, small)
+
+
+def test_every_single_byte_of_the_zip_records_may_fail(small, intact, tmp_path):
+    """All of the local header of the first member and of the directory, one byte at a time."""
+    path = tmp_path / "damaged.npz"
+    refused = 0
+    for place in [*range(0, 120), *range(len(intact) - 120, len(intact))]:
+        damaged = bytearray(intact)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            loaded = Interface.load(path)
+        except ValueError as error:
+            assert "is not an intact" in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert_same(loaded, small)
+    assert refused > 100
+
+
+class Bomb:
+    """What a pickle may do to the one who opens it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def contents(intact):
+    with np.load(io.BytesIO(intact), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def with_header(intact, **changes):
+    parts = contents(intact)
+    header = json.loads(str(parts["header"])) | changes
+    return parts | {"header": np.array(json.dumps(header))}
+
+
+def test_rewritten_file_loads(small, intact, tmp_path):
+    """So that what follows is refused for its change alone."""
+    path = tmp_path / "same.npz"
+    np.savez(path, **with_header(intact))
+    assert_same(Interface.load(path), small)
+
+
+@pytest.mark.parametrize("member", ["points", "header", "extra"])
+def test_pickle_in_the_file_is_not_executed(intact, tmp_path, member):
+    path, mark = tmp_path / "bomb.npz", tmp_path / "executed"
+    bomb = np.array([Bomb(mark)], dtype=object)
+    np.savez(path, **(contents(intact) | {member: bomb}))
+    if member == "extra":
+        Interface.load(path)  # a member that nothing reads is not opened
+    else:
+        refuse(path)
+    assert not mark.exists()
+
+
+def test_plain_array_file_is_refused(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.arange(5))
+    refuse(path)
+
+
+def test_foreign_archives_are_refused(tmp_path):
+    path = tmp_path / "foreign.npz"
+    np.savez(path, weights=np.ones(3))
+    assert "header" in refuse(path)
+    np.savez(path, header=np.array("not JSON"))
+    refuse(path)
+    np.savez(path, header=np.array("[1, 2]"))
+    refuse(path)
+    np.savez(path, header=np.array(json.dumps({"format": "another.Thing", "version": 1})))
+    assert "its format is 'another.Thing'" in refuse(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header", "text")
+    refuse(path)
+
+
+def test_another_version_asks_to_calibrate_again(intact, tmp_path):
+    path = tmp_path / "future.npz"
+    for version in (0, 2, "1", None):
+        np.savez(path, **with_header(intact, version=version))
+        message = refuse(path)
+        assert f"its version is {version}, this program reads 1: calibrate again" in message
+
+
+@pytest.mark.parametrize("missing", ["header", "rows", "offsets", *ARRAYS])
+def test_missing_member_is_refused(intact, tmp_path, missing):
+    path = tmp_path / "part.npz"
+    parts = contents(intact)
+    del parts[missing]
+    np.savez(path, **parts)
+    assert missing in refuse(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tau_s": -1.0},
+        {"tau_s": "long"},
+        {"theta": 7.0},
+        {"clock_s": None},
+        {"n_units": 5},
+        {"n_units": -4, "n_bins": -50},
+        {"n_units": 0},
+        {"n_units": float("inf")},
+        {"n_units": float("nan")},
+        {"n_bins": 49},
+        {"n_bins": "x"},
+        {"n_bins": [50]},
+        {"half_side_cm": float("nan")},
+        {"half_side_cm": -10.0},
+        {"half_side_cm": 0.0},
+        {"exponent": 0.0},
+        {"exponent": float("inf")},
+        {"exponent": None},
+    ],
+    ids=repr,
+)
+def test_inconsistent_header_is_refused(intact, tmp_path, changes):
+    path = tmp_path / "odd.npz"
+    np.savez(path, **with_header(intact, **changes))
+    refuse(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("points", lambda a: a[:-1]),
+        ("points", lambda a: a[:, :1]),
+        ("points", lambda a: a.astype(np.float32)),
+        ("points", lambda a: np.where(np.arange(len(a))[:, None] == 3, np.nan, a)),
+        ("points", lambda a: a.astype(complex)),
+        ("sites", lambda a: a[:0]),
+        ("sites", lambda a: np.float64(1.0)),
+        ("sites", lambda a: np.vstack((a, a[:1]))),
+        ("f_factors", lambda a: a[:1]),
+        ("f_factors", lambda a: a * np.inf),
+        ("readout", lambda a: a[1:]),
+        ("readout", lambda a: a.astype(str)),
+        ("readout_offset", lambda a: np.append(a, 0)),
+        ("rows", lambda a: a.astype(np.int64)),
+        ("rows", lambda a: a[1:]),
+        ("rows", lambda a: np.where(np.arange(a.size) == 2, 200, a).astype(np.int32)),
+        ("rows", lambda a: np.where(np.arange(a.size) == 2, -1, a).astype(np.int32)),
+        ("rows", lambda a: a[None]),
+        ("offsets", lambda a: a[:-1]),
+        ("offsets", lambda a: a[:0]),
+        ("offsets", lambda a: a + 1),
+        ("offsets", lambda a: a.astype(np.int32)),
+        ("offsets", lambda a: np.append(0, a[::-1][1:])),
+        ("offsets", lambda a: a[:, None]),
+    ],
+)
+def test_inconsistent_array_is_refused(intact, tmp_path, name, change):
+    path = tmp_path / "odd.npz"
+    parts = contents(intact)
+    np.savez(path, **(parts | {name: change(parts[name])}))
+    refuse(path)
