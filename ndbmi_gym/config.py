@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ class Config:
     n_subjects : int
         Size of the pool 0, 1, … that ``subject=None`` draws from.
     interface : path or None
-        A saved interface to use instead of calibrating one.
+        A saved interface to use instead of calibrating one. It brings its own calibration:
+        `trials`, `tau_s`, `theta`, `exponent` and `half_side_cm` do not apply to it.
     volition : {"positive", "signed"}
         Whether the action box is [0, 1] or [−1, 1]; negative entries suppress evoked firing.
     max_rate_hz : float or None
@@ -124,6 +126,16 @@ class Config:
                 raise ValueError(
                     f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(choices)}"
                 )
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            optional = value is None and name in ("max_rate_hz", "effort_weight")
+            if isinstance(value, bool) or not (isinstance(value, Real) or optional):
+                raise ValueError(f"{name} = {value!r}: give a number")
+        if self.observe_perturbation and callable(self.perturbation):
+            raise ValueError(
+                "observe_perturbation shows drawn curl and push, and the perturbation is a "
+                "callable: drop either"
+            )
         if self.max_rate_hz is not None and not 0 < self.max_rate_hz < np.inf:
             raise ValueError(f"max_rate_hz = {self.max_rate_hz!r}: give a rate > 0 Hz, or None")
         if self.subject is not None and not _is_whole(self.subject, 0):
@@ -176,7 +188,7 @@ class Config:
             mass=self.mass,
             viscosity=self.viscosity,
             step_s=self.step_s,
-            wall_cm=2 * self.half_side_cm,
+            wall_cm=2 * interface.half_side_cm,
             law=self.perturbation if callable(self.perturbation) else None,
         )
         return ClosedLoop(cortex, interface, make_field(self.field), plant, self.decoder)
@@ -195,6 +207,22 @@ def _paper_cortex(config: Config) -> Cortex:
 CORTICES: dict[str, Callable[[Config], Cortex]] = {"topographic": _paper_cortex}
 """Models of the cortex by name. A recurrent circuit or recorded data would add an entry."""
 
+
+_NUMBERS = (
+    "max_rate_hz",
+    "effort_weight",
+    "window_s",
+    "clock_s",
+    "spontaneous",
+    "gamma_shape",
+    "tau_s",
+    "theta",
+    "exponent",
+    "half_side_cm",
+    "mass",
+    "viscosity",
+    "step_s",
+)
 
 _CALIBRATION = (
     "cortex",

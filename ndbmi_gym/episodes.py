@@ -22,7 +22,9 @@ BoolArray = npt.NDArray[np.bool_]
 Observation = npt.NDArray[np.float32]
 
 _ALL = slice(None)
-_KNOWN_AT_START = np.isin(np.arange(10), (Outcome.DISTANCE, Outcome.INSIDE)).astype(float)
+_KNOWN_AT_START = np.isin(np.arange(Outcome.COLUMNS), (Outcome.DISTANCE, Outcome.INSIDE)).astype(
+    float
+)
 
 
 class Episodes:
@@ -55,8 +57,8 @@ class Episodes:
         Index into `loops`.
     n_units : int
         Recording electrodes n, the length of an action.
-    max_count : float
-        Volitional spikes per window for an action entry of 1.
+    max_rate_hz, max_count : float
+        Volitional firing rate, and spikes per window, for an action entry of 1.
     low : float
         Lower end of the action box.
     columns : dict of slice
@@ -80,8 +82,8 @@ class Episodes:
         cortex = loop.cortex
         self.n_units = cortex.n_units
         window_s = cortex.n_bins * cortex.clock_s
-        rate = config.max_rate_hz
-        self.max_count = cortex.max_count if rate is None else rate * window_s
+        self.max_rate_hz = config.max_rate_hz or cortex.max_count / window_s
+        self.max_count = self.max_rate_hz * window_s
         self.low = -1.0 if config.volition == "signed" else 0.0
         self.half_side_cm = loop.interface.half_side_cm
         self._lay_out()
@@ -121,33 +123,56 @@ class Episodes:
         ValueError
             If `start` or `target` is not a point of the workspace.
         """
-        given_start, given_target = self._point("start", start), self._point("target", target)
+        given = self.check_begin(start, target)
         which = np.arange(self.n_trials) if trials is None else np.flatnonzero(trials)
         n = len(which)
+        animal = self.animal
         if len(self.loops) > 1:
-            self.animal = _put(self.animal, which, rng.integers(len(self.loops), size=n))
+            animal = _put(animal, which, rng.integers(len(self.loops), size=n))
         starts = self.task.starts(rng, n, self.half_side_cm)
         drawn = self.draw.sample(rng, n)
         placed = self.loops[0].plant.place(
-            starts if given_start is None else np.broadcast_to(given_start, starts.shape),
+            starts if given["start"] is None else np.broadcast_to(given["start"], starts.shape),
             curl=drawn[:, 0],
             push=drawn[:, 1:],
         )
-        self.state = Device(_put(self.state.values, which, placed.values))
-        self.target = self.target.copy()
-        for loop, pool, members in self._by_animal(which):
-            chosen = self.state.select(members)
-            if given_target is None:
-                self.target[members] = self.task.draw_targets(rng, chosen.position, pool)
+        state = Device(_put(self.state.values, which, placed.values))
+        targets, signals = self.target.copy(), self.signals
+        for loop, pool, members in self._by_animal(animal, which):
+            chosen = state.select(members)
+            if given["target"] is None:
+                targets[members] = self.task.draw_targets(rng, chosen.position, pool)
             else:
-                self.target[members] = given_target
-            heard = loop.listen(chosen, None, rng)
-            self.signals = self.signals.put(members, heard)
+                targets[members] = given["target"]
+            signals = signals.put(members, loop.listen(chosen, None, rng))
+        # nothing above has changed this batch: a task without a fitting target leaves it whole
+        self.animal, self.state, self.target, self.signals = animal, state, targets, signals
         self.action = _put(self.action, which, 0.0)
         # nothing has been earned yet, and a start inside the disc is no step end inside it
         fresh = self._assess(which, np.full(n, -1.0)).values
         fresh *= _KNOWN_AT_START
         self.outcome = Outcome(_put(self.outcome.values, which, fresh))
+
+    def check_begin(
+        self, start: npt.ArrayLike | None = None, target: npt.ArrayLike | None = None
+    ) -> dict[str, Any]:
+        """Start and target as `begin` takes them.
+
+        Raises
+        ------
+        ValueError
+            If either is not a point of the workspace.
+        """
+        return {"start": self._point("start", start), "target": self._point("target", target)}
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless a shape is that of the batch's actions."""
+        if shape != self.action.shape:
+            raise ValueError(
+                f"action of shape {shape[1:] if len(shape) > 1 else shape}: give one "
+                f"entry per recording electrode, shape {self.action.shape[1:]}"
+                + (f", for each of {self.n_trials} trials" if self.n_trials > 1 else "")
+            )
 
     def step(self, action: npt.ArrayLike, rng: np.random.Generator) -> None:
         """Run the loop once in each trial.
@@ -166,12 +191,7 @@ class Episodes:
         given = np.asarray(action)
         if given.dtype != np.float32:
             given = given.astype(float)
-        if given.shape != self.action.shape:
-            raise ValueError(
-                f"action of shape {given.shape[1:] if given.ndim > 1 else given.shape}: give one "
-                f"entry per recording electrode, shape {self.action.shape[1:]}"
-                + (f", for each of {self.n_trials} trials" if self.n_trials > 1 else "")
-            )
+        self.check_shape(given.shape)
         clipped, volition, finite = _clip(given, self.low, self.max_count)
         if not finite:
             bad = given[~np.isfinite(given)][0]
@@ -184,6 +204,14 @@ class Episodes:
             self._step_by_animal(volition, rng)
         self.action = clipped
         self.outcome = self._assess(_ALL, self.outcome.values[:, Outcome.STREAK])
+
+    def to_hz(self, action: npt.ArrayLike) -> FloatArray:
+        """Volitional firing rates that an action asks for, Hz."""
+        return np.asarray(action, dtype=float) * self.max_rate_hz
+
+    def from_hz(self, rates_hz: npt.ArrayLike) -> Observation:
+        """The action that asks for given firing rates in Hz (beyond the maximum, it is clipped)."""
+        return (np.asarray(rates_hz, dtype=float) / self.max_rate_hz).astype(np.float32)
 
     def observe(self) -> Observation:
         """Observations of the B trials, (B, d), freshly made."""
@@ -207,35 +235,40 @@ class Episodes:
         trial : int, optional
             A single trial; by default every entry has a leading axis of B trials.
         """
-        n, state, judged = self.n_units, self.state.values, self.outcome.values
-        stimulus, counts, virtual_point, force = self.signals
-        inside = judged[trial, Outcome.INSIDE] != 0
+        n = self.n_units
+        # copies, so that what is handed out and the state of the trials cannot change each other
+        state = self.state.values[trial].copy()
+        judged = self.outcome.values[trial].copy()
+        stimulus, counts, virtual_point, force = (part[trial].copy() for part in self.signals)
+        inside = judged[..., Outcome.INSIDE] != 0
         return {
-            "stimulus": stimulus[trial],
-            "evoked_counts": counts[trial, :n],
-            "volitional_counts": counts[trial, n:],
-            "virtual_point": virtual_point[trial],
-            "commanded_force": force[trial],
-            "perturbing_force": state[trial, 7:9],
-            "position": state[trial, 0:2],
-            "velocity": state[trial, 2:4],
-            "distance": judged[trial, Outcome.DISTANCE],
-            "effort": judged[trial, Outcome.EFFORT],
+            "stimulus": stimulus,
+            "evoked_counts": counts[..., :n],
+            "volitional_counts": counts[..., n:],
+            "virtual_point": virtual_point,
+            "commanded_force": force,
+            "perturbing_force": state[..., 7:9],
+            "position": state[..., 0:2],
+            "velocity": state[..., 2:4],
+            "distance": judged[..., Outcome.DISTANCE],
+            "effort": judged[..., Outcome.EFFORT],
             "inside": inside,
-            "is_success": judged[trial, Outcome.ARRIVED] != 0 if self.task.dwell else inside,
-            "reward_distance": judged[trial, Outcome.REWARD_DISTANCE],
-            "reward_effort": judged[trial, Outcome.REWARD_EFFORT],
-            "reward_bonus": judged[trial, Outcome.REWARD_BONUS],
-            "reward_inside": judged[trial, Outcome.REWARD_INSIDE],
+            "is_success": judged[..., Outcome.ARRIVED] != 0 if self.task.dwell else inside,
+            "reward_distance": judged[..., Outcome.REWARD_DISTANCE],
+            "reward_effort": judged[..., Outcome.REWARD_EFFORT],
+            "reward_bonus": judged[..., Outcome.REWARD_BONUS],
+            "reward_inside": judged[..., Outcome.REWARD_INSIDE],
         }
 
-    def _by_animal(self, which: IntArray) -> list[tuple[ClosedLoop, FloatArray, IntArray]]:
+    def _by_animal(
+        self, animal: IntArray, which: IntArray
+    ) -> list[tuple[ClosedLoop, FloatArray, IntArray]]:
         """Loop, target pool and trials of each animal among the trials `which`."""
         if len(self.loops) == 1:
             return [(self.loops[0], self._targets[0], which)]
         groups = []
         for i, (loop, pool) in enumerate(zip(self.loops, self._targets, strict=True)):
-            members = which[self.animal[which] == i]
+            members = which[animal[which] == i]
             if len(members):
                 groups.append((loop, pool, members))
         return groups
@@ -243,7 +276,7 @@ class Episodes:
     def _step_by_animal(self, volition: FloatArray, rng: np.random.Generator) -> None:
         values = np.empty_like(self.state.values)
         signals = self.signals
-        for loop, _, members in self._by_animal(np.arange(self.n_trials)):
+        for loop, _, members in self._by_animal(self.animal, np.arange(self.n_trials)):
             moved, heard = loop.step(self.state.select(members), volition[members], rng)
             values[members] = moved.values
             signals = signals.put(members, heard)
@@ -285,17 +318,24 @@ class Episodes:
         perturbed = config.observe_perturbation
         curl, *push = np.abs(self.draw.ranges()).max(axis=1)
 
+        # A Poisson count of mean m exceeds this with probability below 1e-300.
+        everything = loop.cortex.mean_counts(
+            np.arange(loop.cortex.n_stimuli), np.full((loop.cortex.n_stimuli, n), self.max_count)
+        ).max()
+        most_counts = everything + 40 * everything**0.5 + 200
+
         # Drag bounds the speed: curl does no work, so d|v|/dt < 0 beyond (force + push)/b. The
-        # scale is what calibration points command; a projected point may lie beyond them.
+        # scale is what the workspace commands; a decoded point may lie beyond it.
         interfaces = [each.interface for each in self.loops]
-        reach = max(float(np.linalg.norm(each.points, axis=1).max()) for each in interfaces)
-        farthest = reach
+        corner = half_side * 2**0.5
+        farthest = max(float(np.linalg.norm(each.points, axis=1).max()) for each in interfaces)
         if loop.decoder == "projection":
             per_spike = max(float(np.abs(each.readout).max()) for each in interfaces)
-            farthest += loop.cortex.n_bins * n * per_spike
+            offset = max(float(np.abs(each.readout_offset).max()) for each in interfaces)
+            farthest = 2 * (offset + most_counts * n * per_spike)
         drag, extra = plant.viscosity, float(np.hypot(*push))
-        usual = max(max_force(each.field, reach) for each in self.loops) + extra
-        most = max(max_force(each.field, farthest) for each in self.loops) + extra
+        usual = max(max_force(each.field, corner) for each in self.loops) + extra
+        most = max(max_force(each.field, max(corner, farthest)) for each in self.loops) + extra
         huge = float(np.finfo(np.float32).max)
         if drag > 0 and usual > 0:
             speed, speed_bound = usual / drag, most / usual if plant.law is None else huge
@@ -303,14 +343,14 @@ class Episodes:
             speed, speed_bound = half_side / plant.step_s, huge
 
         # name: (observed, entries, scale, low, high), bounds in scaled units
-        top_count = loop.cortex.n_bins / self.max_count
         wall = plant.wall_cm / half_side
+        far_target = max(1.0, *(float(np.abs(pool).max()) / half_side for pool in self._targets))
         parts = {
-            "counts": (neural, n, self.max_count, 0.0, top_count),
+            "counts": (neural, n, self.max_count, 0.0, most_counts / self.max_count),
             "position": (state, 2, half_side, -wall, wall),
             "velocity": (state, 2, speed, -speed_bound, speed_bound),
             "action": (True, n, 1.0, self.low, 1.0),
-            "target": (True, 2, half_side, -1.0, 1.0),
+            "target": (True, 2, half_side, -far_target, far_target),
             "curl": (perturbed, 1, curl or 1.0, -1.0, 1.0),
             "push": (perturbed, 2, max(push) or 1.0, -1.0, 1.0),
         }

@@ -2,7 +2,8 @@
 
 A field is any callable of that form. Those below also know the equilibrium that they pull to
 (`target`) and a bound on their magnitude (`max_force`), which the environments need for their
-starting tasks and observation bounds.
+targets and observation bounds. Fields whose weights volition sets would be evaluated in
+`ndbmi_gym.loop.ClosedLoop.listen`, which knows both, in place of its table of forces.
 
 References
 ----------

@@ -63,6 +63,11 @@ class Interface:
     readout_offset: FloatArray
     exponent: float = -2.0
 
+    def __post_init__(self) -> None:
+        # environments share an interface: its arrays are as frozen as its names
+        for array in (self.trains.rows, self.trains.offsets, *(getattr(self, n) for n in _ARRAYS)):
+            array.setflags(write=False)
+
     @property
     def n_stimuli(self) -> int:
         """Number of stimuli S."""

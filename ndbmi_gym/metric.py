@@ -118,6 +118,10 @@ def distances(gram_matrix: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(norms[:, None] + norms - 2 * gram_matrix, 0.0))
 
 
+_MAX_SPIKES = 65_536
+"""Spikes of a response whose table entries, at most 65,535 each, still add up within 32 bits."""
+
+
 @dataclass(frozen=True)
 class ResponseBank:
     """The calibration responses, prepared to answer "how far is this one from each of you".
@@ -125,8 +129,9 @@ class ResponseBank:
     Row ``electrode * n_bins + bin`` of the table holds the inner products of one spike at that
     place with all M responses, as 16-bit integers in units of `scale`. Their sums are integers:
     exact, independent of the order of addition, and half the memory traffic of float32. Rounding
-    the entries perturbs distances by about 1e-5 of their value (up to 1e-3 for close responses when
-    electrodes are pooled and τ is long). A response may hold up to 65,000 spikes.
+    the entries perturbs distances by about 1e-5 of their value, at worst by 1e-4 with labelled
+    electrodes (θ = π/2) and by 1e-3 when they are pooled and τ is long: entries are then large and
+    distances small. Exact distances are those of `gram`.
 
     Attributes
     ----------
@@ -162,13 +167,21 @@ class ResponseBank:
         return table, float(scale)
 
     def check(self, trains: SpikeTrains) -> None:
-        """Raise ValueError unless the responses come from this bank's electrodes and window."""
+        """Raise ValueError unless the responses come from this bank's electrodes and window.
+
+        A response must also be short enough for its sums to fit 32 bits.
+        """
         mine, theirs = self.trains, trains
         if mine.n_units != theirs.n_units or mine.n_bins != theirs.n_bins:
             raise ValueError(
                 f"responses of {theirs.n_units} electrodes and {theirs.n_bins} ticks cannot be "
                 f"compared with calibration responses of {mine.n_units} electrodes and "
                 f"{mine.n_bins} ticks: record with the calibrated set-up, or calibrate again"
+            )
+        if theirs.rows.size > _MAX_SPIKES and np.diff(theirs.offsets).max() > _MAX_SPIKES:
+            raise ValueError(
+                f"a response of {np.diff(theirs.offsets).max()} spikes: at most {_MAX_SPIKES} can "
+                "be compared; shorten the window or lower the firing rates"
             )
 
     def inner_products(self, trains: SpikeTrains) -> FloatArray:

@@ -87,7 +87,8 @@ class Plant:
     Raises
     ------
     ValueError
-        If a parameter is out of range.
+        If a parameter is out of range, or the law returns another shape or a force that is not
+        finite.
     """
 
     mass: float = 0.5
@@ -104,6 +105,8 @@ class Plant:
                 raise ValueError(f"{name} = {value!r}: give a finite value > 0")
         if not self.wall_cm > 0:
             raise ValueError(f"wall_cm = {self.wall_cm!r}: give a value > 0 cm, or infinity")
+        if self.law is not None:
+            self._outer_force(np.zeros((3, 2)), np.zeros((3, 2)), self.law)
         if not (np.isfinite(self.viscosity) and self.viscosity >= 0):
             raise ValueError(f"viscosity = {self.viscosity!r}: give a finite value >= 0 kg/s")
 
@@ -136,18 +139,23 @@ class Plant:
     def _with_perturbing_force(self, values: FloatArray) -> Device:
         values[:, 7:9] = _curl_and_push(values)
         if self.law is not None:
-            values[:, 7:9] += self.law(values[:, 0:2], values[:, 2:4])
+            values[:, 7:9] += self._outer_force(values[:, 0:2], values[:, 2:4], self.law)
         return Device(values)
+
+    @staticmethod
+    def _outer_force(position: FloatArray, velocity: FloatArray, law: ForceLaw) -> FloatArray:
+        force = np.asarray(law(position, velocity), dtype=float)
+        if force.shape != position.shape or not np.isfinite(force).all():
+            raise ValueError(
+                f"the perturbation returned shape {force.shape} for {len(position)} trials, or NaN "
+                f"or infinity: return one finite force per trial, shape {position.shape}"
+            )
+        return force
 
     def _runge_kutta(self, state: Device, force: FloatArray, law: ForceLaw) -> FloatArray:
         def slope(values: FloatArray) -> FloatArray:
             now = Device(values)
-            outer = np.asarray(law(now.position, now.velocity), dtype=float)
-            if outer.shape != force.shape:
-                raise ValueError(
-                    f"the perturbation returned shape {outer.shape} for {len(values)} trials: "
-                    f"return one force per trial, shape {force.shape}"
-                )
+            outer = self._outer_force(now.position, now.velocity, law)
             total = force + _curl_and_push(values) + outer - self.viscosity * now.velocity
             change = np.zeros_like(values)
             change[:, 0:2], change[:, 2:4] = now.velocity, total / self.mass

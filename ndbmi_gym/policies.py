@@ -23,9 +23,11 @@ Actions = npt.NDArray[np.float32]
 
 
 class HasEpisodes(Protocol):
-    """An environment of this package, scalar or vector."""
+    """An environment of this package, scalar or vector, wrapped or not."""
 
-    episodes: Episodes
+    @property
+    def unwrapped(self) -> Any:
+        """The environment itself, which has `episodes`."""
 
 
 class Policy:
@@ -34,11 +36,11 @@ class Policy:
     Parameters
     ----------
     env : BMIEnv or BMIVectorEnv
-        The unwrapped environment.
+        Wrapped or not.
     """
 
     def __init__(self, env: HasEpisodes) -> None:
-        self.episodes = env.episodes
+        self.episodes: Episodes = env.unwrapped.episodes
 
     def predict(
         self,
@@ -105,7 +107,7 @@ class Random(Policy):
 
     def __init__(self, env: HasEpisodes, seed: int = 0) -> None:
         super().__init__(env)
-        self._rng = np.random.default_rng(seed)
+        self._rng = policy_rng(seed, 1)
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
@@ -163,7 +165,7 @@ class LookAhead(Policy):
     ) -> None:
         super().__init__(env)
         self._lead_s = lead_s
-        rng = np.random.default_rng(seed)
+        rng = policy_rng(seed, 2)
         low = self.episodes.low * self.episodes.max_count
         self._tables = [
             _tabulate(loop, gains, low, self.episodes.max_count, samples, rng)
@@ -191,11 +193,16 @@ class LookAhead(Policy):
             moved = loop.plant.advance(repeated, mean[stimulus].reshape(-1, 2))
             ahead = (moved.position + self._lead_s * moved.velocity).reshape(n_trials, -1, 2)
             miss = ((ahead - target[mine][:, None]) ** 2).sum(axis=-1)
-            reach = loop.plant.advance(loop.plant.place(np.zeros((1, 2))), np.array([[1.0, 0.0]]))
-            gain = float((reach.position + self._lead_s * reach.velocity)[0, 0])
-            best = (miss + gain**2 * variance[stimulus]).argmin(axis=1)
+            best = (miss + self._gain(loop) ** 2 * variance[stimulus]).argmin(axis=1)
             action[mine] = volition[stimulus, best] / self.episodes.max_count
         return action
+
+    def _gain(self, loop: ClosedLoop) -> float:
+        """How far a unit of force carries the extrapolated position in a step, cm."""
+        two = loop.plant.place(np.zeros((2, 2)))
+        moved = loop.plant.advance(two, np.array([[0.0, 0.0], [1.0, 0.0]]))
+        ahead = moved.position + self._lead_s * moved.velocity
+        return float(ahead[1, 0] - ahead[0, 0])
 
 
 class ParticleFilter(LookAhead):
@@ -235,7 +242,7 @@ class ParticleFilter(LookAhead):
         self._knows_force = knows_force
         self._particles = particles
         self._jitter_cm = jitter_cm
-        self._rng = np.random.default_rng(options.get("seed", 0))
+        self._rng = policy_rng(options.get("seed", 0), 3)
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
@@ -326,9 +333,13 @@ def _tabulate(
     filled = wanted - evoked[:, None]
     nothing = np.zeros((n_stimuli, 1, n_units))
     volition = np.clip(np.concatenate([nothing, alone, filled], axis=1), low, high)
-    stimulus = np.repeat(every, volition.shape[1])
-    mean, variance = loop.expected_force(stimulus, volition.reshape(-1, n_units), rng, samples)
-    return volition, mean.reshape(n_stimuli, -1, 2), variance.reshape(n_stimuli, -1)
+    # one stimulus at a time: all 4 million responses of set 7 at once would take 20 GB
+    forces = [
+        loop.expected_force(np.full(len(added), stimulus), added, rng, samples)
+        for stimulus, added in zip(every, volition, strict=True)
+    ]
+    mean, variance = zip(*forces, strict=True)
+    return volition, np.stack(mean), np.stack(variance)
 
 
 def _log_likelihood(loop: ClosedLoop, counts: FloatArray, volition: FloatArray) -> FloatArray:
@@ -350,12 +361,12 @@ def _uniform_trains(counts: IntArray, n_bins: int, rng: np.random.Generator) -> 
 
 
 def _ceiling(env: HasEpisodes) -> Policy:
-    neural = env.episodes.config.observe == "neural"
+    neural = env.unwrapped.episodes.config.observe == "neural"
     return ParticleFilter(env, particles=600) if neural else LookAhead(env)
 
 
 def _filter(env: HasEpisodes) -> Policy:
-    if "counts" not in env.episodes.columns:
+    if "counts" not in env.unwrapped.episodes.columns:
         raise ValueError("the filter listens to spike counts: set observe='neural' or 'full'")
     return ParticleFilter(env, knows_force=False)
 
@@ -367,6 +378,12 @@ _MAKERS: dict[str, Callable[[HasEpisodes], Policy]] = {
     "filter": _filter,
     "ceiling": _ceiling,
 }
+
+
+def policy_rng(seed: int, use: int) -> np.random.Generator:
+    """A random stream for a policy, apart from every stream that an environment is seeded with."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0xB0, use)))
+
 
 POLICIES = tuple(_MAKERS)
 """Names of the baseline policies."""
@@ -381,7 +398,7 @@ def make_policy(name: str, env: HasEpisodes) -> Policy:
         The filter is a `ParticleFilter` that sees no more than an agent; the ceiling is one that
         knows the commanded force for neural observation, else `LookAhead`.
     env : BMIEnv or BMIVectorEnv
-        The unwrapped environment.
+        Wrapped or not.
 
     Raises
     ------

@@ -77,9 +77,17 @@ class Task:
             raise ValueError(
                 f"dwell = {self.dwell!r}: give a whole number of steps >= 0 (0: no end)"
             )
-        low, high = self.target_range_cm
-        if not 0 <= low <= high:
+        try:
+            low, high = self.target_range_cm
+            ordered = 0 <= low <= high
+        except TypeError:
+            ordered = False
+        if not ordered:
             raise ValueError(f"target_range_cm = {self.target_range_cm!r}: give 0 <= low <= high")
+        for name in ("min_start_distance_cm", "bonus", "inside_reward"):
+            value = getattr(self, name)
+            if not 0 <= value < np.inf:
+                raise ValueError(f"{name} = {value!r}: give a finite value >= 0")
         if not 0 < self.start_side <= 1:
             raise ValueError(f"start_side = {self.start_side!r}: give a share in (0, 1]")
         if not 0 <= self.effort_weight < np.inf:
@@ -189,10 +197,11 @@ class Outcome:
     REWARD_EFFORT: ClassVar = 7
     REWARD_BONUS: ClassVar = 8
     REWARD_INSIDE: ClassVar = 9
+    COLUMNS: ClassVar = 10
 
 
 TASKS: dict[str, Task] = {
-    "fixed": Task(target="field", radius_cm=1.5, dwell=1),
+    "fixed": Task(target="field", radius_cm=1.5, dwell=1, min_start_distance_cm=0.0),
     "shift": Task(),
     "hold": Task(
         radius_cm=1.5,
@@ -222,7 +231,7 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
     """
     if isinstance(spec, Task):
         return spec
-    changes: dict[str, Any] = {"kind": spec} if isinstance(spec, str) else dict(spec)
+    changes: dict[str, Any] = dict(spec) if isinstance(spec, Mapping) else {"kind": spec}
     kind = changes.pop("kind", None)
     if kind not in TASKS:
         raise ValueError(f"unknown task {kind!r}: choose one of {', '.join(TASKS)}")
@@ -230,7 +239,7 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
     unknown = sorted(set(changes) - set(known))
     if unknown:
         raise ValueError(f"unknown task parameter {unknown[0]!r}: tasks have {', '.join(known)}")
-    if "target_range_cm" in changes:
+    if isinstance(changes.get("target_range_cm"), list):
         changes["target_range_cm"] = tuple(changes["target_range_cm"])
     return Task(**(known | changes))
 

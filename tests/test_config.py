@@ -19,6 +19,7 @@ def test_unknown_options_are_named_with_the_known_ones():
 
 def build(options):
     config = Config.from_options(options)
+    config.make_task()
     config.make_loop(0)
     config.make_draw()
 
@@ -56,6 +57,16 @@ def build(options):
         ({"max_rate_hz": 0.0}, "max_rate_hz = 0.0"),
         ({"subject": -1}, "subject = -1"),
         ({"subject": 1.5}, "subject = 1.5"),
+        ({"tau_s": "slow"}, "tau_s = 'slow': give a number"),
+        ({"theta": None}, "theta = None: give a number"),
+        ({"max_rate_hz": "fast"}, "max_rate_hz = 'fast'"),
+        ({"perturbation": lambda x, v: np.zeros(2)}, r"one finite force per trial, shape \(3, 2\)"),
+        ({"perturbation": lambda x, v: v + np.nan}, "one finite force per trial"),
+        ({"perturbation": np.add, "observe_perturbation": True}, "drop either"),
+        (
+            {"task": {"kind": "shift", "target_range_cm": 5}, "reward": "dense"},
+            "target_range_cm = 5",
+        ),
         ({"n_subjects": 0, "subject": None}, "n_subjects = 0"),
         ({"interface": "a.npz", "subject": None}, "drop either"),
     ],
@@ -93,5 +104,8 @@ def test_a_saved_interface_can_be_used_and_must_fit(tmp_path):
     np.testing.assert_array_equal(loop.interface.points, Config().make_loop(0).interface.points)
     with pytest.raises(ValueError, match=r"calibrated with 9 electrodes.*has 25.*calibrate again"):
         Config(interface=path, dataset=7).make_loop(0)
+    wide = Config(half_side_cm=25.0).make_loop(0)
+    path = wide.interface.save(tmp_path / "wide.npz")
+    assert Config(interface=path).make_loop(0).plant.wall_cm == wide.plant.wall_cm == 50.0
     with pytest.raises(FileNotFoundError):
         Config(interface=tmp_path / "none.npz").make_loop(0)

@@ -75,6 +75,16 @@ def test_volition_adds_spikes_at_the_rate_of_the_action():
     np.testing.assert_allclose(mean, 30 * action[0], atol=4.5 * np.sqrt(30 / 4000))
 
 
+def test_actions_convert_to_and_from_hz():
+    episodes, _ = make()
+    assert episodes.max_rate_hz == pytest.approx(40 / 0.6)
+    action = np.linspace(0, 1, 9, dtype=np.float32)
+    rates = episodes.to_hz(action)
+    assert rates[-1] == pytest.approx(66.7, abs=0.05)
+    np.testing.assert_allclose(episodes.from_hz(rates), action, rtol=1e-6)
+    assert episodes.from_hz(rates).dtype == np.float32
+
+
 def test_signed_volition_suppresses_and_is_priced_alike():
     episodes, rng = make(n=200, volition="signed")
     episodes.step(np.full((200, 9), -1.0), rng)
@@ -83,6 +93,52 @@ def test_signed_volition_suppresses_and_is_priced_alike():
     # suppression takes h_max off every electrode, and no electrode evokes more
     assert (episodes.signals.evoked == 0).all()
     np.testing.assert_allclose(episodes.outcome.values[:, Outcome.EFFORT], 1.0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"window_s": 0.05},
+        {"max_rate_hz": 2000.0},
+        {"task": {"kind": "shift", "target_range_cm": [9, 20]}},
+        {"task": "fixed", "field": {"kind": "gaussian", "center": [12, 0]}},
+        {"decoder": "projection", "field": "linear", "window_s": 0.05},
+    ],
+)
+def test_unusual_options_stay_within_their_bounds(options):
+    episodes, rng = make(n=50, observe="full", **options)
+    low, high = episodes.bounds
+    for _ in range(20):
+        seen = episodes.observe()
+        assert (low <= seen).all()
+        assert (seen <= high).all()
+        episodes.step(np.ones((50, 9)), rng)
+
+
+def test_a_task_that_cannot_begin_changes_nothing():
+    episodes, rng = make(task={"kind": "shift", "target_range_cm": [3, 4]})
+    before = snapshot(episodes)
+    with pytest.raises(ValueError, match=r"no target lies 5\.0 cm away"):
+        episodes.begin(rng, start=(0.0, 0.0))
+    for was, now in zip(before, snapshot(episodes), strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+def test_what_is_handed_out_cannot_change_the_trials():
+    episodes, _ = make()
+    before = snapshot(episodes)
+    for value in (*episodes.info().values(), episodes.observe()):
+        value[...] = 0
+    for was, now in zip(before, snapshot(episodes), strict=True):
+        np.testing.assert_array_equal(was, now)
+    with pytest.raises(ValueError, match="read-only"):
+        episodes.loops[0].interface.points[0] = 0
+
+
+def test_the_fixed_task_has_no_distance_to_keep():
+    episodes, rng = make(n=400, task="fixed", field={"kind": "gaussian", "center": [5, 5]})
+    assert (episodes.target == 5).all()
+    episodes.begin(rng, start=(5.0, 4.0))
 
 
 @settings(deadline=None, max_examples=25)

@@ -33,7 +33,7 @@ def make(decoder="multiple-points", number=6, field=FIELD, **plant):
 
 
 def start_square(n, seed=0):
-    """Positions on the square of side 0.8 of the workspace's (section 12 of the specification)."""
+    """Positions on the square of side 0.8 of the workspace's (the published protocol)."""
     rng = np.random.default_rng(seed)
     along, side = rng.uniform(-8, 8, n), rng.integers(0, 4, n)
     across = np.where(side < 2, -8.0, 8.0)
@@ -156,7 +156,7 @@ def test_some_signals_are_put_in_a_copy():
 
 
 def test_ideal_field_converges():
-    """Without an interface, from every start, in about 8 steps (section 11)."""
+    """Without an interface, from every start, in about 8 steps (the defaults)."""
     plant = Plant()
     state = plant.place(start_square(200))
     inside = np.zeros(200, bool)
@@ -172,7 +172,7 @@ def test_ideal_field_converges():
 @pytest.mark.parametrize("field", [GaussianField(), dipole_field()], ids=["gaussian", "dipole"])
 @pytest.mark.parametrize("decoder", ["multiple-points", "single-point"])
 def test_closed_loop_converges(number, field, decoder):
-    """Every start leads into the target within the paper's 50 steps, as in section 11.
+    """Every start leads into the target within the paper's 50 steps, as in the defaults.
 
     All 2880 trials of 48 other seeds did; one stray of 60 is allowed for.
     """

@@ -357,6 +357,12 @@ def test_bursts_beyond_16_bits_of_spikes_in_all():
     assert bank.nearest(burst)[0] == 0
 
 
+def test_more_spikes_than_fit_are_refused():
+    bank = ResponseBank(Metric(), trains_of([[(0, 10)], [(0, 20)]], 1))
+    with pytest.raises(ValueError, match=r"a response of 65537 spikes: at most 65536"):
+        bank.nearest(trains_of([[(0, 10)] * 65_537], 1))
+
+
 def test_no_queries_no_answers():
     bank = ResponseBank(Metric(), random_trains(0, 6))
     nothing = SpikeTrains(np.zeros(0, np.int32), np.zeros(1, np.int64), 3, N_BINS)

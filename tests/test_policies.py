@@ -2,7 +2,14 @@ import gymnasium
 import numpy as np
 import pytest
 
-from ndbmi_gym.policies import POLICIES, Eq24, LookAhead, ParticleFilter, make_policy
+from ndbmi_gym.policies import (
+    POLICIES,
+    Eq24,
+    LookAhead,
+    ParticleFilter,
+    Random,
+    make_policy,
+)
 
 
 def play(env, policy, steps, seed=0):
@@ -133,6 +140,24 @@ def test_the_unprivileged_filter_reads_nothing_but_the_observation():
     np.testing.assert_array_equal(actions[0], actions[1])
 
 
+def test_no_policy_draws_from_the_trials_stream():
+    # equal seeds must not mean equal draws: the filter would begin at the true starts
+    env = make("ndbmi/ShiftTarget-v0", 64, subject=1)
+    for seed in range(3):
+        observation, _ = env.reset(seed=seed)
+        cloud = ParticleFilter(env, False, seed=seed, gains=(1.0,))._prior(np.ones(64, bool))
+        assert not np.isin(cloud[..., 0:2], env.episodes.state.position[np.newaxis]).all(-1).any()
+        drawn = np.random.default_rng(seed).random(1000).astype(np.float32)
+        action, _ = Random(env, seed).predict(observation)
+        assert not np.isin(action, drawn).any()
+
+
+def test_policies_take_wrapped_environments():
+    env = gymnasium.make("ndbmi/ShiftTarget-v0")
+    observation, _ = env.reset(seed=0)
+    assert env.action_space.contains(make_policy("eq24", env).predict(observation)[0])
+
+
 def test_the_filter_needs_counts():
     with pytest.raises(ValueError, match="observe='neural' or 'full'"):
         make_policy("filter", make("ndbmi/ShiftTarget-v0", 2, observe="state"))
@@ -140,7 +165,7 @@ def test_the_filter_needs_counts():
 
 
 def test_floor_command_and_ceiling_are_in_order():
-    # the published margins (success .01 / .69 / 1.0) are many standard errors of 64 trials apart
+    # success is about .02, .7 and 1.0: many standard errors of 64 trials apart
     env = make("ndbmi/ShiftTarget-v0")
     success = {name: play(env, make_policy(name, env), 25)[1].mean() for name in POLICIES}
     assert success["zero"] < 0.15

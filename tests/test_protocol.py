@@ -50,6 +50,13 @@ def test_the_interface_drives_the_device_to_the_target(dataset, field, decoder):
     assert error < {5: 2.5, 6: 1.2, 7: 0.7}[dataset]
 
 
+def counter_clockwise(runs):
+    """How much the paths of the first steps turn to the left, cm²."""
+    moved = np.diff(runs.path, axis=0)[:4]
+    cross = moved[:-1, :, 0] * moved[1:, :, 1] - moved[:-1, :, 1] * moved[1:, :, 0]
+    return cross.sum()
+
+
 @pytest.mark.parametrize("curl", [0.0, 0.6])
 def test_eq24_reaches_four_targets(curl):
     # Fig 12: four targets among the calibration points, 16 starts each, the paper's stop rule
@@ -65,8 +72,8 @@ def test_eq24_reaches_four_targets(curl):
         runs = run_protocol(loop, rng, starts, target, volition=command, curl=curl)
         # at a true rate of 99 %, fewer than 14 of 16 arrive with probability 5e-4
         assert runs.convergent.sum() >= 14
-        moved = np.diff(runs.path, axis=0)[:4]
-        cross = moved[:-1, :, 0] * moved[1:, :, 1] - moved[:-1, :, 1] * moved[1:, :, 0]
-        turns.append(cross.sum())
+        other = run_protocol(loop, rng, starts, target, volition=command, curl=-curl)
+        turns.append((counter_clockwise(runs), counter_clockwise(other)))
     if curl:
-        assert np.mean(turns) > 0  # the curl field deflects counter-clockwise
+        left, right = np.mean(turns, axis=0)
+        assert right < -1 < 1 < left  # c > 0 deflects counter-clockwise, c < 0 clockwise

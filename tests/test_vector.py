@@ -222,6 +222,23 @@ def test_bad_arguments():
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"action of shape \(8,\).*for each of 3 trials"):
         env.step(np.zeros((3, 8), np.float32))
+    with pytest.raises(ValueError, match="autoreset_mode = 'same': choose one of NextStep"):
+        BMIVectorEnv(1, autoreset_mode="same")
+
+
+def test_a_wrong_shape_is_refused_while_a_trial_begins_anew_too():
+    env = BMIVectorEnv(3, max_episode_steps=1)
+    env.reset(seed=0)
+    env.step(np.zeros((3, 9), np.float32))
+    with pytest.raises(ValueError, match=r"action of shape \(9,\)"):
+        env.step(np.zeros(9, np.float32))
+
+
+def test_masks_that_were_handed_out_are_no_part_of_the_environment():
+    env = make(2)
+    _, info = env.reset(seed=0)
+    info["_distance"][:] = False
+    assert env.reset()[1]["_distance"].all()
 
 
 def test_episode_statistics_wrapper_sees_ends():

@@ -3,7 +3,8 @@
 A cortex is anything that satisfies `Cortex`. The paper's descriptive model is in `topographic`; a
 recurrent circuit or recorded responses are further modules beside it, with an entry in
 `ndbmi_gym.config.CORTICES`. A circuit through which volition acts applies ``volition`` inside
-`respond`; one whose tuning drifts within a life keeps its tables behind `respond` too.
+`respond`. Tuning that drifts or breaks within a life, or activity carried from step to step, is a
+state of the trial: it would be passed to `respond` from `ndbmi_gym.episodes`, which keeps it.
 """
 
 from typing import NamedTuple, Protocol

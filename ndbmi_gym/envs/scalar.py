@@ -43,7 +43,8 @@ class BMIEnv(gymnasium.Env[Any, Any]):
     fraction of `max_rate_hz` (66.7 Hz by default); Poisson spikes of that rate are added to the
     evoked ones. With ``volition="signed"`` the box is [−1, 1] and negative entries suppress evoked
     firing (use ``log_std_init=-1`` with policy gradients: at unit exploration noise, suppression
-    drowns the observation). Entries outside the box are clipped.
+    drowns the observation). Entries outside the box are clipped. `Episodes.to_hz` and `from_hz` of
+    ``env.unwrapped.episodes`` convert to and from firing rates.
 
     ## Observation Space
     A flat float32 Box, by ``observe``:
@@ -105,8 +106,9 @@ class BMIEnv(gymnasium.Env[Any, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; see the class for `options`."""
+        wanted = self.episodes.check_begin(**begin_options(options))
         super().reset(seed=seed)
-        self.episodes.begin(self.np_random, **begin_options(options))
+        self.episodes.begin(self.np_random, **wanted)
         if self.render_mode is not None:
             self._view.restart()
         if self.render_mode == "human":

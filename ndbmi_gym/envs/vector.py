@@ -55,7 +55,13 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
         self.render_mode = render_mode
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        try:
+            self.autoreset_mode = AutoresetMode(autoreset_mode)
+        except ValueError:
+            choices = ", ".join(mode.value for mode in AutoresetMode)
+            raise ValueError(
+                f"autoreset_mode = {autoreset_mode!r}: choose one of {choices}"
+            ) from None
         self.metadata = {**METADATA, "autoreset_mode": self.autoreset_mode}
         self.episodes = Episodes(Config.from_options(options), self.num_envs)
         self.single_action_space = action_space(self.episodes)
@@ -76,7 +82,7 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         """Start all trials, or those of ``options["reset_mask"]``."""
         options = dict(options or {})
         mask = self._check_mask(options.pop("reset_mask", self._everywhere))
-        wanted = begin_options(options)
+        wanted = self.episodes.check_begin(**begin_options(options))
         self._seed(seed)
         self.episodes.begin(self.np_random, mask, **wanted)
         self._ended = self._ended & ~mask
@@ -97,6 +103,7 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
                     f"trial {int(fresh.argmax())} has ended: with autoreset disabled, begin it "
                     'anew by reset(options={"reset_mask": mask}) before stepping'
                 )
+            episodes.check_shape(np.shape(actions))
             # a trial that begins anew in this step ignores its action, whatever it holds
             actions = np.where(fresh[:, None], np.float32(0), actions)
         episodes.step(actions, self.np_random)
@@ -104,7 +111,7 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             episodes.begin(self.np_random, fresh)
         self._elapsed = np.where(fresh, 0, self._elapsed + 1)
         judged = episodes.outcome.values
-        reward = judged[:, Outcome.REWARD]
+        reward = judged[:, Outcome.REWARD].copy()
         terminated = judged[:, Outcome.ARRIVED] != 0
         truncated = np.zeros(self.num_envs, np.bool_)
         if self.max_episode_steps is not None:
@@ -139,7 +146,7 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
 
     def _info(self, mask: BoolArray | None = None) -> dict[str, Any]:
         """Arrays by name, each with its mask under ``_name`` as Gymnasium's wrappers expect."""
-        where = self._everywhere if mask is None else mask
+        where = (self._everywhere if mask is None else mask).copy()
         info: dict[str, Any] = {}
         for name, values in self.episodes.info().items():
             info[name], info[f"_{name}"] = values, where
