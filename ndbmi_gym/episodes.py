@@ -21,7 +21,6 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Observation = npt.NDArray[np.float32]
 
-_ALL = slice(None)
 _KNOWN_AT_START = np.isin(np.arange(Outcome.COLUMNS), (Outcome.DISTANCE, Outcome.INSIDE)).astype(
     float
 )
@@ -96,7 +95,9 @@ class Episodes:
         stimulus = np.zeros(n_trials, np.int64)
         silence = np.zeros((n_trials, 2 * cortex.n_units), np.int64)
         self.signals = Signals(stimulus, silence, nothing, nothing)
-        self.outcome = self._assess(_ALL, np.zeros(n_trials))
+        self.outcome = self.task.assess(
+            nothing, nothing, self.action, np.zeros(n_trials), self.half_side_cm
+        )
 
     def begin(
         self,
@@ -149,7 +150,13 @@ class Episodes:
         self.animal, self.state, self.target, self.signals = animal, state, targets, signals
         self.action = _put(self.action, which, 0.0)
         # nothing has been earned yet, and a start inside the disc is no step end inside it
-        fresh = self._assess(which, np.full(n, -1.0)).values
+        fresh = self.task.assess(
+            placed.position,
+            targets[which],
+            self.action[which],
+            np.full(n, -1.0),
+            self.half_side_cm,
+        ).values
         fresh *= _KNOWN_AT_START
         self.outcome = Outcome(_put(self.outcome.values, which, fresh))
 
@@ -203,7 +210,13 @@ class Episodes:
         else:
             self._step_by_animal(volition, rng)
         self.action = clipped
-        self.outcome = self._assess(_ALL, self.outcome.values[:, Outcome.STREAK])
+        self.outcome = self.task.assess(
+            self.state.position,
+            self.target,
+            self.action,
+            self.outcome.values[:, Outcome.STREAK],
+            self.half_side_cm,
+        )
 
     def to_hz(self, action: npt.ArrayLike) -> FloatArray:
         """Volitional firing rates that an action asks for, Hz."""
@@ -227,37 +240,46 @@ class Episodes:
         )
         return seen
 
-    def info(self, trial: int | slice = _ALL) -> dict[str, Any]:
+    def info(self, trial: int | None = None) -> dict[str, Any]:
         """What happened in the last step, by name; the same keys at every step.
+
+        All arrays are copies: what is handed out and the trials cannot change each other.
 
         Parameters
         ----------
         trial : int, optional
             A single trial; by default every entry has a leading axis of B trials.
         """
-        n = self.n_units
-        # copies, so that what is handed out and the state of the trials cannot change each other
-        state = self.state.values[trial].copy()
-        judged = self.outcome.values[trial].copy()
-        stimulus, counts, virtual_point, force = (part[trial].copy() for part in self.signals)
-        inside = judged[..., Outcome.INSIDE] != 0
+        n, signals = self.n_units, self.signals
+        if trial is None:
+            stimulus, counts, virtual_point, force = (signal.copy() for signal in signals)
+            state, judged = self.state.values.T.copy(), self.outcome.values.T.copy()
+            position, velocity, perturbing = state[0:2].T, state[2:4].T, state[7:9].T
+            evoked, volitional = counts[:, :n], counts[:, n:]
+        else:
+            stimulus, counts = signals.stimulus[trial], signals.counts[trial].copy()
+            virtual_point, force = signals.virtual_point[trial].copy(), signals.force[trial].copy()
+            state, judged = self.state.values[trial].copy(), self.outcome.values[trial].tolist()
+            position, velocity, perturbing = state[0:2], state[2:4], state[7:9]
+            evoked, volitional = counts[:n], counts[n:]
+        inside = judged[Outcome.INSIDE] != 0
         return {
             "stimulus": stimulus,
-            "evoked_counts": counts[..., :n],
-            "volitional_counts": counts[..., n:],
+            "evoked_counts": evoked,
+            "volitional_counts": volitional,
             "virtual_point": virtual_point,
             "commanded_force": force,
-            "perturbing_force": state[..., 7:9],
-            "position": state[..., 0:2],
-            "velocity": state[..., 2:4],
-            "distance": judged[..., Outcome.DISTANCE],
-            "effort": judged[..., Outcome.EFFORT],
+            "perturbing_force": perturbing,
+            "position": position,
+            "velocity": velocity,
+            "distance": judged[Outcome.DISTANCE],
+            "effort": judged[Outcome.EFFORT],
             "inside": inside,
-            "is_success": judged[..., Outcome.ARRIVED] != 0 if self.task.dwell else inside,
-            "reward_distance": judged[..., Outcome.REWARD_DISTANCE],
-            "reward_effort": judged[..., Outcome.REWARD_EFFORT],
-            "reward_bonus": judged[..., Outcome.REWARD_BONUS],
-            "reward_inside": judged[..., Outcome.REWARD_INSIDE],
+            "is_success": judged[Outcome.ARRIVED] != 0 if self.task.dwell else inside,
+            "reward_distance": judged[Outcome.REWARD_DISTANCE],
+            "reward_effort": judged[Outcome.REWARD_EFFORT],
+            "reward_bonus": judged[Outcome.REWARD_BONUS],
+            "reward_inside": judged[Outcome.REWARD_INSIDE],
         }
 
     def _by_animal(
@@ -281,12 +303,6 @@ class Episodes:
             values[members] = moved.values
             signals = signals.put(members, heard)
         self.state, self.signals = Device(values), signals
-
-    def _assess(self, which: IntArray | slice, streak: FloatArray) -> Outcome:
-        position, target, action = self.state.position, self.target, self.action
-        return self.task.assess(
-            position[which], target[which], action[which], streak, self.half_side_cm
-        )
 
     def _point(self, name: str, value: npt.ArrayLike | None) -> FloatArray | None:
         if value is None:

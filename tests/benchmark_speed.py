@@ -128,7 +128,9 @@ def floor(env_id, decoder):
         "desired field (numpy)": lambda: loop.field(force),
         "motion": lambda: loop.plant.advance(state, force),
         "stimulus": lambda: interface.sense(state.position),
-        "reward": lambda: episodes._assess(slice(None), episodes.outcome.values[:, 5]),
+        "reward": lambda: episodes.task.assess(
+            state.position, episodes.target, episodes.action, episodes.outcome.values[:, 5], 10.0
+        ),
         "observation and info": lambda: (episodes.observe(), episodes.info()),
         "whole step, autoresets included": lambda: env.step(action),
     }
