@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents import evaluate, train
-from agents.options import parse, setting
+from agents.options import parse, plain_errors, setting
 
 
 @dataclass(frozen=True)
@@ -24,29 +24,27 @@ class Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    settings = Settings(**parse(Settings, arguments, __doc__))
-    print(f"training for {settings.minutes:g} minutes")
-    learned = train.train(
-        train.Settings(
+    with plain_errors():
+        settings = Settings(**parse(Settings, arguments, __doc__))
+        training = train.Settings(
             env=evaluate.DEFAULT_ENV,
             minutes=settings.minutes,
             seed=settings.seed,
             out=settings.out,
             overwrite=True,
         )
-    )
-    if not learned:
-        return 130
-    evaluate.run(
-        evaluate.Settings(
+        comparison = evaluate.Settings(
             policy=(settings.out,),
             episodes=settings.episodes,
             out=settings.out,
             figure=True,
             video=True,
         )
-    )
-    return 0
+        print(f"training for {settings.minutes:g} minutes")
+        if not train.train(training):
+            return 130
+        evaluate.run(comparison)
+        return 0
 
 
 if __name__ == "__main__":

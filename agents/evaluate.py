@@ -1,7 +1,9 @@
 """Compare policies on the same trials: ``python -m agents.evaluate --policy runs/mine --figure``.
 
 The floor (zero volition), the paper's command (Eq 24) and the reference ceiling are always in the
-table. Runs of the same label are pooled: a mean over training seeds.
+table. Runs of the same label are pooled: a mean over training seeds. A benchmark over subjects and
+training seeds is ``--subjects 0 1 2`` with several runs of one label; one over tasks as well would
+be a module beside this one.
 """
 
 import dataclasses
@@ -11,16 +13,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
 from agents.intervals import Bootstrap, interval
-from agents.options import JSON, parse, setting
+from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.pictures import draw_figure, write_video
-from agents.runs import Agent, versions, write_json
+from agents.runs import Agent, make_env, versions, write_json
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.policies import POLICIES, make_policy
 from ndbmi_gym.tasks import Task
@@ -44,10 +45,10 @@ class Settings:
 
     policy: tuple[str, ...] = setting((), f"{', '.join(POLICIES)}, or the folder of a run")
     env: str | None = setting(
-        None, f"environment id; by default that of the first run, or {DEFAULT_ENV}"
+        None, f"environment id; by default that of the runs, or {DEFAULT_ENV}"
     )
     option: Mapping[str, Any] = setting(
-        {}, "option of the environment, e.g. observe=state (may be repeated)"
+        {}, "option of the environment, in place of that of runs trained on it (may be repeated)"
     )
     episodes: int = setting(1000, "trials of each policy, for each subject")
     seed: int = setting(1000, "of the trials")
@@ -57,6 +58,9 @@ class Settings:
     video: bool = setting(False, "film the last policy named")
     stochastic: bool = setting(False, "let agents explore")
     threads: int = setting(1, "threads of torch")
+
+    def __post_init__(self) -> None:
+        check_positive(self, "episodes", "threads")
 
 
 class Actor(Protocol):
@@ -104,7 +108,8 @@ def evaluate(settings: Settings) -> JSON:
     FileNotFoundError
         If a policy is neither a baseline's name nor the folder of a run.
     ValueError
-        If an agent cannot act on what the environment shows, or has a baseline's name.
+        If an agent cannot act on what the environment shows or has a baseline's name, runs of one
+        label are no repetitions of each other, or runs leave open which environment is meant.
     """
     torch.set_num_threads(settings.threads)
     lineup = line_up(settings.policy)
@@ -141,7 +146,9 @@ def line_up(policies: Sequence[str]) -> Lineup:
         agent = Agent(policy)
         if agent.label in POLICIES:
             raise ValueError(f"{policy} is labelled {agent.label!r}, the name of a baseline")
-        lineup.setdefault(agent.label, []).append(agent)
+        members = lineup.setdefault(agent.label, [])
+        members.append(agent)
+        _check_repetition(members[0], agent)
     lineup.pop(CEILING, None)
     return lineup | {CEILING: [CEILING]}
 
@@ -244,7 +251,7 @@ def save(data: JSON, settings: Settings) -> list[Path]:
         files.append(out / FIGURE)
     if settings.video:
         named = settings.policy[-1] if settings.policy else CEILING
-        env = _make(data["env"], 1, data["options"], render_mode="rgb_array")
+        env = make_env(data["env"], 1, data["options"], render_mode="rgb_array")
         actor = _actor(named if named in POLICIES else Agent(named), env)
         frames = film(env, actor, settings.seed, not settings.stochastic)
         write_video(out / VIDEO, frames, env.metadata["render_fps"])
@@ -254,7 +261,11 @@ def save(data: JSON, settings: Settings) -> list[Path]:
 
 
 def film(
-    env: BMIVectorEnv, actor: Actor, seed: int, deterministic: bool = True, n_trials: int = 6
+    env: BMIVectorEnv,
+    actor: Actor,
+    seed: int,
+    deterministic: bool = True,
+    n_trials: int = _SHOWN_TRIALS,
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """Pictures of successive trials, each of which pauses at its end."""
     for trial in range(n_trials):
@@ -267,28 +278,53 @@ def film(
 
 
 def _place(settings: Settings, lineup: Lineup) -> tuple[str, JSON]:
-    """Environment and options: those that are set, else those of the first run."""
+    """Environment and options: those that are set, else those of the runs trained on it."""
     changes = dict(settings.option)
-    if settings.env is not None:
-        return settings.env, changes
-    for member in chain.from_iterable(lineup.values()):
-        if isinstance(member, Agent):
-            trained = member.config["settings"]
-            return trained["env"], trained["option"] | changes
-    return DEFAULT_ENV, changes
+    if settings.subjects:
+        changes["subject"] = settings.subjects[0]
+    agents = [each for each in chain.from_iterable(lineup.values()) if isinstance(each, Agent)]
+    homes = {agent.config["settings"]["env"]: agent for agent in reversed(agents)}
+    if settings.env is None and len(homes) > 1:
+        where = ", ".join(f"{agent.folder} on {env_id}" for env_id, agent in homes.items())
+        raise ValueError(f"runs were trained on several environments, {where}: choose one by --env")
+    env_id = settings.env or next(iter(homes), DEFAULT_ENV)
+    options, first = changes, None
+    for agent in agents:
+        trained = agent.config["settings"]
+        if trained["env"] != env_id:
+            continue
+        own = trained["option"] | changes
+        if first is not None and own != options:
+            raise ValueError(
+                f"{first.folder} was trained with {_difference(options, own)} in {agent.folder}: "
+                "choose by --option, or evaluate them one by one"
+            )
+        options, first = own, agent
+    return env_id, options
 
 
-def _make(env_id: str, num_envs: int, options: JSON, **more: Any) -> BMIVectorEnv:
-    env = gymnasium.make_vec(env_id, num_envs=num_envs, **options, **more)
-    if not isinstance(env, BMIVectorEnv):
-        raise ValueError(f"{env_id!r} is no environment of ndbmi_gym")
-    return env
+def _check_repetition(one: str | Agent, other: Agent) -> None:
+    """Raise ValueError unless two runs of the same label differ by chance alone."""
+    if isinstance(one, Agent) and one.recipe != other.recipe:
+        raise ValueError(
+            f"runs of the label {other.label!r} are pooled, but {one.folder} has "
+            f"{_difference(one.recipe, other.recipe)} in {other.folder}: name one of them only, or "
+            "give one another label in its config.json"
+        )
+
+
+def _difference(one: JSON, other: JSON) -> str:
+    """The first entry in which two mappings differ, in words."""
+    common = {name for name in one.keys() & other.keys() if one[name] == other[name]}
+    name = min((one.keys() | other.keys()) - common)
+    mine, theirs = (f"= {each[name]!r}" if name in each else "not set" for each in (one, other))
+    return f"{name} {mine}, but {theirs}"
 
 
 def _actor(member: str | Agent, env: BMIVectorEnv) -> Actor:
     if isinstance(member, str):
         return make_policy(member, env)
-    member.check(env.single_observation_space)
+    member.check(env)
     return member
 
 
@@ -308,7 +344,7 @@ def _measure_all(
     n_actors = sum(map(len, lineup.values()))
     with tqdm(total=len(animals) * n_actors * len(seeds), desc=env_id, disable=None) as bar:
         for options in animals:
-            env = _make(env_id, batch, options)
+            env = make_env(env_id, batch, options)
             for label, members in lineup.items():
                 found[label].append([])
                 for member in members:
@@ -333,7 +369,7 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
 
     Starts lie all around, targets on opposite sides where the task has several.
     """
-    draft = _make(env_id, _BATCH, options)
+    draft = make_env(env_id, _BATCH, options)
     draft.reset(seed=settings.seed)
     episodes, task = draft.episodes, draft.episodes.task
     first = episodes.target[0]
@@ -346,7 +382,7 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
         for start in task.on_square(along, episodes.half_side_cm)
         if np.hypot(*(start - target)) >= task.min_start_distance_cm
     ]
-    env = _make(env_id, len(trials), options)
+    env = make_env(env_id, len(trials), options)
     paths: JSON = {}
     for label, (member, *_) in lineup.items():
         actor = _actor(member, env)
@@ -390,10 +426,8 @@ def run(settings: Settings) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    try:
+    with plain_errors():
         run(Settings(**parse(Settings, arguments, __doc__)))
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":

@@ -12,9 +12,12 @@
 import argparse
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import gymnasium
 
 JSON = dict[str, Any]
 
@@ -68,6 +71,23 @@ def parse(
         elif plural:
             given[name] = tuple(value)
     return given
+
+
+def check_positive(settings: Any, *names: str) -> None:
+    """Raise ValueError unless these fields are numbers > 0, or None."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} = {value!r}: give a number > 0")
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Let a program end with ``error: ...`` where what it was asked for cannot be done."""
+    try:
+        yield
+    except (gymnasium.error.Error, OSError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def _kind(hint: Any) -> tuple[type, bool]:

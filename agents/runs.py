@@ -7,6 +7,7 @@ model; ``replay_buffer.pkl`` what an off-policy one learns from; ``progress.csv`
 import json
 import os
 import platform
+import shlex
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -24,6 +24,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 import ndbmi_gym  # noqa: F401  (registers the environments)
 from agents.options import JSON
 from agents.sb3 import NativeVecEnv
+from ndbmi_gym.envs.vector import BMIVectorEnv
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "ppo": PPO,
@@ -35,6 +36,13 @@ CONFIG = "config.json"
 MODEL = "model.zip"
 REPLAY = "replay_buffer.pkl"
 PROGRESS = "progress.csv"
+
+OF_THE_SESSION = frozenset({"out", "resume", "overwrite", "threads", "checkpoint_s"})
+"""Settings that may change when a run goes on."""
+
+# hyper-parameters are compared as they were used, whatever file or words they came from
+_OF_THE_RUN = OF_THE_SESSION | {"seed", "steps", "minutes", "label", "tensorboard"}
+_OF_THE_RUN |= {"hyperparams", "hyper"}
 
 _PACKAGES = ("ndbmi-gym", "gymnasium", "numpy", "torch", "stable-baselines3", "sb3-contrib")
 
@@ -68,15 +76,44 @@ class Agent:
         self._frames: int = self.config["hyperparams"]["frame_stack"]
         self._model = ALGORITHMS[settings["algo"]].load(self.folder / MODEL, device="cpu")
 
-    def check(self, space: spaces.Space[Any]) -> None:
-        """Raise ValueError unless the agent can act on observations of a space."""
-        mine = spaces.flatdim(self._model.observation_space) // self._frames
-        shown = spaces.flatdim(space)
-        if shown != mine:
-            raise ValueError(
-                f"{self.folder} sees {mine} numbers, the environment shows {shown}: set 'observe' "
-                f"and other options as in its training, {self.config['settings']['option']}"
+    @property
+    def recipe(self) -> JSON:
+        """What it shares with runs that repeat it: hyper-parameters and settings, by name."""
+        settings = self.config["settings"].items()
+        shared = {name: value for name, value in settings if name not in _OF_THE_RUN}
+        return shared | self.config["hyperparams"]
+
+    def check(self, env: BMIVectorEnv) -> None:
+        """Raise ValueError unless the agent acts and sees within an environment's bounds."""
+        acts: Any = self._model.action_space
+        sees: Any = self._model.observation_space
+        takes: Any = env.single_action_space
+        shows: Any = env.single_observation_space
+        # SB3 stacks frames one after another, but their bounds entry by entry
+        mine = np.column_stack([sees.low, sees.high])[:: self._frames]
+        theirs = np.column_stack([shows.low, shows.high])
+        if acts != takes:
+            differ = f"acts in {_box(acts)}, the environment takes {_box(takes)}"
+        elif len(mine) != len(theirs):
+            differ = f"sees {len(mine)} numbers, the environment shows {len(theirs)}"
+        elif not np.allclose(mine, theirs):
+            i = int(np.isclose(mine, theirs).all(axis=1).argmin())
+            (low, high), (their_low, their_high) = mine[i], theirs[i]
+            differ = (
+                f"sees entry {i} from {low:g} to {high:g}, the environment shows it from "
+                f"{their_low:g} to {their_high:g}"
             )
+        else:
+            return
+        trained = self.config["settings"]
+        words = ["--env", trained["env"]]
+        for key, value in trained["option"].items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            words += ["--option", f"{key}={text}"]
+        raise ValueError(
+            f"{self.folder} {differ}: set observe, volition and the like as in its training, "
+            f"{shlex.join(words)}"
+        )
 
     def predict(
         self,
@@ -96,12 +133,31 @@ class Agent:
         return action, (frames, memory)
 
 
+def make_env(env_id: str, num_envs: int, options: Mapping[str, Any], **more: Any) -> BMIVectorEnv:
+    """A batch of trials.
+
+    Raises
+    ------
+    gymnasium.error.Error
+        If there is no such id.
+    ValueError
+        If it is none of `ndbmi_gym`, or an option is unknown or out of range.
+    """
+    try:
+        env = gymnasium.make_vec(env_id, num_envs=num_envs, **options, **more)
+    except TypeError as error:
+        raise ValueError(f"{env_id}: {error}") from error
+    if not isinstance(env, BMIVectorEnv):
+        raise ValueError(f"{env_id!r} is no environment of ndbmi_gym")
+    return env
+
+
 def make_venv(
     env_id: str, options: Mapping[str, Any], n_envs: int, frame_stack: int = 1, **more: Any
 ) -> VecEnv:
     """A batch of trials to train on, each observation joined to those before it."""
     venv: VecEnv = NativeVecEnv(
-        gymnasium.make_vec(env_id, num_envs=n_envs, autoreset_mode="SameStep", **options, **more)
+        make_env(env_id, n_envs, options, autoreset_mode="SameStep", **more)
     )
     return VecFrameStack(venv, frame_stack) if frame_stack > 1 else venv
 
@@ -131,6 +187,10 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     part = path.with_name("part-" + path.name)
     write(part)
     os.replace(part, path)
+
+
+def _box(space: Any) -> str:
+    return f"{space.low.size} numbers from {space.low.min():g} to {space.high.max():g}"
 
 
 def short_name(env_id: str) -> str:

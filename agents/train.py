@@ -5,11 +5,13 @@ A run is a folder (see `agents.runs`). Ctrl-C saves it; ``--resume --out FOLDER`
 
 import csv
 import dataclasses
+import inspect
 import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
-from agents.options import JSON, parse, setting
+from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.runs import (
     ALGORITHMS,
     CONFIG,
     MODEL,
+    OF_THE_SESSION,
     PROGRESS,
     REPLAY,
     make_venv,
@@ -73,10 +76,7 @@ class Settings:
             raise ValueError(f"algo = {self.algo!r}: choose one of {', '.join(ALGORITHMS)}")
         if self.steps is not None and self.minutes is not None:
             raise ValueError("give --steps or --minutes, not both")
-        for name in ("steps", "minutes", "threads", "checkpoint_s"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} = {value!r}: give a number > 0")
+        check_positive(self, "steps", "minutes", "threads", "checkpoint_s")
 
     @property
     def folder(self) -> Path:
@@ -88,10 +88,6 @@ class Settings:
     def budget(self) -> tuple[float, str]:
         """How much there is to spend, and of what: seconds or steps."""
         return (60 * self.minutes, "s") if self.minutes else (self.steps or DEFAULT_STEPS, "steps")
-
-
-_OF_THE_SESSION = frozenset({"out", "resume", "overwrite", "threads", "checkpoint_s"})
-"""Settings that may change when a run goes on."""
 
 
 def train(settings: Settings) -> bool:
@@ -158,13 +154,13 @@ def resumed(given: Mapping[str, Any]) -> Settings:
     if "out" not in given:
         raise ValueError("--resume needs --out, the folder of the run")
     saved = read_config(Path(given["out"]))["settings"]
-    for name in given.keys() - _OF_THE_SESSION:
+    for name in given.keys() - OF_THE_SESSION:
         if given[name] != saved[name]:
             raise ValueError(
                 f"--{name} {given[name]} contradicts the run in {given['out']}, which has "
                 f"{saved[name]}: leave it out, or start a new run"
             )
-    session = {name: given[name] for name in given.keys() & _OF_THE_SESSION}
+    session = {name: given[name] for name in given.keys() & OF_THE_SESSION}
     return Settings(**(saved | session))
 
 
@@ -174,6 +170,11 @@ def read_hyperparams(settings: Settings) -> JSON:
     Later sections change earlier ones: ``default``, the kind of observation (``neural``, ``state``
     or ``full``), the environment's id, the id and the kind (``ndbmi/HoldTarget-v0 state``), and
     last `Settings.hyper`.
+
+    Raises
+    ------
+    ValueError
+        If the algorithm has no such hyper-parameter.
     """
     path = Path(settings.hyperparams or HYPERPARAMS / f"{settings.algo}.json")
     sections: JSON = json.loads(path.read_text())
@@ -181,7 +182,14 @@ def read_hyperparams(settings: Settings) -> JSON:
     merged = sections["default"]
     for name in (observe, settings.env, f"{settings.env} {observe}"):
         merged = _merge(merged, sections.get(name, {}))
-    return _merge(merged, settings.hyper)
+    merged = _merge(merged, settings.hyper)
+    known = _hyperparams(settings.algo)
+    for name in merged.keys() - known:
+        near = get_close_matches(name, known) or known
+        raise ValueError(
+            f"{settings.algo} has no hyper-parameter {name!r}: choose from {', '.join(near)}"
+        )
+    return merged
 
 
 class Recorder(BaseCallback):
@@ -298,18 +306,29 @@ def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
         if _is_linear(value):
             chosen[name] = value["linear"][0]
     networks = dict(chosen.pop("policy_kwargs", {}))
-    if "activation_fn" in networks:
-        networks["activation_fn"] = getattr(torch.nn, networks["activation_fn"])
-    model = algorithm(
-        chosen.pop("policy"),
-        venv,
-        policy_kwargs=networks,
-        seed=settings.seed,
-        tensorboard_log=logs,
-        device="cpu",
-        **chosen,
-    )
+    try:
+        if "activation_fn" in networks:
+            networks["activation_fn"] = getattr(torch.nn, networks["activation_fn"])
+        model = algorithm(
+            chosen.pop("policy"),
+            venv,
+            policy_kwargs=networks,
+            seed=settings.seed,
+            tensorboard_log=logs,
+            device="cpu",
+            **chosen,
+        )
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"hyper-parameters of {settings.algo}: {error}") from error
     return model, venv
+
+
+def _hyperparams(algo: str) -> list[str]:
+    """Names of all hyper-parameters: those of SB3 that are not set otherwise, and our own."""
+    taken = {"self", "env", "seed", "tensorboard_log", "device", "_init_setup_model"}
+    return sorted(
+        {"n_envs", "frame_stack", *inspect.signature(ALGORITHMS[algo].__init__).parameters} - taken
+    )
 
 
 def _schedules(hyperparams: JSON) -> dict[str, tuple[float, float]]:
@@ -366,12 +385,10 @@ def _rows_until(steps: int, path: Path) -> list[list[str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 130 after Ctrl-C, as shells have it."""
-    try:
+    with plain_errors():
         given = parse(Settings, arguments, __doc__)
         settings = resumed(given) if given.get("resume") else Settings(**given)
         return 0 if train(settings) else 130
-    except (FileExistsError, FileNotFoundError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":

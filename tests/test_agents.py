@@ -1,7 +1,11 @@
 import csv
 import dataclasses
 import json
+import os
+import sys
+import time
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import gymnasium
@@ -208,6 +212,36 @@ class TestScalarEnvironmentsInSB3:
         assert first.shape == seen.shape == (2, *venv.observation_space.shape)
         assert (first[0] != first[1]).any()
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+    def test_each_process_keeps_one_core_busy_at_most(self):
+        venv = SubprocVecEnv([lambda: gymnasium.make("ndbmi_gym:ndbmi/ShiftTarget-v0")] * 2)
+        venv.reset()
+        actions = np.full((2, *venv.action_space.shape), 0.5, np.float32)
+        for _ in range(50):
+            venv.step(actions)
+        before, begun = [cpu_seconds(each.pid) for each in venv.processes], time.monotonic()
+        n_steps = 0
+        while n_steps < 200 or time.monotonic() - begun < 1:
+            venv.step(actions)
+            n_steps += 1
+        wall = time.monotonic() - begun
+        used = [cpu_seconds(each.pid) for each in venv.processes]
+        venv.close()
+        for (main_0, all_0), (main, all_) in zip(before, used, strict=True):
+            assert all_ - all_0 <= 1.3 * wall
+            # on a busy machine as well: nothing worth mentioning beside the thread that steps
+            assert all_ - all_0 <= 1.3 * (main - main_0) + 0.05
+
+
+def cpu_seconds(pid):
+    """CPU time so far of a process: of its main thread, and of all threads."""
+
+    def read(path):
+        user, system = Path(path).read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    return read(f"/proc/{pid}/task/{pid}/stat"), read(f"/proc/{pid}/stat")
+
 
 class TestCommandLine:
     def test_only_what_is_given_comes_back(self):
@@ -232,6 +266,33 @@ class TestCommandLine:
         with pytest.raises(SystemExit):
             parse(train.Settings, line.split())
         assert line.split()[0].removeprefix("--") in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("program", "line", "text"),
+        [
+            (train, "--env ndbmi/Nope-v0", "Nope"),
+            (train, "--env CartPole-v1", "CartPole-v1"),
+            (train, "--option datset=6", "unknown option 'datset'"),
+            (train, "--option num_envs=6", "num_envs"),
+            (train, "--hyper gama=0.9", "'gama': choose from gamma"),
+            (train, "--hyper seed=1", "'seed'"),
+            (train, "--hyper n_epochs=1 --algo sac", "sac has no hyper-parameter 'n_epochs'"),
+            (train, '--hyper policy_kwargs={"net":[1]}', "hyper-parameters of ppo: .*'net'"),
+            (train, '--hyper policy_kwargs={"activation_fn":"Tan"}', "'Tan'"),
+            (train, "--minutes 0", "minutes = 0.0"),
+            (evaluate, "--env ndbmi/Nope-v0", "Nope"),
+            (evaluate, "--option datset=6", "unknown option 'datset'"),
+            (evaluate, "--episodes 0", "episodes = 0"),
+            (evaluate, "--threads 0", "threads = 0"),
+            (demo, "--minutes 0", "minutes = 0.0"),
+            (demo, "--episodes 0", "episodes = 0"),
+        ],
+    )
+    def test_what_cannot_be_done_is_said_in_one_line(self, program, line, text, tmp_path):
+        out = tmp_path / "out"
+        with pytest.raises(SystemExit, match=f"^error: .*{text}"):
+            program.main([*line.split(), "--out", str(out)])
+        assert not out.exists()
 
     @pytest.mark.parametrize("program", [train.Settings, evaluate.Settings, demo.Settings])
     def test_help_describes_every_setting(self, program, capsys):
@@ -325,14 +386,20 @@ class TestTraining:
 
         env = native(5, settings.env, mode="NextStep")
         agent = Agent(settings.folder)
-        agent.check(env.single_observation_space)
+        agent.check(env)
         action, state = agent.predict(env.reset(seed=0)[0], deterministic=True)
         assert env.action_space.contains(action)
         action, _ = agent.predict(env.step(action)[0], state, np.zeros(5, bool))
         assert env.action_space.contains(action)
         blind = native(5, settings.env, mode="NextStep", observe="state")
-        with pytest.raises(ValueError, match="observe"):
-            agent.check(blind.single_observation_space)
+        with pytest.raises(ValueError, match=r"sees 20 .* shows 15: .*--env ndbmi/ShiftTargetCurl"):
+            agent.check(blind)
+        signed = native(5, settings.env, mode="NextStep", volition="signed")
+        with pytest.raises(ValueError, match=r"from 0 to 1, .* takes 9 numbers from -1 to 1: "):
+            agent.check(signed)
+        agent.check(native(5, settings.env, mode="NextStep", subject=3))
+        with pytest.raises(ValueError, match=r"sees entry 0 from 0 to .*, the environment shows"):
+            agent.check(native(5, settings.env, mode="NextStep", max_rate_hz=20.0))
 
     def test_a_wall_clock_budget_ends_a_run(self, tmp_path):
         linear = QUICK | {"learning_rate": {"linear": [1e-3, 1e-4]}}
@@ -379,6 +446,26 @@ class TestTraining:
         assert all(a < b for a, b in pairwise(steps))
         assert train.main(["--resume", "--out", settings.out]) == 0
         assert "finished" in capsys.readouterr().out
+
+    def test_the_minutes_of_earlier_sessions_count(self, tmp_path, monkeypatch):
+        settings = quick(tmp_path, steps=None, minutes=1.0)
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 512)
+            assert not train.train(settings)
+        halfway = runs.read_config(settings.folder)
+        assert halfway["seconds"] < 60
+        # as if the first session had taken almost all of the minute
+        runs.write_json(settings.folder / runs.CONFIG, halfway | {"seconds": 59.5})
+        begun = time.monotonic()
+        line = ["--resume", "--out", settings.out]
+        assert train.main([*line, "--minutes", "1"]) == 0
+        assert time.monotonic() - begun < 30
+        config = runs.read_config(settings.folder)
+        assert config["finished"]
+        assert config["seconds"] >= 60
+        assert config["steps"] > halfway["steps"]
+        with pytest.raises(SystemExit, match=r"--minutes 2\.0 contradicts"):
+            train.main([*line, "--minutes", "2"])
 
     def test_a_run_goes_on_only_as_it_was_set(self, tmp_path):
         settings = quick(tmp_path)
@@ -685,6 +772,72 @@ class TestEvaluation:
             evaluate.line_up([str(tmp_path)])
 
 
+def like(folder, original, hyper=(), **changes):
+    """A run as another one, but for some settings and hyper-parameters."""
+    config = runs.read_config(Path(original))
+    config["settings"] |= changes
+    config["hyperparams"] |= dict(hyper)
+    folder.mkdir()
+    (folder / runs.MODEL).write_bytes((Path(original) / runs.MODEL).read_bytes())
+    runs.write_json(folder / runs.CONFIG, config)
+    return str(folder)
+
+
+class TestLineup:
+    @pytest.fixture
+    def run(self, finished):
+        settings, _, _ = finished
+        return settings.policy[1]
+
+    @pytest.mark.parametrize(
+        ("changes", "text"),
+        [
+            ({"hyper": {"gamma": 0.5}}, "gamma = 0.95, but = 0.5 in"),
+            ({"hyper": {"ent_coef": 0.1}}, "ent_coef not set, but = 0.1 in"),
+            ({"env": "ndbmi/HoldTarget-v0"}, "env = 'ndbmi/ShiftTargetCurl-v0', but"),
+            ({"option": {"dataset": 5}}, "option = {}, but"),
+        ],
+    )
+    def test_only_repetitions_are_pooled(self, run, tmp_path, changes, text):
+        other = like(tmp_path / "other", run, **changes)
+        with pytest.raises(ValueError, match="label 'quick'.*" + text):
+            evaluate.line_up([run, other])
+        apart = like(tmp_path / "apart", other, label="other")
+        assert list(evaluate.line_up([run, apart]))[2:4] == ["quick", "other"]
+
+    def test_repetitions_may_differ_in_how_they_were_run(self, run, tmp_path):
+        changes = {"seed": 7, "minutes": 1.0, "steps": None, "threads": 2, "tensorboard": True}
+        other = like(tmp_path / "other", run, **changes)
+        assert len(evaluate.line_up([run, other])["quick"]) == 2
+
+    def place(self, *policies, **changes):
+        settings = evaluate.Settings(policy=policies, **changes)
+        return evaluate._place(settings, evaluate.line_up(policies))
+
+    def test_options_are_those_of_the_training_on_that_environment(self, run, tmp_path):
+        option = {"max_rate_hz": 50.0, "subject": 2}
+        other = like(tmp_path / "other", run, option=option)
+        curl, hold = "ndbmi/ShiftTargetCurl-v0", "ndbmi/HoldTarget-v0"
+        assert self.place() == (evaluate.DEFAULT_ENV, {})
+        assert self.place(other) == (curl, option)
+        assert self.place(other, env=curl) == (curl, option)
+        assert self.place(other, env=hold) == (hold, {})
+        assert self.place(other, option={"subject": 3}) == (curl, option | {"subject": 3})
+        assert self.place(other, subjects=(4, 5)) == (curl, option | {"subject": 4})
+
+    def test_runs_of_several_places_leave_the_place_open(self, run, tmp_path):
+        hold = "ndbmi/HoldTarget-v0"
+        elsewhere = like(tmp_path / "elsewhere", run, label="elsewhere", env=hold)
+        with pytest.raises(ValueError, match=f"on several environments.*{hold}.*--env"):
+            self.place(run, elsewhere)
+        assert self.place(run, elsewhere, env=hold) == (hold, {})
+        otherwise = like(tmp_path / "otherwise", run, label="otherwise", option={"subject": 1})
+        with pytest.raises(ValueError, match=r"subject not set, but = 1 .*--option"):
+            self.place(run, otherwise)
+        for changes in ({"option": {"subject": 1}}, {"subjects": (1,)}):
+            assert self.place(run, otherwise, **changes)[1] == {"subject": 1}
+
+
 class TestDemo:
     def test_it_leaves_everything_in_one_folder(self, tmp_path, capsys):
         out = str(tmp_path / "demo")
@@ -692,3 +845,23 @@ class TestDemo:
         names = {path.name for path in (tmp_path / "demo").iterdir()}
         assert {runs.MODEL, evaluate.DATA, evaluate.FIGURE, evaluate.VIDEO} <= names
         assert "| ceiling" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+class TestLearning:
+    """What a minute of training is good for, by steps so that the machine does not matter."""
+
+    def learn(self, tmp_path, **changes):
+        """Rows of the table by label, after training."""
+        out = str(tmp_path / "run")
+        assert train.train(train.Settings(steps=1_200_000, out=out, label="agent", **changes))
+        data = evaluate.evaluate(evaluate.Settings(policy=(out,), episodes=1000))
+        return {row["policy"]: row for row in data["table"]}
+
+    def test_an_agent_that_sees_the_state_comes_close_to_the_ceiling(self, tmp_path):
+        rows = self.learn(tmp_path, env="ndbmi/HoldTarget-v0", option={"observe": "state"})
+        assert rows["agent"]["normalised"][0] >= 0.95
+
+    def test_an_agent_that_sees_spikes_beats_the_papers_command(self, tmp_path):
+        rows = self.learn(tmp_path, env="ndbmi/ShiftTargetCurl-v0")
+        assert rows["agent"]["score"][2] < rows["eq24"]["score"][1]

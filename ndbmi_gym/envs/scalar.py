@@ -38,6 +38,15 @@ class BMIEnv(gymnasium.Env[Any, Any]):
     field to its fixed equilibrium. The agent is the animal's volition: it adds firing to the
     recorded neurons and thereby shifts what is decoded (Vato et al. 2014, PLoS ONE 9(3):e91677).
 
+    | id | target | ends | step limit | score |
+    |---|---|---|---|---|
+    | FixedField-v0 | the field's equilibrium, radius 1.5 cm | on entry | 50 | success |
+    | ShiftTarget-v0 | 3-7 cm from the centre, 5 cm or more from the start, radius 1.0 cm \
+    | after two consecutive step ends inside | 25 | steps (misses: 25), success |
+    | ShiftTargetCurl-v0 | the same, under a curl field of 0.6 kg/s | the same | 25 | the same |
+    | HoldTarget-v0 | 2-6 cm from the centre, radius 1.5 cm | never | 50 \
+    | share of the last 25 steps inside |
+
     ## Action Space
     ``Box(0, 1, (n,), float32)``: volitional firing rate on each of the n recording electrodes as a
     fraction of `max_rate_hz` (66.7 Hz by default); Poisson spikes of that rate are added to the
@@ -49,14 +58,17 @@ class BMIEnv(gymnasium.Env[Any, Any]):
     ## Observation Space
     A flat float32 Box, by ``observe``:
 
-    | quantity | entries | unit | neural | state | full |
-    |---|---|---|---|---|---|
-    | counts: last recorded spike counts, all causes | n | `max_count` (40 on set 6) | yes | | yes |
-    | position | 2 | L | | yes | yes |
-    | velocity | 2 | largest force / b | | yes | yes |
-    | action: own last action | n | | yes | yes | yes |
-    | target | 2 | L | yes | yes | yes |
+    | quantity | entries | unit | bounds | neural | state | full |
+    |---|---|---|---|---|---|---|
+    | counts: last recorded spikes | n | full volition's (40) | 0, far above | yes | | yes |
+    | position | 2 | L (10 cm) | ±2 | | yes | yes |
+    | velocity | 2 | largest force / b (3 cm/s) | ±1 | | yes | yes |
+    | action: own last action | n | | 0 or −1, 1 | yes | yes | yes |
+    | target | 2 | L | ±1 | yes | yes | yes |
 
+    The mass can leave the workspace [−L, L]²; an inelastic wall stands at 2L. The velocity bound is
+    wider where a decoded point may lie where the field is stronger than in the workspace, and the
+    largest finite number where nothing bounds the speed (no drag, or a callable perturbation).
     With ``observe_perturbation=True`` the trial's curl strength and constant force follow, each in
     units of its range. `neural` is what the interface tells the brain, one step late: volition and
     evoked response share a window. `state` is an upper bound on control rather than the task: such
@@ -85,7 +97,8 @@ class BMIEnv(gymnasium.Env[Any, Any]):
 
     ## Vectorized environment
     ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one
-    random stream; with n = 1 it reproduces the scalar environment bit for bit.
+    random stream; with n = 1 and ``autoreset_mode="SameStep"`` it reproduces the scalar environment
+    bit for bit.
 
     ## Version History
     * v0: initial version.
