@@ -60,8 +60,10 @@ class Episodes:
         Volitional firing rate, and spikes per window, for an action entry of 1.
     low : float
         Lower end of the action box.
-    columns : dict of slice
-        Where each quantity stands in an observation.
+    columns, scales : dict
+        Where each quantity stands in an observation, as a slice, and in what unit.
+    bounds : ndarray of float32 (2, d)
+        Low and high of an observation.
 
     Raises
     ------
