@@ -143,6 +143,10 @@ def line_up(policies: Sequence[str]) -> Lineup:
         if policy in POLICIES:
             lineup[policy] = [policy]
             continue
+        if not Path(policy).exists():
+            raise FileNotFoundError(
+                f"policy {policy!r} is neither a baseline ({', '.join(POLICIES)}) nor a folder"
+            )
         agent = Agent(policy)
         if agent.label in POLICIES:
             raise ValueError(f"{policy} is labelled {agent.label!r}, the name of a baseline")

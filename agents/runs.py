@@ -172,7 +172,9 @@ def read_config(folder: Path) -> JSON:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no run (there is no {path})")
+        raise FileNotFoundError(
+            f"{folder} holds no run (there is no {path}): name the folder of an agents.train run"
+        )
     config: JSON = json.loads(path.read_text())
     return config
 

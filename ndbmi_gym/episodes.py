@@ -205,7 +205,7 @@ class Episodes:
         if not finite:
             bad = given[~np.isfinite(given)][0]
             raise ValueError(
-                f"action holds {bad}: entries must be finite, within [{self.low:g}, 1]"
+                f"action holds {bad}: entries must be finite (and are clipped to the box)"
             )
         if len(self.loops) == 1:
             self.state, self.signals = self.loops[0].step(self.state, volition, rng)

@@ -12,6 +12,7 @@ Vato et al. 2014, Eqs 14-16.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -269,7 +270,10 @@ def make_field(spec: str | Mapping[str, Any] | Field) -> Field:
             f"unknown field {spec!r}: name one of {', '.join(FIELDS)}, or sum with its 'fields'"
         ) from None
     except TypeError as error:
-        raise ValueError(f"field {spec!r}: {error}") from None
+        known = list(signature(FIELDS.get(str(kind), SumField)).parameters)
+        raise ValueError(
+            f"field {spec!r}: {error}; its parameters are {', '.join(known)}"
+        ) from None
 
 
 def target_of(field: Field) -> FloatArray | None:
