@@ -321,8 +321,8 @@ def _difference(one: JSON, other: JSON) -> str:
     """The first entry in which two mappings differ, in words."""
     common = {name for name in one.keys() & other.keys() if one[name] == other[name]}
     name = min((one.keys() | other.keys()) - common)
-    mine, theirs = (f"= {each[name]!r}" if name in each else "not set" for each in (one, other))
-    return f"{name} {mine}, but {theirs}"
+    mine, theirs = (repr(each[name]) if name in each else "not set" for each in (one, other))
+    return f"{name} as {mine}, where it is {theirs}"
 
 
 def _actor(member: str | Agent, env: BMIVectorEnv) -> Actor:

@@ -792,10 +792,10 @@ class TestLineup:
     @pytest.mark.parametrize(
         ("changes", "text"),
         [
-            ({"hyper": {"gamma": 0.5}}, "gamma = 0.95, but = 0.5 in"),
-            ({"hyper": {"ent_coef": 0.1}}, "ent_coef not set, but = 0.1 in"),
-            ({"env": "ndbmi/HoldTarget-v0"}, "env = 'ndbmi/ShiftTargetCurl-v0', but"),
-            ({"option": {"dataset": 5}}, "option = {}, but"),
+            ({"hyper": {"gamma": 0.5}}, "gamma as 0.95, where it is 0.5 in"),
+            ({"hyper": {"ent_coef": 0.1}}, "ent_coef as not set, where it is 0.1 in"),
+            ({"env": "ndbmi/HoldTarget-v0"}, "env as 'ndbmi/ShiftTargetCurl-v0', where"),
+            ({"option": {"dataset": 5}}, "option as {}, where"),
         ],
     )
     def test_only_repetitions_are_pooled(self, run, tmp_path, changes, text):
@@ -832,7 +832,7 @@ class TestLineup:
             self.place(run, elsewhere)
         assert self.place(run, elsewhere, env=hold) == (hold, {})
         otherwise = like(tmp_path / "otherwise", run, label="otherwise", option={"subject": 1})
-        with pytest.raises(ValueError, match=r"subject not set, but = 1 .*--option"):
+        with pytest.raises(ValueError, match=r"subject as not set, where it is 1 .*--option"):
             self.place(run, otherwise)
         for changes in ({"option": {"subject": 1}}, {"subjects": (1,)}):
             assert self.place(run, otherwise, **changes)[1] == {"subject": 1}

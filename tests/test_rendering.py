@@ -339,3 +339,12 @@ def test_the_window_keeps_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
         window.show(picture)
     window.close()
     assert pygame.time.get_ticks() - start >= 80
+
+
+def test_the_perturbing_force_has_an_arrow_of_its_own():
+    renderer = Renderer(SCENE)
+    calm = renderer.draw(FRAME)
+    pushed = renderer.draw(replace(FRAME, perturbing_force=np.array([0.0, 2.0])))
+    assert (calm != pushed).any()
+    np.testing.assert_array_equal(renderer.draw(FRAME), calm)
+    renderer.close()

@@ -8,7 +8,7 @@ its volition and the spikes that were recorded. Matplotlib and pygame are import
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ INK = "#1b2733"
 QUIET = "#66727f"
 FIELD = "#a3aebb"
 DECODED = "#d55e00"
+PERTURBING = "#0072b2"
 TARGET = "#00795a"
 ACTIVE = "#f0b429"
 VOLITION = "#8a5a94"
@@ -102,6 +103,8 @@ class Frame:
         Whether the mass is in the target.
     caption : str
         One line under the title.
+    perturbing_force : ndarray (2,)
+        What else acts on the mass, kg·cm/s².
     """
 
     trajectory: FloatArray
@@ -115,6 +118,7 @@ class Frame:
     step: int
     inside: bool
     caption: str
+    perturbing_force: FloatArray = field(default_factory=lambda: np.zeros(2))
 
 
 class Renderer:
@@ -331,16 +335,19 @@ class _Workspace(_Panel):
         (self._start,) = axes.plot([], [], "o", ms=7, mfc="white", mec=INK, mew=1.5)
         (self._link,) = axes.plot([], [], ":", color=DECODED, lw=1.3)
         (self._virtual,) = axes.plot([], [], "X", ms=10, mfc=DECODED, mec="white", mew=1)
-        self._force = axes.quiver(
-            [0.0],
-            [0.0],
-            [0.0],
-            [0.0],
-            color=DECODED,
-            zorder=3,
-            width=0.009,
-            scale_units="x",
-            scale=1 / (_FORCE_GAIN * cm_per_force),
+        self._force, self._perturbing = (
+            axes.quiver(
+                [0.0],
+                [0.0],
+                [0.0],
+                [0.0],
+                color=color,
+                zorder=3,
+                width=0.009,
+                scale_units="x",
+                scale=1 / (_FORCE_GAIN * cm_per_force),
+            )
+            for color in (DECODED, PERTURBING)
         )
         (self._mass,) = axes.plot([], [], mfc=INK, mec="white", mew=1.5)
         self._beyond = axes.text(
@@ -354,6 +361,7 @@ class _Workspace(_Panel):
             self._link,
             self._virtual,
             self._force,
+            self._perturbing,
             self._mass,
             self._beyond,
         ]
@@ -396,8 +404,12 @@ class _Workspace(_Panel):
         shown = np.clip(position, -self._reach, self._reach)
         self._link.set_data(*np.stack([shown, frame.virtual_point]).T)
         self._virtual.set_data(*frame.virtual_point[:, None])
-        self._force.set_offsets(shown)
-        self._force.set_UVC(*frame.force)
+        for arrow, force in (
+            (self._force, frame.force),
+            (self._perturbing, frame.perturbing_force),
+        ):
+            arrow.set_offsets(shown)
+            arrow.set_UVC(*force)
         self._mass.set_data(*shown[:, None])
         if (shown != position).any():
             outward = np.degrees(np.arctan2(*(position - shown)[::-1]))
@@ -482,6 +494,7 @@ def _legend(figure: Figure) -> None:
             mark("X", "decoded point y", ms=9, mfc=DECODED, mec="white"),
             mark(r"$\rightarrow$", "decoded force F(y)", ms=15, c=DECODED),
             mark(r"$\rightarrow$", "desired field F", ms=15, c=FIELD),
+            mark(r"$\rightarrow$", "perturbing force", ms=15, c=PERTURBING),
             mark("o", "calibration site", ms=3.5, c=QUIET),
         ],
         ncols=2,

@@ -54,6 +54,7 @@ class View:
             max_count=2 * episodes.max_count,
             step=len(path) - 1,
             inside=bool(info["inside"]),
+            perturbing_force=info["perturbing_force"],
             caption=f"{info['distance']:.1f} cm to the target",
         )
         return self._renderer(int(episodes.animal[trial])).draw(frame)
