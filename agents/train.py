@@ -244,7 +244,7 @@ class Recorder(BaseCallback):
         write_whole(self._folder / MODEL, self.model.save)
         if isinstance(self.model, OffPolicyAlgorithm):
             write_whole(self._folder / REPLAY, self.model.save_replay_buffer)
-        self._config |= {"steps": self.model.num_timesteps, "seconds": round(self.seconds, 1)}
+        self._config |= {"steps": self.model.num_timesteps, "seconds": round(self.seconds, 3)}
         write_json(self._folder / CONFIG, self._config)
         self._saved = time.monotonic()
 
