@@ -7,6 +7,7 @@ from scipy.sparse.linalg import eigsh
 from ndbmi_gym.cortex import Cortex
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.metric import Metric, gram, influence
+from ndbmi_gym.presets import SCALINGS
 from ndbmi_gym.spikes import SpikeTrains
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,6 +21,7 @@ def calibrate(
     tau_s: float = 0.1,
     theta: float = np.pi / 2,
     exponent: float = -2.0,
+    scaling: str = "axis",
 ) -> Interface:
     """Record K responses to every stimulus and build the interface from them.
 
@@ -36,6 +38,8 @@ def calibrate(
         Parameters of the spike-train metric (`ndbmi_gym.metric.Metric`).
     exponent : float
         Power z of the single-point decoder's mean (Eq 8).
+    scaling : str
+        Reading of Eq 5 (`build_interface`).
 
     Raises
     ------
@@ -49,7 +53,9 @@ def calibrate(
     metric = Metric(tau_s, theta, cortex.clock_s)
     stimulus = np.repeat(np.arange(cortex.n_stimuli), trials)
     trains = cortex.respond(stimulus, None, rng).trains
-    return build_interface(metric, trains, cortex.n_stimuli, cortex.layout, half_side_cm, exponent)
+    return build_interface(
+        metric, trains, cortex.n_stimuli, cortex.layout, half_side_cm, exponent, scaling
+    )
 
 
 def build_interface(
@@ -59,6 +65,7 @@ def build_interface(
     layout: FloatArray | None = None,
     half_side_cm: float = 10.0,
     exponent: float = -2.0,
+    scaling: str = "axis",
 ) -> Interface:
     """Build the interface from calibration responses.
 
@@ -77,6 +84,12 @@ def build_interface(
         Half side L of the workspace.
     exponent : float
         Power z of the single-point decoder's mean (Eq 8).
+    scaling : {"axis", "isotropic", "sites", "box"}
+        What Eq 5 makes fit the workspace: the responses, by a factor per axis (Table 1 prints two)
+        or by one for both; or the calibration sites, by a factor per axis. These keep the centre
+        that MDS gives the map, the mean of all responses. ``"box"`` scales like ``"axis"`` and
+        centres the responses' bounding box instead, so that two outlying responses shift every
+        region.
 
     Raises
     ------
@@ -87,6 +100,8 @@ def build_interface(
         raise ValueError(f"half_side_cm = {half_side_cm!r}: give a half side > 0 cm (default 10)")
     if not (np.isfinite(exponent) and exponent != 0):
         raise ValueError(f"exponent = {exponent!r}: give a finite power other than 0 (default -2)")
+    if scaling not in SCALINGS:
+        raise ValueError(f"unknown scaling {scaling!r}: choose one of {', '.join(SCALINGS)}")
     if n_stimuli < 1 or not len(trains) or len(trains) % n_stimuli:
         raise ValueError(
             f"{len(trains)} responses do not divide among {n_stimuli} stimuli: give K of each"
@@ -94,13 +109,17 @@ def build_interface(
     inner = gram(metric, trains)
     plane, axes, offset = planar_map(inner)
     members = np.arange(len(trains)).reshape(n_stimuli, -1)
-    turn = _orientation(plane[members].mean(axis=1), layout)
+    turn = orientation(plane[members].mean(axis=1), layout)
 
     turned = plane @ turn
-    # Eq 5. The map keeps the centre that MDS gives it, the mean of all responses: to centre the box
-    # instead would let two outlying responses shift every region away from the field's centre.
-    f_factors = 2 * half_side_cm / np.ptp(turned, axis=0)
-    points = turned * f_factors
+    extent = np.ptp(turned[members].mean(axis=1) if scaling == "sites" else turned, axis=0)
+    if scaling == "isotropic":
+        extent = np.full(2, extent.max())
+    f_factors = 2 * half_side_cm / extent  # Eq 5
+    shift = np.zeros(2)
+    if scaling == "box":
+        shift = -(turned.max(axis=0) + turned.min(axis=0)) / 2
+    points = (turned + shift) * f_factors
 
     # The map of a new response is affine in its inner products with the M responses (weights
     # `axes`), hence in its spikes: summing the weighted responses once gives each spike its worth.
@@ -115,7 +134,7 @@ def build_interface(
         half_side_cm=float(half_side_cm),
         f_factors=f_factors,
         readout=(per_spike.reshape(-1, 2) @ turn) * f_factors,
-        readout_offset=(offset @ turn) * f_factors,
+        readout_offset=(offset @ turn + shift) * f_factors,
         exponent=exponent,
     )
 
@@ -164,7 +183,7 @@ def planar_map(inner: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     return vectors * np.sqrt(values), axes, -row_means @ axes
 
 
-def _orientation(sites: FloatArray, layout: FloatArray | None) -> FloatArray:
+def orientation(sites: FloatArray, layout: FloatArray | None) -> FloatArray:
     """Orthogonal matrix (2, 2) that turns or mirrors the sites (S, 2) to the layout, or to a rule.
 
     The leading eigenvalues are nearly equal, so that the eigenvectors of two animals differ by an

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from numbers import Real
 from typing import Any
@@ -17,11 +17,13 @@ from ndbmi_gym.interface import DECODERS, Interface
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.perturbations import Draw, ForceLaw, make_draw
 from ndbmi_gym.plant import Plant
-from ndbmi_gym.stimuli import stimulus_set
+from ndbmi_gym.presets import SCALINGS, load_preset
+from ndbmi_gym.stimuli import flatten, lose_site, misplace_electrode, stimulus_set
 from ndbmi_gym.tasks import Task, make_task
 
 OBSERVATIONS = ("neural", "state", "full")
 VOLITIONS = ("positive", "signed")
+DEGRADED = ("always", "test")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Config:
         Size of the pool 0, 1, … that ``subject=None`` draws from.
     interface : path or None
         A saved interface to use instead of calibrating one. It brings its own calibration:
-        `trials`, `tau_s`, `theta`, `exponent` and `half_side_cm` do not apply to it.
+        `trials`, `tau_s`, `theta`, `exponent`, `half_side_cm` and `scaling` do not apply to it.
     volition : {"positive", "signed"}
         Whether the action box is [0, 1] or [−1, 1]; negative entries suppress evoked firing.
     max_rate_hz : float or None
@@ -70,6 +72,17 @@ class Config:
         Spontaneous spikes per window on every electrode.
     gamma_shape : float
         Shape k of the inter-spike intervals (Eq 19); 1 is Poisson.
+    gain : float
+        Factor on all evoked counts.
+    flatten : float
+        Share α in [0, 1] of the electrodes' tuning that is lost (Eq 18).
+    misplaced_electrode : int or None
+        A recording electrode that answers all stimuli alike (Eq 20).
+    lost_site : int or None
+        A stimulation site whose stimuli all evoke the same everywhere (Eq 21).
+    degraded : {"always", "test"}
+        When spontaneous firing, Gamma intervals, flattening and broken electrodes are there: in
+        calibration and afterwards, or only afterwards ("test", the text's Fig 11).
     trials : int
         Calibration responses K per stimulus.
     tau_s, theta : float
@@ -78,6 +91,8 @@ class Config:
         Power z of the single-point decoder's mean (Eq 8).
     half_side_cm : float
         Half side L of the workspace.
+    scaling : str
+        How the map is made to fit the workspace (Eq 5), one of `ndbmi_gym.presets.SCALINGS`.
     mass, viscosity, step_s : float
         Plant: m in kg, b in kg/s, Δt in s.
 
@@ -106,11 +121,17 @@ class Config:
     clock_s: float = 1e-3
     spontaneous: float = 0.0
     gamma_shape: float = 1.0
+    gain: float = 1.0
+    flatten: float = 0.0
+    misplaced_electrode: int | None = None
+    lost_site: int | None = None
+    degraded: str = "always"
     trials: int = 20
     tau_s: float = 0.1
     theta: float = np.pi / 2
     exponent: float = -2.0
     half_side_cm: float = 10.0
+    scaling: str = "axis"
     mass: float = 0.5
     viscosity: float = 1.0
     step_s: float = 0.5
@@ -121,6 +142,8 @@ class Config:
             ("decoder", DECODERS),
             ("observe", OBSERVATIONS),
             ("volition", VOLITIONS),
+            ("degraded", DEGRADED),
+            ("scaling", SCALINGS),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -136,6 +159,14 @@ class Config:
                 "observe_perturbation shows drawn curl and push, and the perturbation is a "
                 "callable: drop either"
             )
+        if not 0 <= self.gain < np.inf:
+            raise ValueError(f"gain = {self.gain!r}: give a finite factor >= 0")
+        if not 0 <= self.flatten <= 1:
+            raise ValueError(f"flatten = {self.flatten!r}: give a share within [0, 1]")
+        for name in ("misplaced_electrode", "lost_site"):
+            value = getattr(self, name)
+            if value is not None and not _is_whole(value, 0):
+                raise ValueError(f"{name} = {value!r}: give an electrode's number, or None")
         if self.max_rate_hz is not None and not 0 < self.max_rate_hz < np.inf:
             raise ValueError(f"max_rate_hz = {self.max_rate_hz!r}: give a rate > 0 Hz, or None")
         if self.subject is not None and not _is_whole(self.subject, 0):
@@ -147,7 +178,10 @@ class Config:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Config":
-        """A configuration from keyword arguments.
+        """A configuration from keyword arguments: the fields, and ``preset``.
+
+        A preset (`ndbmi_gym.presets`) gives metric, plant, the shape of fields that are given by
+        name, and the target's radius of the task ``"fixed"``; other options override it.
 
         Raises
         ------
@@ -157,10 +191,22 @@ class Config:
             If a value is out of range.
         """
         known = [field.name for field in fields(cls)]
-        unknown = sorted(set(options) - set(known))
+        unknown = sorted(set(options) - {*known, "preset"})
         if unknown:
-            raise TypeError(f"unknown option {unknown[0]!r}: the options are {', '.join(known)}")
-        return cls(**options)
+            raise TypeError(
+                f"unknown option {unknown[0]!r}: the options are preset, {', '.join(known)}"
+            )
+        chosen = dict(options)
+        name = chosen.pop("preset", "default")
+        if name == "default":
+            return cls(**chosen)
+        preset = load_preset(name)
+        chosen = {**preset.options(), **chosen}
+        if chosen.get("field", "gaussian") in ("gaussian", "dipole"):
+            chosen["field"] = preset.field(chosen.get("field", "gaussian"))
+        if chosen.get("task") == "fixed":
+            chosen["task"] = {"kind": "fixed", "radius_cm": preset.radius_cm}
+        return cls(**chosen)
 
     def make_task(self) -> Task:
         """The task, with the overrides of this configuration."""
@@ -183,7 +229,10 @@ class Config:
         if self.interface is not None:
             interface = Interface.load(self.interface)
         else:
-            interface = _calibrated(subject, **{n: getattr(self, n) for n in _CALIBRATION})
+            sound = _SOUND if self.degraded == "test" else {}
+            interface = _calibrated(
+                subject, **({n: getattr(self, n) for n in _CALIBRATION} | sound)
+            )
         plant = Plant(
             mass=self.mass,
             viscosity=self.viscosity,
@@ -195,13 +244,16 @@ class Config:
 
 
 def _paper_cortex(config: Config) -> Cortex:
-    return topographic_cortex(
-        stimulus_set(config.dataset),
-        config.window_s,
-        config.clock_s,
-        config.spontaneous,
-        config.gamma_shape,
+    stimuli = stimulus_set(config.dataset)
+    cortex = topographic_cortex(
+        stimuli, config.window_s, config.clock_s, config.spontaneous, config.gamma_shape
     )
+    evoked = config.gain * cortex.evoked
+    if config.lost_site is not None:
+        evoked = lose_site(evoked, stimuli, config.lost_site)
+    if config.misplaced_electrode is not None:
+        evoked = misplace_electrode(evoked, config.misplaced_electrode)
+    return replace(cortex, evoked=flatten(evoked, config.flatten))
 
 
 CORTICES: dict[str, Callable[[Config], Cortex]] = {"topographic": _paper_cortex}
@@ -215,6 +267,8 @@ _NUMBERS = (
     "clock_s",
     "spontaneous",
     "gamma_shape",
+    "gain",
+    "flatten",
     "tau_s",
     "theta",
     "exponent",
@@ -231,13 +285,27 @@ _CALIBRATION = (
     "clock_s",
     "spontaneous",
     "gamma_shape",
+    "gain",
+    "flatten",
+    "misplaced_electrode",
+    "lost_site",
     "trials",
     "half_side_cm",
     "tau_s",
     "theta",
     "exponent",
+    "scaling",
 )
 """The parameters that, with the animal, determine its interface."""
+
+_SOUND = {
+    "spontaneous": 0.0,
+    "gamma_shape": 1.0,
+    "flatten": 0.0,
+    "misplaced_electrode": None,
+    "lost_site": None,
+}
+"""The cortex without any degradation."""
 
 
 @lru_cache(maxsize=8)
@@ -252,6 +320,7 @@ def _calibrated(subject: int, **parameters: Any) -> Interface:
         config.tau_s,
         config.theta,
         config.exponent,
+        config.scaling,
     )
 
 

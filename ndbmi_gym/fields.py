@@ -219,12 +219,13 @@ def dipole_field(
     obstacle: Point = (4.0, 0.0),
     obstacle_amplitude: float = 3.0,
     obstacle_sigma: float = 2.0,
+    pole_amplitude: float | None = None,
 ) -> SumField:
     """Gaussian field plus divergent field (Eq 15): reach the centre, avoid the obstacle."""
     return SumField(
         (
             GaussianField(center, amplitude, sigma),
-            divergent_field(obstacle, obstacle_sigma, obstacle_amplitude, center),
+            divergent_field(obstacle, obstacle_sigma, obstacle_amplitude, center, pole_amplitude),
         ),
         target=center,
     )

@@ -37,8 +37,9 @@ class Interface:
     trains : SpikeTrains
         The M = S·K calibration responses, those of stimulus s at ``s*K:(s+1)*K``.
     points : ndarray (M, 2)
-        MDS points of the calibration responses in the workspace, cm (Eqs 4 and 5). Their mean is 0
-        and they extend over 2L along either axis, so that some may lie a little beyond ±L.
+        MDS points of the calibration responses in the workspace, cm (Eqs 4 and 5). By default their
+        mean is 0 and they extend over 2L along either axis, so that some may lie a little beyond
+        ±L.
     sites : ndarray (S, 2)
         Calibration sites, cm (Eq 6).
     half_side_cm : float

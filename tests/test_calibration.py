@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.manifold import ClassicalMDS
 
-from ndbmi_gym.calibration import build_interface, calibrate, planar_map
+from ndbmi_gym.calibration import SCALINGS, build_interface, calibrate, planar_map
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.metric import Metric, distances, gram
 from ndbmi_gym.spikes import SpikeTrains, from_times
@@ -126,6 +126,38 @@ def test_f_factors_are_the_scale_of_the_map():
     np.testing.assert_allclose(flat @ flat.T, plane @ plane.T, atol=1e-8)
 
 
+@pytest.mark.parametrize("number", [1, 6])
+@pytest.mark.parametrize("half_side", [10.0, 0.3])
+def test_readings_of_the_scale(number, half_side):
+    """What fits the workspace by Eq 5: each axis, the longer one, the sites, or the centred box."""
+    side = 2 * half_side
+    made = {s: animal(number, half_side_cm=half_side, scaling=s) for s in SCALINGS}
+    extent = {s: np.ptp(made[s].points, axis=0) for s in SCALINGS}
+    np.testing.assert_allclose(extent["axis"], side, rtol=1e-12)
+    assert extent["isotropic"].max() == pytest.approx(side)
+    assert extent["isotropic"].min() < side * 0.999
+    np.testing.assert_allclose(made["isotropic"].f_factors, made["axis"].f_factors.min())
+    np.testing.assert_allclose(np.ptp(made["sites"].sites, axis=0), side, rtol=1e-12)
+    assert (extent["sites"] > side).all()
+    np.testing.assert_allclose(made["box"].points.max(axis=0), half_side, rtol=1e-12)
+    np.testing.assert_allclose(made["box"].points.min(axis=0), -half_side, rtol=1e-12)
+    for scaling in ("axis", "isotropic", "sites"):
+        np.testing.assert_allclose(made[scaling].points.mean(axis=0), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_readings_scale_one_map(scaling):
+    interface, reference = animal(6, scaling=scaling), animal(6)
+    flat = interface.points / interface.f_factors
+    np.testing.assert_allclose(
+        flat - flat.mean(axis=0), reference.points / reference.f_factors, atol=1e-12
+    )
+    own = interface.points.reshape(32, 20, 2).mean(axis=1)
+    np.testing.assert_allclose(interface.sites, own, atol=1e-12)
+    # the projection scales and shifts along
+    np.testing.assert_allclose(interface.project(interface.trains), interface.points, atol=1e-9)
+
+
 @pytest.mark.parametrize(("number", "trials"), [(1, 20), (5, 7), (6, 1)])
 def test_sites_are_means_of_their_points(number, trials):
     """Eq 6."""
@@ -157,7 +189,7 @@ def test_sites_follow_the_layout(number, subject):
 
 
 @SUBJECTS
-def test_no_other_orientation_is_closer_to_the_layout(subject):
+def test_no_otherorientation_is_closer_to_the_layout(subject):
     """Procrustes by brute force over rotations and reflections of the unscaled sites."""
     sites = unscaled_sites(animal(6, subject))
     layout = stimulus_set(6).layout()
@@ -296,6 +328,8 @@ def test_bad_number_of_trials_is_refused(trials):
         ({"exponent": 0.0}, "exponent = 0.0: give a finite power other than 0"),
         ({"exponent": math.nan}, "exponent = nan"),
         ({"exponent": math.inf}, "exponent = inf"),
+        ({"scaling": "fit"}, "unknown scaling 'fit': choose one of axis, isotropic, sites, box"),
+        ({"scaling": None}, "unknown scaling None"),
         ({"tau_s": 0.0}, "tau_s = 0.0"),
         ({"theta": 2.0}, "theta = 2.0"),
     ],

@@ -4,8 +4,19 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from ndbmi_gym.calibration import SCALINGS
 from ndbmi_gym.config import Config, subject_rng
 from ndbmi_gym.perturbations import Draw
+from ndbmi_gym.stimuli import evoked_counts, flatten, lose_site, misplace_electrode, stimulus_set
+
+SET_6 = evoked_counts(stimulus_set(6))
+DEGRADATIONS = (
+    {"flatten": 0.6},
+    {"misplaced_electrode": 4},
+    {"lost_site": 7},
+    {"spontaneous": 40.0},
+    {"gamma_shape": 0.3},
+)
 
 
 def test_defaults_are_json():
@@ -13,7 +24,9 @@ def test_defaults_are_json():
 
 
 def test_unknown_options_are_named_with_the_known_ones():
-    with pytest.raises(TypeError, match=r"unknown option 'datset': the options are task, dataset"):
+    with pytest.raises(
+        TypeError, match=r"unknown option 'datset': the options are preset, task, dataset"
+    ):
         Config.from_options({"datset": 6})
 
 
@@ -50,6 +63,25 @@ def build(options):
         ({"window_s": 0.1005}, "not a whole number"),
         ({"spontaneous": -1.0}, "spontaneous = -1.0"),
         ({"gamma_shape": 0.0}, "shape = 0.0"),
+        ({"flatten": 1.01}, r"flatten = 1.01: give a share within \[0, 1\]"),
+        ({"flatten": -0.1}, "flatten = -0.1"),
+        ({"flatten": float("nan")}, "flatten = nan"),
+        ({"flatten": "much"}, "flatten = 'much': give a number"),
+        ({"misplaced_electrode": 9}, "electrode 9: this table has the electrodes 0 to 8"),
+        ({"misplaced_electrode": 4, "dataset": 5}, "electrode 4: .* 0 to 3"),
+        ({"misplaced_electrode": -1}, "misplaced_electrode = -1"),
+        ({"misplaced_electrode": 9, "degraded": "test"}, "electrode 9"),
+        ({"misplaced_electrode": 1.5}, "misplaced_electrode = 1.5"),
+        ({"misplaced_electrode": "4"}, "misplaced_electrode = '4'"),
+        ({"lost_site": 4}, "site 4 is stimulated by no pattern: .*0, 1, 2, 3, 5, 6, 7, 8"),
+        ({"lost_site": 9}, "site 9"),
+        ({"lost_site": "7"}, "lost_site = '7'"),
+        ({"lost_site": 4, "degraded": "test"}, "site 4"),
+        ({"degraded": "never"}, "unknown degraded 'never': choose one of always, test"),
+        ({"degraded": None}, "unknown degraded None"),
+        ({"scaling": "fit"}, "unknown scaling 'fit': choose one of axis, isotropic, sites, box"),
+        ({"gain": "high"}, "gain = 'high': give a number"),
+        ({"gain": -1.0}, "gain = -1.0"),
         ({"half_side_cm": 0.0}, "half_side_cm = 0.0"),
         ({"mass": 0.0}, "mass = 0.0"),
         ({"viscosity": -1.0}, "viscosity = -1.0"),
@@ -82,6 +114,80 @@ def test_a_subject_is_one_animal_wherever_it_is_made():
     other = Config(subject=4).make_loop(4).interface
     np.testing.assert_array_equal(first.points, again.points)
     assert not np.array_equal(first.points, other.points)
+
+
+# Degradations
+
+
+@pytest.mark.parametrize(
+    ("options", "evoked"),
+    [
+        ({}, SET_6),
+        ({"flatten": 0.0}, SET_6),
+        ({"flatten": 0.6}, flatten(SET_6, 0.6)),
+        ({"misplaced_electrode": 4}, misplace_electrode(SET_6, 4)),
+        ({"lost_site": 7}, lose_site(SET_6, stimulus_set(6), 7)),
+        ({"spontaneous": 40.0}, SET_6 + 40),
+        ({"spontaneous": 40.0, "lost_site": 7}, lose_site(SET_6 + 40, stimulus_set(6), 7)),
+        ({"gain": 0.5}, SET_6 / 2),
+        ({"gain": 0.5, "misplaced_electrode": 4}, misplace_electrode(SET_6, 4) / 2),
+    ],
+)
+@pytest.mark.parametrize("degraded", ["always", "test"])
+def test_the_cortex_is_degraded_as_asked(options, evoked, degraded):
+    cortex = Config(**options, degraded=degraded, trials=2).make_loop(0).cortex
+    np.testing.assert_allclose(cortex.evoked, evoked, atol=1e-12)
+    assert Config().make_loop(0).cortex.max_count == cortex.max_count
+
+
+def test_degradations_follow_each_other():
+    """The site is lost before the electrode hears it, and what it hears is flattened."""
+    options = {"lost_site": 7, "misplaced_electrode": 4, "flatten": 0.5}
+    lost = lose_site(SET_6, stimulus_set(6), 7)
+    expected = flatten(misplace_electrode(lost, 4), 0.5)
+    cortex = Config(**options, trials=2).make_loop(0).cortex
+    np.testing.assert_allclose(cortex.evoked, expected, atol=1e-12)
+    # by hand: half of the grand mean from either part, on the electrode that answers all alike
+    np.testing.assert_allclose(cortex.evoked[:, 4], lost.mean(), atol=1e-12)
+
+
+@pytest.mark.parametrize("options", DEGRADATIONS)
+def test_degraded_in_test_only_is_calibrated_sound(options):
+    sound = Config(trials=3).make_loop(0)
+    both = Config(**options, trials=3).make_loop(0)
+    test_only = Config(**options, trials=3, degraded="test").make_loop(0)
+    assert test_only.interface is sound.interface
+    assert not np.array_equal(both.interface.points, sound.interface.points)
+    np.testing.assert_array_equal(test_only.cortex.evoked, both.cortex.evoked)
+    assert test_only.cortex.shape == both.cortex.shape
+
+
+def test_what_is_no_degradation_is_calibrated_with():
+    options = {"gain": 0.5, "window_s": 0.3, "scaling": "box", "trials": 3}
+    always = Config(**options).make_loop(0)
+    test_only = Config(**options, degraded="test").make_loop(0)
+    np.testing.assert_array_equal(always.interface.points, test_only.interface.points)
+    sound = Config(trials=3).make_loop(0)
+    assert not np.array_equal(always.interface.points, sound.interface.points)
+
+
+def test_lost_tuning_leaves_responses_alike():
+    evoked = Config(flatten=1.0, trials=3).make_loop(0).cortex.evoked
+    np.testing.assert_allclose(evoked, np.broadcast_to(SET_6.mean(axis=0), SET_6.shape))
+
+
+def test_degraded_configurations_are_json():
+    options = {"lost_site": 7, "misplaced_electrode": 4, "degraded": "test", "scaling": "sites"}
+    config = Config(**options)
+    assert Config(**json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_every_scaling_is_one_interface():
+    points = [Config(trials=3, scaling=s).make_loop(0).interface.points for s in SCALINGS]
+    for i, one in enumerate(points):
+        for other in points[:i]:
+            assert not np.allclose(one, other)
+    np.testing.assert_array_equal(points[0], Config(trials=3).make_loop(0).interface.points)
 
 
 def test_the_animals_stream_is_no_trial_stream():

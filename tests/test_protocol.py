@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from ndbmi_gym.config import Config
 from ndbmi_gym.experiments.protocol import (
@@ -26,6 +29,152 @@ def test_wtpe_by_hand():
     error = wtpe(Runs(path, np.array([2, 1, -1])), ideal)
     np.testing.assert_allclose(error[:2], [(5 + 1) / 2, 2.0])
     assert np.isnan(error[2])
+
+
+# Runs that end on entry
+
+
+def assert_ended(ended, whole):
+    """The same runs up to entry, then at rest there."""
+    np.testing.assert_array_equal(ended.entered, whole.entered)
+    for b, entered in enumerate(whole.entered):
+        last = entered if entered >= 0 else len(whole.path) - 1
+        np.testing.assert_array_equal(ended.path[: last + 1, b], whole.path[: last + 1, b])
+        assert (ended.path[last:, b] == whole.path[last, b]).all()
+
+
+@pytest.mark.parametrize("field", ["gaussian", "dipole"])
+@pytest.mark.parametrize("max_steps", [50, 7])
+def test_stopping_changes_no_run_before_it_enters(noiseless, field, max_steps):
+    loop = Config(cortex=noiseless, field=field).make_loop(0)
+    starts = protocol_starts(np.random.default_rng(3), 10.0, 40, 1)
+    options = {"max_steps": max_steps, "curl": 0.2}
+    rng = np.random.default_rng(0)
+    whole = run_protocol(loop, rng, starts, **options)
+    ended = run_protocol(loop, rng, starts, **options, stop=True)
+    assert_ended(ended, whole)
+    assert ended.path.shape == (max_steps + 1, 40, 2)
+    if max_steps == 7:
+        assert set(whole.convergent) == {True, False}
+    ideal = run_ideal(loop.field, loop.plant, starts, max_steps=max_steps)
+    np.testing.assert_array_equal(wtpe(ended, ideal), wtpe(whole, ideal))
+
+
+def test_stopping_keeps_volition_and_targets(noiseless):
+    loop = Config(cortex=noiseless).make_loop(0)
+    target = np.array([3.0, 3.0])
+    command = loop.cortex.evoked[loop.interface.sense(-target[None])[0]]
+    starts = protocol_starts(np.random.default_rng(4), 10.0, 30, 1)
+    rng = np.random.default_rng(0)
+    whole, ended = (
+        run_protocol(loop, rng, starts, target, 1.0, volition=command, stop=stop)
+        for stop in (False, True)
+    )
+    assert whole.convergent.any()
+    assert_ended(ended, whole)
+
+
+def test_stopped_runs_are_as_good_as_whole_ones():
+    """Noise is drawn for fewer runs, hence other noise, of the same kind."""
+    loop = Config().make_loop(0)
+    starts = protocol_starts(np.random.default_rng(0), 10.0)
+    ideal = run_ideal(loop.field, loop.plant, starts)
+    errors = []
+    for stop in (False, True):
+        runs = run_protocol(loop, np.random.default_rng(1), starts, stop=stop)
+        assert runs.convergent.mean() >= 0.97
+        distance = np.linalg.norm(runs.path, axis=-1)
+        for b in np.flatnonzero(runs.convergent):
+            assert distance[runs.entered[b], b] <= 1.5
+            assert (distance[1 : runs.entered[b], b] > 1.5).all()
+        errors.append(wtpe(runs, ideal))
+    # a Welch statistic beyond 4.5 has probability 1e-5
+    error = np.sqrt(sum(np.nanvar(e) for e in errors) / 240)
+    assert abs(np.nanmean(errors[0]) - np.nanmean(errors[1])) < 4.5 * error
+    # until a run ends, all noise is shared
+    first = min(run_protocol(loop, np.random.default_rng(1), starts).entered)
+    whole, ended = (
+        run_protocol(loop, np.random.default_rng(1), starts, stop=stop) for stop in (False, True)
+    )
+    np.testing.assert_array_equal(whole.path[: first + 1], ended.path[: first + 1])
+
+
+# Ideal runs
+
+
+def continuous(loop, start, steps):
+    """The device under the field at every moment, by an adaptive integrator, (steps + 1, 2)."""
+
+    def slope(_, state):
+        force = loop.field(state[None, :2])[0] - loop.plant.viscosity * state[2:]
+        return np.concatenate((state[2:], force / loop.plant.mass))
+
+    times = loop.plant.step_s * np.arange(steps + 1)
+    begin = np.concatenate((start, [0.0, 0.0]))
+    solved = solve_ivp(slope, (0, times[-1]), begin, t_eval=times, rtol=1e-10, atol=1e-12)
+    return solved.y[:2].T
+
+
+@pytest.mark.parametrize("field", ["gaussian", "dipole"])
+def test_many_substeps_are_a_continuous_field(field):
+    loop = Config(field=field, trials=2).make_loop(0)
+    starts = np.array([(8.0, 3.0), (-8.0, -5.0), (1.0, 8.0)])
+    exact = np.stack([continuous(loop, start, 20) for start in starts], axis=1)
+    off = {}
+    for substeps in (1, 50, 100, 400):
+        runs = run_ideal(loop.field, loop.plant, starts, max_steps=20, substeps=substeps)
+        assert runs.path.shape == (21, 3, 2)
+        off[substeps] = np.abs(runs.path - exact).max()
+    # a force held over an interval h makes an error of the order of h
+    assert off[50] < 0.1
+    assert off[50] / off[100] == pytest.approx(2, rel=0.1)
+    assert off[100] / off[400] == pytest.approx(4, rel=0.1)
+    assert off[1] > 10 * off[50]
+
+
+def test_a_constant_force_does_not_feel_substeps():
+    plant = Config(trials=2).make_loop(0).plant
+    starts = np.array([(-8.0, 0.0), (-3.0, 8.0)])
+
+    def push(position):
+        return np.tile([0.2, -0.3], (len(position), 1))
+
+    held = run_ideal(push, plant, starts, max_steps=20)
+    fine = run_ideal(push, plant, starts, max_steps=20, substeps=17)
+    np.testing.assert_allclose(fine.path, held.path, atol=1e-9)
+    # m·a = F − b·v from rest: x = F/b·(t − (1 − e^(−b·t/m))·m/b)
+    t = plant.step_s * np.arange(21)[:, None, None]
+    rate = plant.viscosity / plant.mass
+    moved = np.array([0.2, -0.3]) / plant.viscosity * (t - (1 - np.exp(-rate * t)) / rate)
+    np.testing.assert_allclose(held.path, starts + moved, atol=1e-9)
+
+
+@pytest.mark.parametrize("substeps", [1, 10])
+def test_ideal_runs_can_end_on_entry(substeps):
+    loop = Config(trials=2).make_loop(0)
+    starts = protocol_starts(np.random.default_rng(5), 10.0, 20, 1)
+    for max_steps in (50, 7):
+        whole, ended = (
+            run_ideal(
+                *(loop.field, loop.plant, starts, (1.0, 0.0), 2.0),
+                max_steps=max_steps,
+                substeps=substeps,
+                stop=stop,
+            )
+            for stop in (False, True)
+        )
+        assert_ended(ended, whole)
+
+
+def test_substeps_keep_the_plant():
+    """Viscosity, mass and wall are those of the plant; only its step is divided."""
+    plant = replace(Config(trials=2).make_loop(0).plant, wall_cm=9.0)
+
+    def outwards(position):
+        return 4.0 * np.sign(position)
+
+    runs = run_ideal(outwards, plant, np.array([(8.0, -8.0)]), substeps=5)
+    assert np.abs(runs.path).max() == 9.0
 
 
 def test_the_ideal_device_converges_in_about_eight_steps():

@@ -1,17 +1,18 @@
 """The paper's test protocol: starts on a square, repeated runs, convergence, and wtpe (Eq 22)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.fields import Field
-from ndbmi_gym.loop import ClosedLoop
-from ndbmi_gym.plant import Plant
+from ndbmi_gym.plant import Device, Plant
 from ndbmi_gym.tasks import Task
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Runs:
     entered: IntArray
 
     @property
-    def convergent(self) -> npt.NDArray[np.bool_]:
+    def convergent(self) -> BoolArray:
         """Whether each run entered the target region."""
         return self.entered >= 0
 
@@ -42,8 +43,21 @@ def protocol_starts(
     return np.repeat(Task().starts(rng, n_starts, half_side_cm), repetitions, axis=0)
 
 
+class Loop(Protocol):
+    """What the protocol runs: a `ndbmi_gym.loop.ClosedLoop`, or one of another interface."""
+
+    @property
+    def plant(self) -> Plant:
+        """The device."""
+
+    def step(
+        self, state: Device, volition: FloatArray | None, rng: np.random.Generator
+    ) -> tuple[Device, Any]:
+        """Run the loop once in each trial."""
+
+
 def run_protocol(
-    loop: ClosedLoop,
+    loop: Loop,
     rng: np.random.Generator,
     starts: FloatArray,
     target: npt.ArrayLike = (0.0, 0.0),
@@ -51,12 +65,13 @@ def run_protocol(
     max_steps: int = 50,
     volition: FloatArray | None = None,
     curl: float = 0.0,
+    stop: bool = False,
 ) -> Runs:
-    """Run the loop from rest at each start, without learning or stopping.
+    """Run the loop from rest at each start, without learning.
 
     Parameters
     ----------
-    loop : ClosedLoop
+    loop : Loop
     rng : numpy.random.Generator
         Source of the test responses.
     starts : ndarray (B, 2)
@@ -70,14 +85,23 @@ def run_protocol(
         Constant volitional spikes per window (Eq 23).
     curl : float
         Strength of a curl field (Eq 25), kg/s.
+    stop : bool
+        End a run when it enters the target region, as the text does; its path stays there. That
+        is all that wtpe looks at, and several times as fast.
     """
     state = loop.plant.place(starts, curl=curl)
     added = None if volition is None else np.tile(volition, (len(starts), 1))
-    path = [state.position]
-    for _ in range(max_steps):
-        state, _ = loop.step(state, added, rng)
-        path.append(state.position)
-    return _judge(np.array(path), target, radius_cm)
+    running = np.arange(len(starts))
+    path = np.repeat(state.position[None], max_steps + 1, axis=0)
+    for step in range(1, max_steps + 1):
+        state, _ = loop.step(state, None if added is None else added[running], rng)
+        path[step:, running] = state.position
+        if stop:
+            outside = ~_inside(state.position, target, radius_cm)
+            running, state = running[outside], state.select(outside)
+            if not running.size:
+                break
+    return _judge(path, target, radius_cm)
 
 
 def run_ideal(
@@ -87,14 +111,27 @@ def run_ideal(
     target: npt.ArrayLike = (0.0, 0.0),
     radius_cm: float = 1.5,
     max_steps: int = 50,
+    substeps: int = 1,
+    stop: bool = False,
 ) -> Runs:
-    """Run without interface or noise: the force is the desired field at the position itself."""
+    """Run without interface or noise: the force is the desired field at the position itself.
+
+    With one substep the force is held over a step, as the interface holds it; with many the field
+    acts continuously. With `stop` the path ends where a step enters the target region, and stays
+    there. The text allows each reading.
+    """
     state = plant.place(starts)
+    fine = replace(plant, step_s=plant.step_s / substeps)
     path = [state.position]
     for _ in range(max_steps):
-        state = plant.advance(state, field(state.position))
+        for _ in range(substeps):
+            state = fine.advance(state, field(state.position))
         path.append(state.position)
-    return _judge(np.array(path), target, radius_cm)
+    runs = _judge(np.array(path), target, radius_cm)
+    if stop:
+        for run in np.flatnonzero(runs.convergent):
+            runs.path[runs.entered[run] :, run] = runs.path[runs.entered[run], run]
+    return runs
 
 
 def wtpe(runs: Runs, ideal: Runs) -> FloatArray:
@@ -109,6 +146,10 @@ def wtpe(runs: Runs, ideal: Runs) -> FloatArray:
         return np.asarray((distance * counted).sum(axis=0) / counted.sum(axis=0))
 
 
+def _inside(position: FloatArray, target: npt.ArrayLike, radius_cm: float) -> BoolArray:
+    return np.asarray(np.linalg.norm(position - np.asarray(target), axis=-1) <= radius_cm)
+
+
 def _judge(path: FloatArray, target: npt.ArrayLike, radius_cm: float) -> Runs:
-    inside = np.linalg.norm(path[1:] - np.asarray(target), axis=-1) <= radius_cm
+    inside = _inside(path[1:], target, radius_cm)
     return Runs(path, np.where(inside.any(axis=0), inside.argmax(axis=0) + 1, -1))

@@ -1,0 +1,129 @@
+"""The command ``ndbmi-gym``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ndbmi_gym.presets import PRESETS, load_preset
+
+_Command = argparse.ArgumentParser
+
+_BACKENDS = ("loky", "ray", "dask")
+_PRESET = "default"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit status."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    # each process computes on one core, however many libraries would like more
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    try:
+        return int(asked.command(asked))
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except ImportError as error:
+        print(
+            f"ndbmi-gym: {error}: install the extra, pip install 'ndbmi-gym[recover]'",
+            file=sys.stderr,
+        )
+    except (ValueError, OSError) as error:
+        print(f"ndbmi-gym: {error}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ndbmi-gym", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, what: str, run: Callable[[argparse.Namespace], int]) -> _Command:
+        made = commands.add_parser(
+            name,
+            help=what,
+            description=what,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        made.set_defaults(command=run)
+        made.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes")
+        made.add_argument("--out", type=Path, default=Path("runs") / name, help="folder of results")
+        return made
+
+    def on_animals(made: _Command) -> None:
+        made.add_argument(
+            "--preset",
+            default=_PRESET,
+            help=f"parameters: {', '.join(PRESETS)}, or a JSON file with 'parameters'",
+        )
+        made.add_argument("--first-subject", type=int, default=0, help="the first animal")
+        made.add_argument("--seed", type=int, default=0, help="of the tests")
+
+    reproduce = command("reproduce", "figures and claims of Vato et al. 2014", _reproduce)
+    reproduce.add_argument(
+        "what",
+        nargs="+",
+        help="fig2, fig4 to fig12, windows, linear; 'all' of these; or 'claims': all of these for "
+        "ten animals, and the report",
+    )
+    on_animals(reproduce)
+    reproduce.add_argument("--subjects", type=int, help="animals; 10 for claims, otherwise 1")
+    reproduce.add_argument("--backend", default="loky", choices=_BACKENDS, help="of joblib")
+
+    recover = command("recover", "search for the parameters that the text does not give", _recover)
+    recover.add_argument("--trials", type=int, default=800, help="in all; a search is continued")
+
+    readings = command("readings", "what readings of the text do to its claims", _readings)
+    on_animals(readings)
+    readings.add_argument("--subjects", type=int, default=10, help="animals")
+    return parser
+
+
+def _reproduce(asked: argparse.Namespace) -> int:
+    from ndbmi_gym.experiments import reproduce
+
+    claims = "claims" in asked.what
+    names = reproduce.FIGURES if claims or "all" in asked.what else tuple(asked.what)
+    for name in names:
+        reproduce.figure(name)
+    count = asked.subjects if asked.subjects is not None else (10 if claims else 1)
+    task = reproduce.Reproduction(
+        out=asked.out / Path(asked.preset).stem,
+        preset=asked.preset,
+        subjects=range(asked.first_subject, asked.first_subject + count),
+        seed=asked.seed,
+        jobs=asked.jobs,
+        backend=asked.backend,
+    )
+    tables = reproduce.run(task, names)
+    if claims:
+        print(reproduce.judge_claims(task, tables))
+    print(f"results are in {task.out}")
+    return 0
+
+
+def _recover(asked: argparse.Namespace) -> int:
+    from ndbmi_gym.experiments import identifiability, recovery
+
+    recovery.search(asked.out, asked.trials, asked.jobs)
+    trials = recovery.read_trials(asked.out)
+    recovery.write_best(asked.out, trials)
+    found = identifiability.write(asked.out, trials, recovery.DESIGN)
+    print(recovery.summary(trials))
+    print(f"constrained to less than half of their range: {', '.join(found.constrained)}")
+    print(f"results are in {asked.out}; judge the best set on fresh animals by")
+    print(f"  ndbmi-gym reproduce claims --preset {asked.out / 'best.json'}")
+    return 0
+
+
+def _readings(asked: argparse.Namespace) -> int:
+    from ndbmi_gym.experiments import readings
+
+    preset = load_preset(asked.preset)
+    subjects = range(asked.first_subject, asked.first_subject + asked.subjects)
+    outcomes = readings.compare(preset, subjects, asked.seed, asked.jobs)
+    readings.write(asked.out, preset, subjects, asked.seed, outcomes)
+    print(readings.markdown(preset, outcomes))
+    return 0

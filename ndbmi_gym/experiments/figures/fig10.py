@@ -1,0 +1,11 @@
+"""Fig 10: a misplaced recording electrode (Eq 20), an ineffective stimulation site (Eq 21)."""
+
+from ndbmi_gym.experiments.figures.comparison import comparison
+
+FIGURE = comparison(
+    "fig10",
+    "Broken electrodes",
+    ("set 6", "misplaced electrode", "lost site"),
+    ("all work", "misplaced\nrecording", "ineffective\nstimulation"),
+    "electrodes",
+)

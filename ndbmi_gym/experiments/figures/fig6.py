@@ -1,0 +1,11 @@
+"""Fig 6: performance depends on the number of stimulation patterns."""
+
+from ndbmi_gym.experiments.figures.comparison import comparison
+
+FIGURE = comparison(
+    "fig6",
+    "Performance and the resolution of the sensory interface",
+    ("set 5", "set 6", "set 7"),
+    ("8", "32", "128"),
+    "stimulation patterns",
+)

@@ -1,0 +1,204 @@
+"""What the trials of a search say: which parameters the claims constrain, which claims conflict."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
+
+from ndbmi_gym.experiments.records import JSON, Table, write_bytes, write_json
+from ndbmi_gym.experiments.recovery import SEARCHED, SPACE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+FloatArray = npt.NDArray[np.float64]
+
+BEST = 0.1
+"""Share of the trials that counts as the best."""
+
+_CONSTRAINED = 0.5  # the best trials span less than this of what all do
+
+
+class Identifiability(NamedTuple):
+    """What is known of the parameters.
+
+    Attributes
+    ----------
+    importance : ndarray (claims + 1, parameters)
+        How much of a claim's margin a parameter explains: drop of R² when its values are shuffled,
+        in a random forest on trials that it was not grown on. The last row is the misfit of the f
+        factors.
+    explained : ndarray (claims + 1,)
+        R² of that forest on those trials.
+    spans : dict of str to (float, float, float)
+        Of interval parameters: 10th and 90th percentile in the best trials, and the distance
+        between them in units of that in the random trials.
+    choices : dict of str to dict of str to float
+        Of readings: share of each among the best trials.
+    conflicts : list of (str, str, float, float)
+        Pairs of claims that hold together less often than if they were independent (Fisher's exact
+        test, Bonferroni at 0.01), with the share of trials in which both hold, and that expected.
+    """
+
+    importance: FloatArray
+    explained: FloatArray
+    spans: dict[str, tuple[float, float, float]]
+    choices: dict[str, dict[str, float]]
+    conflicts: list[tuple[str, str, float, float]]
+
+    @property
+    def constrained(self) -> list[str]:
+        """Interval parameters that the best trials narrow down to less than half."""
+        return [name for name, (_, _, share) in self.spans.items() if share < _CONSTRAINED]
+
+
+def identify(trials: Table, design: int) -> Identifiability:
+    """Analyse the trials of a search, the first `design` of which were drawn at random."""
+    inputs = np.column_stack([_numeric(name, trials[name]) for name in SPACE])
+    fits = [_fit(inputs, trials[name]) for name in (*SEARCHED, "misfit")]
+    best = np.argsort(trials["score"])[::-1][: max(5, int(BEST * len(trials["score"])))]
+    random = trials["trial"] < design
+    spans, choices = {}, {}
+    for name, range_ in SPACE.items():
+        if range_.choices:
+            choices[name] = {
+                str(c): float((trials[name][best] == c).mean()) for c in range_.choices
+            }
+            continue
+        values = np.log(trials[name]) if range_.log else trials[name]
+        low, high = np.percentile(values[best], (10, 90))
+        share = (high - low) / np.ptp(np.percentile(values[random], (10, 90)))
+        ends = np.exp((low, high)) if range_.log else (low, high)
+        spans[name] = (float(ends[0]), float(ends[1]), float(share))
+    return Identifiability(
+        np.array([importance for importance, _ in fits]),
+        np.array([explained for _, explained in fits]),
+        spans,
+        choices,
+        _conflicts(trials),
+    )
+
+
+def write(folder: Path, trials: Table, design: int) -> Identifiability:
+    """Analyse trials; write ``identifiability.json`` and ``identifiability.png``."""
+    found = identify(trials, design)
+    write_json(folder / "identifiability.json", as_json(found))
+    buffer = BytesIO()
+    draw(trials, found).savefig(buffer, format="png", dpi=100)
+    write_bytes(folder / "identifiability.png", buffer.getvalue())
+    return found
+
+
+def as_json(found: Identifiability) -> JSON:
+    """The analysis in JSON's types."""
+    names = (*SEARCHED, "misfit")
+    return {
+        "importance": {
+            claim: dict(zip(SPACE, np.round(row, 4).tolist(), strict=True))
+            for claim, row in zip(names, found.importance, strict=True)
+        },
+        "explained": dict(zip(names, np.round(found.explained, 3).tolist(), strict=True)),
+        "spans": found.spans,
+        "choices": found.choices,
+        "constrained": found.constrained,
+        "conflicts": found.conflicts,
+    }
+
+
+def draw(trials: Table, found: Identifiability) -> "Canvas":
+    """Importance of every parameter for every claim; parameters in the best trials and in all."""
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(15, 12), layout="constrained")
+    above, below = canvas.subfigures(2, 1, squeeze=False, height_ratios=(1.25, 1)).ravel()
+    axes = above.subplots()
+    image = axes.imshow(np.clip(found.importance, 0, None), cmap="viridis", aspect="auto", vmin=0)
+    above.colorbar(image, ax=axes, label="drop of R² when the parameter is shuffled")
+    axes.set_xticks(range(len(SPACE)), SPACE, rotation=35, ha="right")
+    rows = zip((*SEARCHED, "f factors"), found.explained, strict=True)
+    axes.set_yticks(range(len(found.explained)), [f"{name}  (R² {r:.2f})" for name, r in rows])
+    axes.set_title("Which parameter decides which claim's margin")
+
+    best = np.argsort(trials["score"])[::-1][: max(5, int(BEST * len(trials["score"])))]
+    panels = below.subplots(-(-len(SPACE) // 6), 6).ravel()
+    for axes, (name, range_) in zip(panels, SPACE.items(), strict=False):
+        _draw_parameter(axes, name, trials, best)
+        if not range_.choices:
+            low, high, share = found.spans[name]
+            axes.set_title(f"{low:.2g} to {high:.2g} (span × {share:.2f})", fontsize=8)
+    for axes in panels[len(SPACE) :]:
+        axes.axis("off")
+    panels[0].legend(fontsize=7)
+    below.suptitle("Share of trials by parameter: all (grey), the best tenth (red)")
+    return canvas
+
+
+def _draw_parameter(axes: "Axes", name: str, trials: Table, best: npt.NDArray[np.int64]) -> None:
+    range_, values = SPACE[name], trials[name]
+    if range_.choices:
+        places = np.arange(len(range_.choices))
+        for shift, rows, colour, label in (
+            (-0.2, slice(None), "0.6", "all"),
+            (0.2, best, "tab:red", "best"),
+        ):
+            heights = [(values[rows] == choice).mean() for choice in range_.choices]
+            axes.bar(places + shift, heights, 0.4, color=colour, label=label)
+        labels = [f"{c:.2f}" if isinstance(c, float) else str(c) for c in range_.choices]
+        crowded = max(map(len, labels)) > 5
+        axes.set_xticks(places, labels, rotation=25 if crowded else 0, fontsize=7)
+    else:
+        spaced = np.geomspace if range_.log else np.linspace
+        bins = spaced(range_.low, range_.high, 13)
+        axes.set_xscale("log" if range_.log else "linear")
+        for rows, colour, label in ((slice(None), "0.6", "all"), (best, "tab:red", "best")):
+            share = np.histogram(values[rows], bins)[0] / len(values[rows])
+            axes.stairs(share, bins, color=colour, fill=colour == "0.6", label=label)
+    axes.set_xlabel(name, fontsize=9)
+    axes.tick_params(labelsize=7)
+
+
+def _numeric(name: str, values: npt.NDArray[np.generic]) -> FloatArray:
+    """A parameter as numbers for a forest; readings by their place in the list."""
+    range_ = SPACE[name]
+    if range_.choices:
+        return np.array([range_.choices.index(v) for v in values.tolist()], dtype=float)
+    numbers = values.astype(float)
+    return np.log(numbers) if range_.log else numbers
+
+
+def _fit(inputs: FloatArray, outputs: FloatArray) -> tuple[FloatArray, float]:
+    """Permutation importance of every input, and R², averaged over three held-out thirds."""
+    order = np.random.default_rng(0).permutation(len(inputs))
+    importances: list[FloatArray] = []
+    scores: list[float] = []
+    for held_out in np.array_split(order, 3):
+        grown_on = np.setdiff1d(order, held_out)
+        forest = RandomForestRegressor(60, min_samples_leaf=3, random_state=0)
+        forest.fit(inputs[grown_on], outputs[grown_on])
+        test = inputs[held_out], outputs[held_out]
+        scores.append(forest.score(*test))
+        importances.append(
+            permutation_importance(forest, *test, n_repeats=2, random_state=0).importances_mean
+        )
+    return np.mean(importances, axis=0), float(np.mean(scores))
+
+
+def _conflicts(trials: Table) -> list[tuple[str, str, float, float]]:
+    found = []
+    pairs = [(a, b) for i, a in enumerate(SEARCHED) for b in SEARCHED[i + 1 :]]
+    for a, b in pairs:
+        first, second = trials[a] > 0, trials[b] > 0
+        counts = [
+            [int((first & second).sum()), int((first & ~second).sum())],
+            [int((~first & second).sum()), int((~first & ~second).sum())],
+        ]
+        if stats.fisher_exact(counts, "less").pvalue < 0.01 / len(pairs):
+            expected = float(first.mean() * second.mean())
+            found.append((a, b, float((first & second).mean()), expected))
+    return sorted(found, key=lambda pair: pair[2] - pair[3])

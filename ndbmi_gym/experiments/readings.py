@@ -1,0 +1,112 @@
+"""Readings of the text as hypotheses: what each does to the claims, all else being equal."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import joblib
+from tqdm import tqdm
+
+from ndbmi_gym.experiments.claims import FAILS, HOLDS, judge
+from ndbmi_gym.experiments.evidence import gather
+from ndbmi_gym.experiments.records import versions, write_json, write_text
+from ndbmi_gym.experiments.recovery import SEARCHED
+from ndbmi_gym.presets import IDEALS, SCALINGS, SPONTANEOUS, Preset
+
+READINGS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "scaling": ("what the f factor of Eq 5 makes fit the workspace", SCALINGS),
+    "ideal": ("how the ideal run of Eq 22 feels the field, and whether it ends", IDEALS),
+    "spontaneous": ("where and when Fig 9's spontaneous spikes are", SPONTANEOUS),
+    "misplaced_electrode": ("where Fig 10's misplaced electrode sits", (0, 1, 2, 4, 5, 7, 8)),
+    "lost_site": ("which site Fig 10's ineffective electrode stimulates", (0, 1, 2, 5, 7, 8)),
+    "trials": ("calibration responses K per stimulus", (5, 10, 20, 30)),
+    "theta": ("electrodes labelled (π/2), pooled (0), or between", (1.5708, 0.7854, 0.0)),
+    "tau_s": ("time constant of the metric, s", (0.01, 0.03, 0.1, 0.3)),
+}
+"""Fields of `Preset`: what each decides, and the values to try."""
+
+
+class Outcome(NamedTuple):
+    """A reading, judged.
+
+    Attributes
+    ----------
+    field : str
+    value : object
+    verdicts : dict of str to str
+        By claim.
+    misfit : float
+        Of the f factors.
+    """
+
+    field: str
+    value: Any
+    verdicts: dict[str, str]
+    misfit: float
+
+    @property
+    def holds(self) -> int:
+        """Number of claims that hold."""
+        return sum(verdict == HOLDS for verdict in self.verdicts.values())
+
+
+def compare(preset: Preset, subjects: Sequence[int], seed: int, jobs: int) -> list[Outcome]:
+    """Judge a preset, first of the list, and each of its variants by one reading."""
+    variants: list[tuple[str, Any]] = [("", None)]
+    for field, (_, values) in READINGS.items():
+        variants += [(field, value) for value in values if value != getattr(preset, field)]
+    tasks = (
+        joblib.delayed(_judged)(preset, field, value, tuple(subjects), seed)
+        for field, value in variants
+    )
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
+    return list(tqdm(parallel(tasks), total=len(variants), desc="readings"))
+
+
+def write(
+    folder: Path, preset: Preset, subjects: Sequence[int], seed: int, outcomes: Sequence[Outcome]
+) -> None:
+    """Write ``readings.json`` and ``readings.md``."""
+    settings = {
+        "parameters": asdict(preset),
+        "subjects": list(subjects),
+        "seed": seed,
+        "versions": versions(),
+    }
+    table = [outcome._asdict() | {"holds": outcome.holds} for outcome in outcomes]
+    write_json(folder / "readings.json", settings | {"outcomes": table})
+    write_text(folder / "readings.md", markdown(preset, outcomes) + "\n")
+
+
+def markdown(preset: Preset, outcomes: Sequence[Outcome]) -> str:
+    """The readings as a table: claims that come to hold, and that no longer do."""
+    base = outcomes[0]
+    lines = [
+        f"| reading | value | claims of {len(SEARCHED)} that hold | gained | lost | misfit of f |",
+        "|---|---|---|---|---|---|",
+        f"| *the preset itself* | | {base.holds} | | | {base.misfit:.2f} |",
+    ]
+    for field, (what, _) in READINGS.items():
+        lines.append(f"| `{field}`: {what} | **{getattr(preset, field)}** | {base.holds} | | | |")
+        for outcome in outcomes:
+            if outcome.field != field:
+                continue
+            changed = [c for c in SEARCHED if outcome.verdicts[c] != base.verdicts[c]]
+            gained = [c for c in changed if outcome.verdicts[c] == HOLDS]
+            lost = [c for c in changed if base.verdicts[c] == HOLDS]
+            lost = [c + ("" if outcome.verdicts[c] == FAILS else "?") for c in lost]
+            lines.append(
+                f"| | {outcome.value} | {outcome.holds} | {' '.join(gained)} | {' '.join(lost)} | "
+                f"{outcome.misfit:.2f} |"
+            )
+    return "\n".join([*lines, "", "? no longer holds, but is undecided."])
+
+
+def _judged(
+    preset: Preset, field: str, value: Any, subjects: tuple[int, ...], seed: int
+) -> Outcome:
+    changed = replace(preset, **{field: value}) if field else preset
+    evidence, misfit = gather(changed, subjects, seed)
+    verdicts = {f.claim.id: f.verdict for f in judge(evidence) if f.claim.id in SEARCHED}
+    return Outcome(field, value, verdicts, misfit)

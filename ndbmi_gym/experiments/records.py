@@ -1,0 +1,132 @@
+"""Results as files: tidy tables with the parameters, seeds and versions that made them.
+
+A table is a dict of columns of equal length. Nothing is pickled, everything is written atomically.
+"""
+
+import csv
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Table = dict[str, npt.NDArray[Any]]
+Tables = dict[str, Table]
+JSON = dict[str, Any]
+
+_PACKAGES = ("ndbmi-gym", "numpy", "scipy", "numba")
+_HEADER = "header"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def concatenate(tables: Iterable[Table]) -> Table:
+    """One table under the other."""
+    tables = list(tables)
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+def where(table: Table, **values: Any) -> Table:
+    """The rows whose columns have the given values."""
+    chosen = np.ones(len(next(iter(table.values()))), bool)
+    for name, value in values.items():
+        chosen &= table[name] == value
+    return {name: column[chosen] for name, column in table.items()}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, with its folder."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file atomically."""
+    write_text(path, json.dumps(data, indent=1) + "\n")
+
+
+def write_csv(path: Path, table: Table) -> None:
+    """Write a table as CSV, numbers to six digits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    columns = [
+        [f"{x:.6g}" for x in column] if column.dtype.kind == "f" else column.tolist()
+        for column in table.values()
+    ]
+    try:
+        with temporary.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(table)
+            writer.writerows(zip(*columns, strict=True))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_csv(path: Path) -> Table:
+    """Read a table that `write_csv` wrote; columns of numbers become numbers."""
+    with path.open(newline="") as file:
+        names, *rows = list(csv.reader(file))
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return {
+        name: _numbers(np.array(column, dtype=str))
+        for name, column in zip(names, columns, strict=True)
+    }
+
+
+def _numbers(column: npt.NDArray[np.str_]) -> npt.NDArray[Any]:
+    for kind in (int, float):
+        try:
+            return column.astype(kind)
+        except ValueError:
+            continue
+    return column
+
+
+def save_tables(path: Path, header: Mapping[str, Any], tables: Tables) -> None:
+    """Write tables to one ``.npz`` file."""
+    arrays: dict[str, Any] = {_HEADER: np.array(json.dumps(header))}
+    for name, table in tables.items():
+        arrays |= {f"{name}/{column}": values for column, values in table.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_tables(path: Path, header: Mapping[str, Any]) -> Tables | None:
+    """Read tables that `save_tables` wrote under the same header; None if there are none."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            if json.loads(str(file[_HEADER])) != json.loads(json.dumps(header)):
+                return None
+            tables: Tables = {}
+            for name in file.files:
+                if name != _HEADER:
+                    table, column = name.split("/")
+                    tables.setdefault(table, {})[column] = file[name]
+            return tables
+    except Exception:  # absent, cut off or of another program: it is made anew
+        return None

@@ -1,0 +1,163 @@
+"""Values for what the text of 2014 leaves open: its numbers were images and are lost.
+
+A preset is one complete set of them. ``"default"`` is a round-numbered choice that makes the loop
+converge; ``"paper"`` is recovered: it satisfies most of the published findings at once
+(`ndbmi_gym.experiments.recovery`).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SCALINGS = ("axis", "isotropic", "sites", "box")
+"""Readings of Eq 5, "a factor to make them fit within a box"; see
+`ndbmi_gym.calibration.build_interface`."""
+
+IDEALS = ("held", "continuous", "held, ends", "continuous, ends")
+"""Readings of the ideal trajectory (Eq 22): it feels the field once per step, or at every moment;
+and it goes on to the equilibrium, or ends, as the runs do, where it enters the target region."""
+
+SPONTANEOUS = ("always", "test", "array")
+"""Readings of Fig 9's spontaneous counts: on every electrode (Eq 17), in calibration and test or in
+test only; or counted over the whole array."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The parameters that the text does not state.
+
+    Attributes
+    ----------
+    tau_s, theta : float
+        Spike-train metric: time constant, s, and angle between electrodes, rad.
+    trials : int
+        Calibration responses K per stimulus.
+    window_s : float
+        Recording window T, s.
+    scaling : str
+        Reading of Eq 5, one of `SCALINGS`.
+    amplitude, sigma : float
+        Gaussian field (Eq 14): peak force, kg·cm/s², and its distance from the centre, cm.
+    obstacle_cm, obstacle_angle : float
+        Where the dipole field's obstacle lies: distance from the centre, and direction, rad.
+    obstacle_ratio, pole_ratio : float
+        Peak repulsion and attraction of the divergent field (Eq 16), in units of `amplitude`.
+    obstacle_sigma : float
+        Width of both its parts, cm.
+    mass, viscosity, step_s : float
+        Plant (Eq 13): m in kg, b in kg/s, Δt in s.
+    radius_cm : float
+        Radius of the target region.
+    curl : float
+        Strength of the curl field of Fig 12B (Eq 25), kg/s.
+    misplaced_electrode, lost_site : int
+        Which electrode of the 3 x 3 grid Fig 10 breaks (row by row from (−1, −1); 4 is the centre,
+        7 the side towards +x), and which stimulation site.
+    ideal : str
+        Reading of Eq 22, one of `IDEALS`.
+    spontaneous : str
+        Reading of Fig 9's spontaneous counts, one of `SPONTANEOUS`.
+    """
+
+    tau_s: float = 0.1
+    theta: float = np.pi / 2
+    trials: int = 20
+    window_s: float = 0.6
+    scaling: str = "axis"
+    amplitude: float = 3.0
+    sigma: float = 7.0
+    obstacle_cm: float = 4.0
+    obstacle_angle: float = 0.0
+    obstacle_ratio: float = 1.0
+    pole_ratio: float = 0.5
+    obstacle_sigma: float = 2.0
+    mass: float = 0.5
+    viscosity: float = 1.0
+    step_s: float = 0.5
+    radius_cm: float = 1.5
+    curl: float = 0.6
+    misplaced_electrode: int = 0
+    lost_site: int = 0
+    ideal: str = "held"
+    spontaneous: str = "always"
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("scaling", SCALINGS),
+            ("ideal", IDEALS),
+            ("spontaneous", SPONTANEOUS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"unknown {name} {getattr(self, name)!r}: choose one of {'; '.join(choices)}"
+                )
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not (
+                isinstance(value, int | float) and 0 < value < np.inf
+            ):
+                raise ValueError(f"{name} = {value!r}: give a number > 0")
+
+    def options(self) -> dict[str, Any]:
+        """The part that environments take, as options of `ndbmi_gym.config.Config`."""
+        names = ("tau_s", "theta", "trials", "window_s", "scaling", "mass", "viscosity", "step_s")
+        return {name: getattr(self, name) for name in names}
+
+    def field(self, name: str) -> dict[str, Any]:
+        """One of the text's two desired fields, in the form of `ndbmi_gym.fields.make_field`."""
+        gaussian = {"kind": name, "amplitude": self.amplitude, "sigma": self.sigma}
+        if name == "gaussian":
+            return gaussian
+        direction = np.array([np.cos(self.obstacle_angle), np.sin(self.obstacle_angle)])
+        return gaussian | {
+            "obstacle": tuple((self.obstacle_cm * direction).tolist()),
+            "obstacle_amplitude": self.obstacle_ratio * self.amplitude,
+            "obstacle_sigma": self.obstacle_sigma,
+            "pole_amplitude": self.pole_ratio * self.amplitude,
+        }
+
+
+_POSITIVE = (
+    "tau_s",
+    "trials",
+    "window_s",
+    "amplitude",
+    "sigma",
+    "obstacle_cm",
+    "obstacle_ratio",
+    "obstacle_sigma",
+    "mass",
+    "viscosity",
+    "step_s",
+    "radius_cm",
+    "curl",
+)
+
+PRESETS: dict[str, Preset] = {"default": Preset()}
+"""Presets by name."""
+
+
+def load_preset(name: str) -> Preset:
+    """A preset by name, or from a JSON file with some of its fields under ``"parameters"``.
+
+    Raises
+    ------
+    ValueError
+        If there is neither, or the file names an unknown parameter.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    try:
+        parameters = json.loads(Path(name).read_text())["parameters"]
+        return Preset(**parameters)
+    except (FileNotFoundError, IsADirectoryError):
+        known = ", ".join(PRESETS)
+        raise ValueError(f"preset {name!r}: choose one of {known}, or give a JSON file") from None
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{name}: {error}: give a JSON file with 'parameters', some of "
+            f"{', '.join(asdict(Preset()))}"
+        ) from error

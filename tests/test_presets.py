@@ -1,0 +1,188 @@
+"""Presets build configurations and fields, and survive JSON."""
+
+import json
+from dataclasses import FrozenInstanceError, asdict, fields, replace
+
+import numpy as np
+import pytest
+
+from ndbmi_gym.calibration import SCALINGS
+from ndbmi_gym.config import Config
+from ndbmi_gym.fields import GaussianField, dipole_field, make_field, target_of
+from ndbmi_gym.presets import IDEALS, PRESETS, SPONTANEOUS, Preset, load_preset
+
+ODD = Preset(
+    tau_s=0.05,
+    theta=1.0,
+    trials=7,
+    window_s=0.3,
+    scaling="box",
+    amplitude=5.0,
+    sigma=4.0,
+    obstacle_cm=6.0,
+    obstacle_angle=np.pi / 6,
+    obstacle_ratio=0.4,
+    pole_ratio=0.8,
+    obstacle_sigma=1.5,
+    mass=0.7,
+    viscosity=1.3,
+    step_s=0.8,
+    radius_cm=2.0,
+    curl=0.2,
+    misplaced_electrode=4,
+    lost_site=7,
+    ideal="continuous, ends",
+    spontaneous="array",
+)
+ALL = pytest.mark.parametrize("preset", [*PRESETS.values(), ODD])
+PLACES = np.random.default_rng(0).uniform(-10, 10, (50, 2))
+
+
+@ALL
+def test_options_build_a_configuration(preset):
+    options = preset.options()
+    config = Config.from_options(options)
+    assert {name: getattr(config, name) for name in options} == options
+    for name in options:
+        assert options[name] == getattr(preset, name)
+
+
+def test_every_parameter_of_the_loop_is_passed_on():
+    """What presets and configurations have both is an option, but for what conditions set."""
+    shared = {f.name for f in fields(Config)} & {f.name for f in fields(Preset)}
+    assert set(Preset().options()) == shared - {"misplaced_electrode", "lost_site", "spontaneous"}
+
+
+def test_the_default_preset_is_the_default_configuration():
+    default = PRESETS["default"]
+    assert default == Preset()
+    assert Config.from_options(default.options()) == Config()
+    assert make_field(default.field("gaussian")) == GaussianField()
+    np.testing.assert_allclose(
+        make_field(default.field("dipole"))(PLACES), dipole_field()(PLACES), atol=1e-12
+    )
+
+
+@ALL
+def test_fields_have_the_presets_numbers(preset):
+    gaussian = make_field(preset.field("gaussian"))
+    assert gaussian == GaussianField((0.0, 0.0), preset.amplitude, preset.sigma)
+    angle = preset.obstacle_angle
+    obstacle = preset.obstacle_cm * np.array([np.cos(angle), np.sin(angle)])
+    by_hand = (
+        gaussian(PLACES)
+        + GaussianField(
+            tuple(obstacle), -preset.obstacle_ratio * preset.amplitude, preset.obstacle_sigma
+        )(PLACES)
+        + GaussianField((0.0, 0.0), preset.pole_ratio * preset.amplitude, preset.obstacle_sigma)(
+            PLACES
+        )
+    )
+    dipole = make_field(preset.field("dipole"))
+    np.testing.assert_allclose(dipole(PLACES), by_hand, atol=1e-12)
+    np.testing.assert_array_equal(target_of(dipole), (0.0, 0.0))
+    # the obstacle pushes away from itself
+    around = np.array([(0.1, 0.0), (-0.1, 0.0), (0.0, 0.1), (0.0, -0.1)])
+    pushed = dipole(obstacle + around) - dipole(obstacle)
+    assert ((pushed * around).sum(axis=1) > 0).all()
+
+
+def test_an_unknown_field_is_refused():
+    with pytest.raises(ValueError, match="unknown field"):
+        make_field(Preset().field("vortex"))
+
+
+@ALL
+def test_presets_survive_json(preset):
+    assert Preset(**json.loads(json.dumps(asdict(preset)))) == preset
+    for name in ("gaussian", "dipole"):
+        spec = preset.field(name)
+        assert make_field(json.loads(json.dumps(spec))) == make_field(spec)
+
+
+@ALL
+def test_presets_name_readings_that_exist(preset):
+    assert preset.ideal in IDEALS
+    assert preset.spontaneous in SPONTANEOUS
+    assert preset.scaling in SCALINGS
+    assert 0 <= preset.misplaced_electrode < 9
+    assert preset.lost_site in set(range(9)) - {4}  # stimulation is on the perimeter
+
+
+def test_presets_are_values():
+    with pytest.raises(FrozenInstanceError):
+        Preset().mass = 1.0
+    assert replace(ODD, mass=0.5) != ODD
+    assert len({Preset(), Preset(), ODD}) == 2
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_loaded_by_name(name):
+    assert load_preset(name) is PRESETS[name]
+
+
+def test_presets_are_loaded_from_files(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"parameters": asdict(ODD), "note": "of another program"}))
+    assert load_preset(str(path)) == ODD
+    path.write_text(json.dumps({"parameters": {"mass": 0.25}}))
+    assert load_preset(str(path)) == Preset(mass=0.25)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "'parameters': give a JSON file with 'parameters'"),
+        ('{"parameters": {"weight": 1}}', "weight.*some of tau_s, theta"),
+        ('{"parameters": 3}', "give a JSON file with 'parameters'"),
+        ("[1]", "give a JSON file with 'parameters'"),
+        ('{"parameters": ', "give a JSON file with 'parameters'"),
+    ],
+)
+def test_a_bad_file_is_refused_by_name(tmp_path, text, message):
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"mine.json: .*{message}"):
+        load_preset(str(path))
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ValueError, match="preset 'papper': choose one of default"):
+        load_preset("papper")
+
+
+# As an option of environments
+
+
+@pytest.fixture
+def odd(tmp_path):
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps({"parameters": asdict(ODD)}))
+    return str(path)
+
+
+def test_a_preset_is_an_option(odd):
+    config = Config.from_options({"preset": odd})
+    assert {name: getattr(config, name) for name in ODD.options()} == ODD.options()
+    assert make_field(config.field) == make_field(ODD.field("gaussian"))
+    named = Config.from_options({"preset": odd, "field": "dipole", "task": "fixed", "mass": 0.1})
+    assert make_field(named.field) == make_field(ODD.field("dipole"))
+    assert named.mass == 0.1
+    assert named.viscosity == ODD.viscosity
+    assert named.make_task().radius_cm == ODD.radius_cm
+
+
+def test_a_field_or_task_in_full_overrides_the_presets(odd):
+    field, task = {"kind": "gaussian", "amplitude": 1.0}, {"kind": "fixed", "radius_cm": 0.7}
+    config = Config.from_options({"preset": odd, "field": field, "task": task})
+    assert (config.field, config.task) == (field, task)
+    assert Config.from_options({"preset": odd, "field": "linear"}).field == "linear"
+
+
+def test_the_default_preset_is_no_option_at_all():
+    assert Config.from_options({"preset": "default", "field": "dipole"}) == Config(field="dipole")
+    with pytest.raises(ValueError, match="preset 'papper'"):
+        Config.from_options({"preset": "papper"})

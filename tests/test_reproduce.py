@@ -1,0 +1,132 @@
+import json
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ndbmi_gym import cli
+from ndbmi_gym.experiments import reproduce
+from ndbmi_gym.experiments.conditions import Setting, measure
+from ndbmi_gym.experiments.evidence import from_tables
+from ndbmi_gym.experiments.figures import comparison
+from ndbmi_gym.experiments.records import read_csv
+from ndbmi_gym.experiments.reproduce import FIGURES, Reproduction
+from ndbmi_gym.presets import Preset
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Few starts and repetitions."""
+    monkeypatch.setattr(comparison, "N_STARTS", 4)
+    monkeypatch.setattr(comparison, "REPETITIONS", 3)
+
+
+def test_every_figure_has_a_module_with_data_and_drawing():
+    for name in FIGURES:
+        made = reproduce.figure(name)
+        assert made.name == name
+        assert isinstance(made.data, Callable)
+        assert isinstance(made.draw, Callable)
+
+
+def test_the_text_has_these_figures():
+    # Figs 1 and 3 are a schematic and a picture of Eq 17
+    assert set(FIGURES) >= {f"fig{n}" for n in (2, 4, 5, 6, 7, 8, 9, 10, 11, 12)}
+
+
+def test_data_pictures_and_parameters_are_left(few, tmp_path, capsys):
+    task = Reproduction(tmp_path, subjects=(0, 1), seed=3)
+    tables = reproduce.run(task, ("fig10", "fig2"))
+    runs = read_csv(tmp_path / "fig10" / "runs.csv")
+    assert sorted(set(runs["subject"].tolist())) == [0, 1]
+    assert len(runs["wtpe"]) == 3 * 2 * 2 * 2 * 12
+    np.testing.assert_allclose(runs["wtpe"], tables["fig10"]["runs"]["wtpe"], rtol=1e-5)
+    parameters = json.loads((tmp_path / "fig10" / "parameters.json").read_text())
+    assert parameters["parameters"]["tau_s"] == 0.1
+    assert (parameters["subjects"], parameters["seed"]) == ([0, 1], 3)
+    assert (tmp_path / "fig2" / "fig2.png").read_bytes().startswith(b"\x89PNG")
+    assert "fig10" in capsys.readouterr().out  # the time of the stage
+
+
+def test_what_is_there_is_not_measured_again(few, tmp_path, monkeypatch):
+    task = Reproduction(tmp_path)
+    first = reproduce.run(task, ("fig10",))
+    calls = []
+    one = reproduce._one
+    monkeypatch.setattr(reproduce, "_one", lambda *a: calls.append(a) or one(*a))
+    second = reproduce.run(task, ("fig10",))
+    assert not calls
+    np.testing.assert_array_equal(first["fig10"]["runs"]["wtpe"], second["fig10"]["runs"]["wtpe"])
+    reproduce.run(Reproduction(tmp_path, seed=1), ("fig10",))
+    assert len(calls) == 1
+
+
+def test_an_interrupted_run_goes_on(few, tmp_path, monkeypatch):
+    one = reproduce._one
+
+    def interrupt(task, name, subject):
+        if subject == 2:
+            raise KeyboardInterrupt
+        return one(task, name, subject)
+
+    line = ["reproduce", "fig10", "--subjects", "3", "--jobs", "1", "--out", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(reproduce, "_one", interrupt)
+        assert cli.main(line) == 130
+    parts = tmp_path / "default" / "parts"
+    assert sorted(p.name for p in parts.iterdir()) == ["fig10-000.npz", "fig10-001.npz"]
+    before = [p.stat().st_mtime_ns for p in sorted(parts.iterdir())]
+    assert cli.main(line) == 0
+    assert [p.stat().st_mtime_ns for p in sorted(parts.iterdir())][:2] == before
+
+
+def test_processes_and_figures_do_not_change_the_numbers(tmp_path):
+    alone = reproduce.run(Reproduction(tmp_path / "a"), ("fig10",))["fig10"]["runs"]
+    many = reproduce.run(Reproduction(tmp_path / "b", subjects=(0, 1), jobs=2), ("fig9", "fig10"))
+    together = many["fig10"]["runs"]
+    np.testing.assert_array_equal(alone["wtpe"], together["wtpe"][together["subject"] == 0])
+    # the reference of both figures is the same measurement
+    evidence = from_tables({"fig10": many["fig10"], **_others(many)})
+    setting = Setting("set 6", "dipole", "single-point")
+    expected = measure(Preset(), [setting], (0, 1))[setting]
+    np.testing.assert_array_equal(evidence.measured[setting].wtpe, expected.wtpe)
+    np.testing.assert_array_equal(evidence.measured[setting].steps, expected.steps)
+
+
+def _others(many):
+    share = np.ones(8)
+    volition = {n: share for n in ("arrived", "shifted", "turn")}
+    volition |= {"subject": np.repeat([0, 1], 4), "curl": np.tile([0.0, 0.6], 4)}
+    maps = {"set": np.array([1, 1]), "subject": np.array([0, 1]), "clustered": np.ones(2)}
+    return {
+        "fig9": many["fig9"],
+        "fig12": {"shares": volition},
+        "fig4": {"shares": maps},
+        "linear": {"shares": {"subject": np.array([0, 1]), "refused": np.ones(2)}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("fig1", "unknown figure 'fig1': choose from fig2"),
+        ("fig2 --preset none", "preset 'none': choose one of default"),
+        ("fig2 --subjects 0", "subjects .*at least one"),
+        ("fig2 --jobs 0", "jobs 0"),
+        ("fig2 --seed -1", "seed -1"),
+    ],
+)
+def test_wrong_words_are_named(line, message, tmp_path, capsys):
+    import re
+
+    assert cli.main(["reproduce", *line.split(), "--out", str(tmp_path)]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_ideal_paths_end_before_they_are_long(few):
+    tables = reproduce.figure("fig7").data(Preset(), 0, 0)
+    runs = tables["ideal"]["run"]
+    steps = tables["ideal"]["step"]
+    assert all(b == a + 1 for a, b in pairwise(steps[(runs == 0)][: np.sum(runs == 0) // 2]))
