@@ -11,6 +11,7 @@ from ndbmi_gym.presets import PRESETS, load_preset
 _Command = argparse.ArgumentParser
 
 _BACKENDS = ("loky", "ray", "dask")
+_PACKAGES = {"ray": "ray", "dask": "'dask[distributed]'", "distributed": "'dask[distributed]'"}
 _PRESET = "default"
 
 
@@ -27,10 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
         return 130
     except ImportError as error:
-        print(
-            f"ndbmi-gym: {error}: install the extra, pip install 'ndbmi-gym[recover]'",
-            file=sys.stderr,
-        )
+        wanted = _PACKAGES.get(str(error.name), "'ndbmi-gym[recover]'")
+        print(f"ndbmi-gym: {error}: pip install {wanted}", file=sys.stderr)
     except (ValueError, OSError) as error:
         print(f"ndbmi-gym: {error}", file=sys.stderr)
     return 2

@@ -95,6 +95,9 @@ class BMIEnv(gymnasium.Env[Any, Any]):
 
         gymnasium.make("ndbmi/ShiftTarget-v0", dataset=7, decoder="projection", observe="full")
 
+    ``preset="paper"`` takes metric, plant and fields from a set of parameters under which most of
+    the published findings hold (`ndbmi_gym.presets`); other arguments override it.
+
     ## Vectorized environment
     ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one
     random stream; with n = 1 and ``autoreset_mode="SameStep"`` it reproduces the scalar environment

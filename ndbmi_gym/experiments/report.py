@@ -29,6 +29,7 @@ td.n { white-space: nowrap }
 small { color: #444 } img { max-width: 100%; border: 1px solid #ddd }
 """.strip()
 
+_ORDER = (FAILS, UNDECIDED, HOLDS)
 _CLASS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
 
 
@@ -41,12 +42,13 @@ def summary(findings: Sequence[Finding]) -> str:
     )
 
 
-def claims_table(findings: Sequence[Finding]) -> str:
-    """The claims as a Markdown table."""
+def claims_table(findings: Sequence[Finding], brief: bool = False) -> str:
+    """The claims as a Markdown table; a brief one has the check that decides only."""
     lines = ["| claim | where | the text says | verdict | measured |", "|---|---|---|---|---|"]
-    for claim, checks in findings:
-        verdict = Finding(claim, checks).verdict
-        measured = "<br>".join(map(str, checks))
+    for finding in findings:
+        claim, verdict = finding.claim, finding.verdict
+        deciding = min(finding.checks, key=lambda c: (_ORDER.index(c.verdict), c.margin))
+        measured = "<br>".join(map(str, [deciding] if brief else finding.checks))
         lines.append(
             f"| {claim.id} | {claim.where} | {claim.statement} | **{verdict}** | {measured} |"
         )
@@ -109,7 +111,7 @@ def write(
     misfit: float,
     pictures: Mapping[str, Path],
 ) -> None:
-    """Write ``claims.json``, ``report.md`` and ``report.html``."""
+    """Write ``claims.json``, ``claims.md`` (in brief), ``report.md`` and ``report.html``."""
     table = [
         {
             "id": f.claim.id,
@@ -132,6 +134,7 @@ def write(
         for f in findings
     ]
     write_json(folder / "claims.json", settings | {"f_factor_misfit": misfit, "claims": table})
+    write_text(folder / "claims.md", claims_table(findings, brief=True) + "\n")
     write_text(folder / "report.md", markdown(findings, settings, misfit) + "\n")
     write_text(folder / "report.html", html(findings, settings, misfit, pictures))
 

@@ -1,0 +1,60 @@
+import json
+from dataclasses import asdict
+
+import pytest
+
+from ndbmi_gym.experiments import report
+from ndbmi_gym.experiments.claims import CLAIMS, Check, Finding
+from ndbmi_gym.experiments.statistics import Interval
+from ndbmi_gym.presets import Preset
+
+PIXEL = b"\x89PNG\r\n\x1a\nnot really"
+
+
+def finding(claim, low, high):
+    return Finding(claim, [Check("8 / 32 <regions>", Interval(1.05, low, high), 1.1, False, 0.3)])
+
+
+@pytest.fixture
+def written(tmp_path):
+    findings = [
+        finding(CLAIMS[0], 1.0, 1.08),
+        finding(CLAIMS[1], 1.2, 1.3),
+        finding(CLAIMS[2], 1.0, 1.2),
+    ]
+    (tmp_path / "fig7.png").write_bytes(PIXEL)
+    settings = {
+        "preset": "default",
+        "parameters": asdict(Preset()),
+        "subjects": [0, 1],
+        "seed": 5,
+        "versions": {"numpy": "2"},
+    }
+    report.write(tmp_path, findings, settings, 0.12, {"fig7: Flattened": tmp_path / "fig7.png"})
+    return tmp_path
+
+
+def test_verdicts_come_from_the_intervals(written):
+    saved = json.loads((written / "claims.json").read_text())
+    assert [c["verdict"] for c in saved["claims"]] == ["holds", "does not hold", "undecided"]
+    assert saved["claims"][0]["checks"][0]["high"] == 1.08
+    assert (saved["seed"], saved["f_factor_misfit"]) == (5, 0.12)
+
+
+def test_markdown_tells_claim_statement_verdict_and_interval(written):
+    text = (written / "report.md").read_text()
+    assert "1 of 3 claims hold, 1 do not, 1 are undecided." in text
+    row = next(line for line in text.splitlines() if line.startswith("| C1 "))
+    assert CLAIMS[0].statement in row
+    assert "**holds**" in row
+    assert "1.05 (1.00 to 1.08) < 1.10" in row
+    assert "2 animals (0 to 1), seed 5" in text
+    assert "off from the printed ones by 12 %" in text
+
+
+def test_the_page_needs_nothing_but_itself(written):
+    page = (written / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "http" not in page
+    assert "8 / 32 &lt;regions&gt;" in page  # what is measured cannot break the page
+    assert page.count("<tr>") >= 3
