@@ -1,7 +1,6 @@
 """Trajectories as a figure, made from the data file of an evaluation alone; frames as a film."""
 
 import json
-import os
 from collections.abc import Iterable
 from itertools import chain, groupby
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.envs.rendering import FIELD, INK, QUIET, TARGET, voronoi_cells
+from ndbmi_gym.files import whole_file
 
 # Okabe and Ito's blue and vermilion; line style and end mark tell the two apart as well
 _ARRIVED: dict[str, Any] = {"color": "#0072b2", "ls": "-", "marker": "o"}
@@ -72,16 +72,15 @@ def write_video(path: Path, frames: Iterable[npt.NDArray[np.uint8]], fps: float)
     """
     from imageio_ffmpeg import write_frames
 
-    part = path.with_name("part-" + path.name)
     frames = iter(frames)
     first = next(frames)
-    # even sides are all that H.264 needs
-    writer = write_frames(part, first.shape[1::-1], fps=fps, macro_block_size=2, quality=8)
-    writer.send(None)
-    for frame in chain([first], frames):
-        writer.send(np.ascontiguousarray(frame))
-    writer.close()
-    os.replace(part, path)
+    with whole_file(path) as part:
+        # even sides are all that H.264 needs
+        writer = write_frames(part, first.shape[1::-1], fps=fps, macro_block_size=2, quality=8)
+        writer.send(None)
+        for frame in chain([first], frames):
+            writer.send(np.ascontiguousarray(frame))
+        writer.close()
 
 
 def _draw_scene(panel: Any, scene: dict[str, Any], target: tuple[float, float]) -> None:

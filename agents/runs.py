@@ -5,10 +5,9 @@ model; ``replay_buffer.pkl`` what an off-policy one learns from; ``progress.csv`
 """
 
 import json
-import os
 import platform
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import ndbmi_gym  # noqa: F401  (registers the environments)
 from agents.options import JSON
 from agents.sb3 import NativeVecEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.files import whole_file
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "ppo": PPO,
@@ -181,14 +181,8 @@ def read_config(folder: Path) -> JSON:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON; a reader finds the old file or the new one."""
-    write_whole(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n"))
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file under another name, then put it in place of the old one in a single step."""
-    part = path.with_name("part-" + path.name)
-    write(part)
-    os.replace(part, path)
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _box(space: Any) -> str:

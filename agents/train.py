@@ -37,8 +37,8 @@ from agents.runs import (
     short_name,
     versions,
     write_json,
-    write_whole,
 )
+from ndbmi_gym.files import whole_file
 
 HYPERPARAMS = Path(__file__).parent / "hyperparams"
 COLUMNS = ("steps", "seconds", "return", "success", "length")
@@ -241,9 +241,11 @@ class Recorder(BaseCallback):
 
     def checkpoint(self) -> None:
         """Save the run; whenever it is cut off, a whole one can be found."""
-        write_whole(self._folder / MODEL, self.model.save)
+        with whole_file(self._folder / MODEL) as part:
+            self.model.save(part)
         if isinstance(self.model, OffPolicyAlgorithm):
-            write_whole(self._folder / REPLAY, self.model.save_replay_buffer)
+            with whole_file(self._folder / REPLAY) as part:
+                self.model.save_replay_buffer(part)
         self._config |= {"steps": self.model.num_timesteps, "seconds": round(self.seconds, 3)}
         write_json(self._folder / CONFIG, self._config)
         self._saved = time.monotonic()

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.files import whole_file
 from ndbmi_gym.metric import Metric, ResponseBank
 from ndbmi_gym.spikes import SpikeTrains
 
@@ -148,19 +149,14 @@ class Interface:
             "exponent": self.exponent,
         }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(
-                    file,
-                    header=np.array(json.dumps(header)),
-                    rows=self.trains.rows,
-                    offsets=self.trains.offsets,
-                    **arrays,
-                )
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                header=np.array(json.dumps(header)),
+                rows=self.trains.rows,
+                offsets=self.trains.offsets,
+                **arrays,
+            )
         return path
 
     @classmethod

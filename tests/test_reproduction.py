@@ -3,20 +3,22 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from ndbmi_gym.experiments.claims import HOLDS, UNDECIDED, judge
+from ndbmi_gym.experiments import reproduce
+from ndbmi_gym.experiments.claims import HOLDS, judge
 from ndbmi_gym.experiments.evidence import gather
-from ndbmi_gym.experiments.reproduce import FIGURES, Reproduction, judge_claims, run
+from ndbmi_gym.experiments.recovery import SEARCHED
 from ndbmi_gym.presets import PRESETS
 
-PUBLISHED = Path(__file__).parents[1] / "docs" / "reproduction" / "claims.json"
+FOLDER = Path(__file__).parents[1] / "docs" / "reproduction"
 """The full run on ten animals that the README shows."""
 
 
 def published():
-    return {c["id"]: c["verdict"] for c in json.loads(PUBLISHED.read_text())["claims"]}
+    return {
+        c["id"]: c["verdict"] for c in json.loads((FOLDER / "claims.json").read_text())["claims"]
+    }
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +26,27 @@ def few_animals():
     """Three animals that neither the search nor the full run has seen."""
     evidence, misfit = gather(PRESETS["paper"], (50, 51, 52), seed=1)
     return {finding.claim.id: finding for finding in judge(evidence)}, misfit
+
+
+@pytest.mark.parametrize("claim", SEARCHED)
+def test_what_holds_in_ten_animals_shows_in_three(few_animals, claim):
+    findings, _ = few_animals
+    if published()[claim] == HOLDS:
+        assert findings[claim].margin > -0.35, findings[claim].checks
+
+
+def test_f_factors_agree_with_table_1(few_animals):
+    assert few_animals[1] < 0.2
+
+
+def test_the_readme_shows_the_table_as_computed():
+    readme = (FOLDER.parents[1] / "README.md").read_text()
+    assert (FOLDER / "claims.md").read_text() in readme
+
+
+@pytest.mark.slow
+def test_the_full_run_comes_out_as_shown(tmp_path):
+    task = reproduce.Reproduction(tmp_path, "paper", range(10), jobs=2)
+    reproduce.judge_claims(task, reproduce.run(task, reproduce.FIGURES))
+    again = json.loads((tmp_path / "claims.json").read_text())["claims"]
+    assert {c["id"]: c["verdict"] for c in again} == published()

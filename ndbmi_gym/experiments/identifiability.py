@@ -1,6 +1,5 @@
 """What the trials of a search say: which parameters the claims constrain, which claims conflict."""
 
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,8 +9,9 @@ from scipy import stats
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from ndbmi_gym.experiments.records import JSON, Table, write_bytes, write_json
+from ndbmi_gym.experiments.records import JSON, Table, write_json
 from ndbmi_gym.experiments.recovery import SEARCHED, SPACE
+from ndbmi_gym.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,9 +89,8 @@ def write(folder: Path, trials: Table, design: int) -> Identifiability:
     """Analyse trials; write ``identifiability.json`` and ``identifiability.png``."""
     found = identify(trials, design)
     write_json(folder / "identifiability.json", as_json(found))
-    buffer = BytesIO()
-    draw(trials, found).savefig(buffer, format="png", dpi=100)
-    write_bytes(folder / "identifiability.png", buffer.getvalue())
+    with whole_file(folder / "identifiability.png") as part:
+        draw(trials, found).savefig(part, dpi=100)
     return found
 
 

@@ -5,7 +5,6 @@ A table is a dict of columns of equal length. Nothing is pickled, everything is 
 
 import csv
 import json
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ndbmi_gym.files import whole_file
 
 Table = dict[str, npt.NDArray[Any]]
 Tables = dict[str, Table]
@@ -43,42 +44,26 @@ def where(table: Table, **values: Any) -> Table:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, with its folder."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically, with its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a text file."""
+    with whole_file(path) as part:
+        part.write_text(text)
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file atomically."""
+    """Write a JSON file."""
     write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def write_csv(path: Path, table: Table) -> None:
     """Write a table as CSV, numbers to six digits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     columns = [
         [f"{x:.6g}" for x in column] if column.dtype.kind == "f" else column.tolist()
         for column in table.values()
     ]
-    try:
-        with temporary.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(table)
-            writer.writerows(zip(*columns, strict=True))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(table)
+        writer.writerows(zip(*columns, strict=True))
 
 
 def read_csv(path: Path) -> Table:
@@ -106,14 +91,8 @@ def save_tables(path: Path, header: Mapping[str, Any], tables: Tables) -> None:
     arrays: dict[str, Any] = {_HEADER: np.array(json.dumps(header))}
     for name, table in tables.items():
         arrays |= {f"{name}/{column}": values for column, values in table.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_tables(path: Path, header: Mapping[str, Any]) -> Tables | None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,10 @@ from ndbmi_gym.experiments.records import (
     load_tables,
     save_tables,
     versions,
-    write_bytes,
     write_csv,
     write_json,
 )
+from ndbmi_gym.files import whole_file
 from ndbmi_gym.presets import Preset, load_preset
 
 FIGURES = (
@@ -183,10 +182,9 @@ def draw(reproduction: Reproduction, name: str, tables: Tables) -> None:
     for table, columns in tables.items():
         write_csv(folder / f"{table}.csv", columns)
     write_json(folder / "parameters.json", reproduction.settings() | {"figure": name})
-    buffer = BytesIO()
     canvas = figure(name).draw(tables, reproduction.values)
-    canvas.savefig(buffer, format="png", dpi=_DPI)
-    write_bytes(folder / f"{name}.png", buffer.getvalue())
+    with whole_file(folder / f"{name}.png") as part:
+        canvas.savefig(part, dpi=_DPI)
 
 
 def _run(
