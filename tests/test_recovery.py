@@ -18,7 +18,7 @@ def invented(monkeypatch):
         margins = dict.fromkeys(SEARCHED, 0.5)
         margins["C1"] = preset.radius_cm - 2.0
         margins["C12"] = 1.0 if preset.spontaneous == "array" else -1.0
-        return Trial(margins, 0.1, 1.0)
+        return Trial(margins, 0.1, 1.0, 1.0)
 
     monkeypatch.setattr(recovery, "evaluate", evaluate)
     monkeypatch.setattr(recovery, "DESIGN", 30)
@@ -35,12 +35,22 @@ def test_every_searched_parameter_is_one_of_a_preset():
 
 
 def test_the_score_counts_claims_first():
-    none = Trial(dict.fromkeys(SEARCHED, -0.1), 0.0, 1.0)
-    one = Trial(none.margins | {"C5": 0.1}, 0.0, 1.0)
+    none = Trial(dict.fromkeys(SEARCHED, -0.1), 0.0, 1.0, 1.0)
+    one = none._replace(margins=none.margins | {"C5": 0.1})
     assert 0.9 < one.score - none.score < 1.2
-    assert Trial(one.margins, 0.3, 1.0).score == pytest.approx(one.score - 0.5)
-    # bouncing about the target is no robustness
-    assert Trial(one.margins, 0.0, 0.75).score == pytest.approx(one.score - 2.0)
+    assert one._replace(misfit=0.3).score == pytest.approx(one.score - 0.5)
+    # bouncing about the target is no robustness, and a dipole has an obstacle
+    assert one._replace(convergent=0.75).score == pytest.approx(one.score - 2.0)
+    assert one._replace(avoidance=0.15).score == pytest.approx(one.score - 3.0)
+
+
+def test_an_obstacle_is_one_if_runs_go_around_it():
+    strong = recovery.obstacle_avoidance(Preset())
+    weak = recovery.obstacle_avoidance(Preset(obstacle_ratio=0.1))
+    assert recovery.obstacle_avoidance(Preset(obstacle_ratio=1e-9, pole_ratio=0.0)) == 0.0
+    assert 0.0 <= weak < 0.3 < 0.9 < strong <= 1.0
+    # nothing comes near an obstacle that the target region hides
+    assert recovery.obstacle_avoidance(Preset(obstacle_cm=2.0, radius_cm=4.0)) == 0.0
 
 
 def test_a_search_is_continued_and_keeps_its_trials(invented, tmp_path):

@@ -27,8 +27,12 @@ from tqdm import tqdm
 from ndbmi_gym.experiments.claims import CLAIMS, judge
 from ndbmi_gym.experiments.conditions import DECODERS, FIELDS, REFERENCE, Setting
 from ndbmi_gym.experiments.evidence import gather
+from ndbmi_gym.experiments.protocol import run_ideal
 from ndbmi_gym.experiments.records import Table, versions, write_csv, write_json
+from ndbmi_gym.fields import make_field
+from ndbmi_gym.plant import Plant
 from ndbmi_gym.presets import IDEALS, SCALINGS, SPONTANEOUS, Preset
+from ndbmi_gym.tasks import Task
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -89,7 +93,9 @@ DESIGN = 120
 
 _STUDY = "recovery"
 _FAILED = -10.0
-_MISFIT, _CONVERGENT = 0.15, 0.95
+_MISFIT, _CONVERGENT, _AVOIDED = 0.15, 0.95, 0.75
+_NEAR_CM = 1.5
+_FINE = 10  # steps of an ideal run per step of the loop, to see where it passes
 
 
 class Trial(NamedTuple):
@@ -103,18 +109,23 @@ class Trial(NamedTuple):
         Of the f factors (`ndbmi_gym.experiments.geometry.f_factor_misfit`).
     convergent : float
         Share of convergent runs of the undegraded loop with set 6, the lesser of both fields.
+    avoidance : float
+        What share of the ideal runs that meet the obstacle in the Gaussian field go around it in
+        the dipole (`obstacle_avoidance`).
     """
 
     margins: dict[str, float]
     misfit: float
     convergent: float
+    avoidance: float
 
     @property
     def score(self) -> float:
-        """Claims that hold; then their margins, agreement with Table 1, and convergence.
+        """Claims that hold; then their margins, agreement with Table 1, and two conditions.
 
-        wtpe is of convergent runs: without the last term a loop that bounces about its target
-        would look robust, since nothing makes it much worse.
+        wtpe is of convergent runs: without asking for convergence a loop that bounces about its
+        target would look robust, since nothing makes it much worse. And without asking that the
+        dipole's obstacle be avoided, one too weak to matter would do.
         """
         values = np.array(list(self.margins.values()))
         return float(
@@ -122,6 +133,7 @@ class Trial(NamedTuple):
             + 0.25 * values.sum()
             + 0.5 * min(0.0, 1 - self.misfit / _MISFIT)
             + 10 * min(0.0, self.convergent - _CONVERGENT)
+            + 5 * min(0.0, self.avoidance - _AVOIDED)
         )
 
 
@@ -130,7 +142,28 @@ def evaluate(preset: Preset, subjects: Sequence[int] = SUBJECTS, seed: int = 0) 
     evidence, misfit = gather(preset, subjects, seed)
     margins = {f.claim.id: f.margin for f in judge(evidence) if f.claim.id in SEARCHED}
     runs = [evidence.measured[Setting(REFERENCE, field, DECODERS[0])].wtpe for field in FIELDS]
-    return Trial(margins, misfit, min(float(np.isfinite(r).mean()) for r in runs))
+    convergent = min(float(np.isfinite(r).mean()) for r in runs)
+    return Trial(margins, misfit, convergent, obstacle_avoidance(preset))
+
+
+def obstacle_avoidance(preset: Preset) -> float:
+    """Share of the ideal runs through the obstacle's place that the dipole leads around it.
+
+    Ideal runs start all along the protocol's square, in the Gaussian field and in the dipole; a run
+    meets the obstacle if it comes within 1.5 cm of it before the target region. 0 if no run of the
+    Gaussian does.
+    """
+    plant = Plant(preset.mass, preset.viscosity, preset.step_s / _FINE)
+    starts = Task().on_square(np.linspace(0, 1, 400, endpoint=False), 10.0)
+    dipole = preset.field("dipole")
+    met = []
+    for field in (preset.field("gaussian"), dipole):
+        runs = run_ideal(
+            make_field(field), plant, starts, (0, 0), preset.radius_cm, 50 * _FINE, stop=True
+        )
+        away = np.linalg.norm(runs.path - np.asarray(dipole["obstacle"]), axis=-1).min(axis=0)
+        met.append(float((away < _NEAR_CM).mean()))
+    return 1 - met[1] / met[0] if met[0] else 0.0
 
 
 def search(folder: Path, n_trials: int, jobs: int = 1) -> None:
@@ -171,7 +204,7 @@ def read_trials(folder: Path) -> Table:
     table["score"] = np.array([t.value for t in rows])
     margins = {c: np.array([t.user_attrs["margins"][c] for t in rows]) for c in SEARCHED}
     table["holds"] = np.sum([m > 0 for m in margins.values()], axis=0)
-    for name in ("misfit", "convergent"):
+    for name in ("misfit", "convergent", "avoidance"):
         table[name] = np.array([t.user_attrs[name] for t in rows])
     return table | margins
 
