@@ -40,8 +40,8 @@ def test_the_score_counts_claims_first():
     assert 0.9 < one.score - none.score < 1.2
     assert one._replace(misfit=0.3).score == pytest.approx(one.score - 0.5)
     # bouncing about the target is no robustness, and a dipole has an obstacle
-    assert one._replace(convergent=0.75).score == pytest.approx(one.score - 2.0)
-    assert one._replace(avoidance=0.15).score == pytest.approx(one.score - 3.0)
+    assert one._replace(convergent=0.75).score == pytest.approx(one.score - 4.0)
+    assert one._replace(avoidance=0.15).score == pytest.approx(one.score - 12.0)
 
 
 def test_an_obstacle_is_one_if_runs_go_around_it():

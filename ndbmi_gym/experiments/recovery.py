@@ -132,8 +132,8 @@ class Trial(NamedTuple):
             (values > 0).sum()
             + 0.25 * values.sum()
             + 0.5 * min(0.0, 1 - self.misfit / _MISFIT)
-            + 10 * min(0.0, self.convergent - _CONVERGENT)
-            + 5 * min(0.0, self.avoidance - _AVOIDED)
+            + 20 * min(0.0, self.convergent - _CONVERGENT)
+            + 20 * min(0.0, self.avoidance - _AVOIDED)
         )
 
 
