@@ -7,10 +7,12 @@ from scipy.sparse.linalg import eigsh
 from ndbmi_gym.cortex import Cortex
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.metric import Metric, gram, influence
-from ndbmi_gym.presets import SCALINGS
 from ndbmi_gym.spikes import SpikeTrains
 
 FloatArray = npt.NDArray[np.float64]
+
+SCALINGS = ("axis", "isotropic", "sites", "box")
+"""Readings of Eq 5, "a factor to make them fit within a box"; see `build_interface`."""
 
 
 def calibrate(

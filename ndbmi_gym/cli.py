@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ndbmi_gym.presets import PRESETS, load_preset
-
 _Command = argparse.ArgumentParser
 
 _BACKENDS = ("loky", "ray", "dask")
@@ -28,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
         return 130
     except ImportError as error:
-        wanted = _PACKAGES.get(str(error.name), "'ndbmi-gym[recover]'")
+        wanted = _PACKAGES.get(str(error.name), "'ndbmi-gym[recover]' (or [reproduce])")
         print(f"ndbmi-gym: {error}: pip install {wanted}", file=sys.stderr)
     except (ValueError, OSError) as error:
         print(f"ndbmi-gym: {error}", file=sys.stderr)
@@ -51,13 +49,13 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--out", type=Path, default=Path("runs") / name, help="folder of results")
         return made
 
-    def on_animals(made: _Command) -> None:
+    def on_animals(made: _Command, first: int) -> None:
         made.add_argument(
             "--preset",
             default=_PRESET,
-            help=f"parameters: {', '.join(PRESETS)}, or a JSON file with 'parameters'",
+            help="parameters: default, paper, or a JSON file with 'parameters'",
         )
-        made.add_argument("--first-subject", type=int, default=0, help="the first animal")
+        made.add_argument("--first-subject", type=int, default=first, help="the first animal")
         made.add_argument("--seed", type=int, default=0, help="of the tests")
 
     reproduce = command("reproduce", "figures and claims of Vato et al. 2014", _reproduce)
@@ -67,15 +65,20 @@ def _parser() -> argparse.ArgumentParser:
         help="fig2, fig4 to fig12, windows, linear; 'all' of these; or 'claims': all of these for "
         "ten animals, and the report",
     )
-    on_animals(reproduce)
-    reproduce.add_argument("--subjects", type=int, help="animals; 10 for claims, otherwise 1")
+    on_animals(reproduce, 0)
+    reproduce.add_argument(
+        "--subjects",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="animals (default: 10 for claims, otherwise 1)",
+    )
     reproduce.add_argument("--backend", default="loky", choices=_BACKENDS, help="of joblib")
 
     recover = command("recover", "search for the parameters that the text does not give", _recover)
     recover.add_argument("--trials", type=int, default=800, help="in all; a search is continued")
 
     readings = command("readings", "what readings of the text do to its claims", _readings)
-    on_animals(readings)
+    on_animals(readings, 2000)  # apart from those that claims are judged on
     readings.add_argument("--subjects", type=int, default=10, help="animals")
     return parser
 
@@ -84,10 +87,12 @@ def _reproduce(asked: argparse.Namespace) -> int:
     from ndbmi_gym.experiments import reproduce
 
     claims = "claims" in asked.what
-    names = reproduce.FIGURES if claims or "all" in asked.what else tuple(asked.what)
-    for name in names:
-        reproduce.figure(name)
-    count = asked.subjects if asked.subjects is not None else (10 if claims else 1)
+    for name in asked.what:
+        if name not in ("all", "claims"):
+            reproduce.figure(name)
+    all_of_them = claims or "all" in asked.what
+    names = reproduce.FIGURES if all_of_them else tuple(dict.fromkeys(asked.what))
+    count = getattr(asked, "subjects", 10 if claims else 1)
     task = reproduce.Reproduction(
         out=asked.out / Path(asked.preset).stem,
         preset=asked.preset,
@@ -106,12 +111,14 @@ def _reproduce(asked: argparse.Namespace) -> int:
 def _recover(asked: argparse.Namespace) -> int:
     from ndbmi_gym.experiments import identifiability, recovery
 
+    if asked.trials < 30:
+        raise ValueError(f"--trials {asked.trials}: at least 30 tell something")
     recovery.search(asked.out, asked.trials, asked.jobs)
     trials = recovery.read_trials(asked.out)
-    recovery.write_best(asked.out, trials)
     found = identifiability.write(asked.out, trials, recovery.DESIGN)
     print(recovery.summary(trials))
     print(f"constrained to less than half of their range: {', '.join(found.constrained)}")
+    recovery.choose(asked.out, trials, asked.jobs)
     print(f"results are in {asked.out}; judge the best set on fresh animals by")
     print(f"  ndbmi-gym reproduce claims --preset {asked.out / 'best.json'}")
     return 0
@@ -119,10 +126,11 @@ def _recover(asked: argparse.Namespace) -> int:
 
 def _readings(asked: argparse.Namespace) -> int:
     from ndbmi_gym.experiments import readings
+    from ndbmi_gym.presets import load_preset
 
     preset = load_preset(asked.preset)
     subjects = range(asked.first_subject, asked.first_subject + asked.subjects)
-    outcomes = readings.compare(preset, subjects, asked.seed, asked.jobs)
+    outcomes = readings.compare(asked.out, preset, subjects, asked.seed, asked.jobs)
     readings.write(asked.out, preset, subjects, asked.seed, outcomes)
     print(readings.markdown(preset, outcomes))
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ndbmi_gym.calibration import calibrate
+from ndbmi_gym.calibration import SCALINGS, calibrate
 from ndbmi_gym.cortex import Cortex
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.fields import Field, make_field
@@ -17,7 +17,7 @@ from ndbmi_gym.interface import DECODERS, Interface
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.perturbations import Draw, ForceLaw, make_draw
 from ndbmi_gym.plant import Plant
-from ndbmi_gym.presets import SCALINGS, load_preset
+from ndbmi_gym.presets import load_preset
 from ndbmi_gym.stimuli import flatten, lose_site, misplace_electrode, stimulus_set
 from ndbmi_gym.tasks import Task, make_task
 
@@ -92,7 +92,7 @@ class Config:
     half_side_cm : float
         Half side L of the workspace.
     scaling : str
-        How the map is made to fit the workspace (Eq 5), one of `ndbmi_gym.presets.SCALINGS`.
+        How the map is made to fit the workspace (Eq 5), one of `ndbmi_gym.calibration.SCALINGS`.
     mass, viscosity, step_s : float
         Plant: m in kg, b in kg/s, Δt in s.
 

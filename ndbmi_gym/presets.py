@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 
-SCALINGS = ("axis", "isotropic", "sites", "box")
-"""Readings of Eq 5, "a factor to make them fit within a box"; see
-`ndbmi_gym.calibration.build_interface`."""
+from ndbmi_gym.calibration import SCALINGS
 
 IDEALS = ("held", "continuous", "held, ends", "continuous, ends")
 """Readings of the ideal trajectory (Eq 22): it feels the field once per step, or at every moment;
@@ -38,7 +36,7 @@ class Preset:
     window_s : float
         Recording window T, s.
     scaling : str
-        Reading of Eq 5, one of `SCALINGS`.
+        Reading of Eq 5, one of `ndbmi_gym.calibration.SCALINGS`.
     amplitude, sigma : float
         Gaussian field (Eq 14): peak force, kg·cm/s², and its distance from the centre, cm.
     obstacle_cm, obstacle_angle : float
@@ -101,6 +99,17 @@ class Preset:
             ):
                 raise ValueError(f"{name} = {value!r}: give a number > 0")
 
+        for name in ("theta", "pole_ratio", "obstacle_angle"):
+            if isinstance(getattr(self, name), bool | str) or not np.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} = {getattr(self, name)!r}: give a number")
+        ring = (0, 1, 2, 3, 5, 6, 7, 8)
+        if self.misplaced_electrode not in (*ring, 4) or self.lost_site not in ring:
+            raise ValueError(
+                f"misplaced_electrode = {self.misplaced_electrode!r}, lost_site = "
+                f"{self.lost_site!r}: give electrodes 0 to 8 of the 3 x 3 grid; 4, its centre, is "
+                "not stimulated"
+            )
+
     def options(self) -> dict[str, Any]:
         """The part that environments take, as options of `ndbmi_gym.config.Config`."""
         names = ("tau_s", "theta", "trials", "window_s", "scaling", "mass", "viscosity", "step_s")
@@ -151,7 +160,7 @@ def load_preset(name: str) -> Preset:
     if name in PRESETS:
         return PRESETS[name]
     try:
-        parameters = json.loads(Path(name).read_text())["parameters"]
+        parameters = json.loads(Path(name).read_text(encoding="utf-8"))["parameters"]
         return Preset(**parameters)
     except (FileNotFoundError, IsADirectoryError):
         known = ", ".join(PRESETS)

@@ -26,6 +26,9 @@ class Geometry(NamedTuple):
     pair_between : float
         Share of electrode pairs whose site lies, in angle, between those of its two electrodes; 1
         where there are no pairs.
+    skew : float
+        How far the lines through opposite electrodes' sites at the highest intensity are from
+        being orthogonal, degrees; of the first two such lines, if there are more.
     f_factors : ndarray (2,)
         Of Eq 5, cm per unit of distance.
     """
@@ -34,6 +37,7 @@ class Geometry(NamedTuple):
     angle_kept: float
     radius_rises: float
     pair_between: float
+    skew: float
     f_factors: FloatArray
 
 
@@ -72,8 +76,23 @@ def map_geometry(interface: Interface, dataset: int) -> Geometry:
         angle_kept,
         float(np.mean(rises)) if rises else 1.0,
         float(np.mean(between)) if between else 1.0,
+        _skew(sites, index, perimeter(stimuli.grid_side), heights[-1]),
         interface.f_factors,
     )
+
+
+def _skew(
+    sites: FloatArray,
+    index: dict[tuple[tuple[int, ...], float], int],
+    ring: tuple[int, ...],
+    height: float,
+) -> float:
+    half, quarter = len(ring) // 2, len(ring) // 4
+    first, second = (
+        sites[index[(ring[i + half],), height]] - sites[index[(ring[i],), height]]
+        for i in (0, quarter)
+    )
+    return abs(90.0 - abs(float(np.degrees(_angle(second, first)))))
 
 
 def _angle(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -1,7 +1,7 @@
 """What the trials of a search say: which parameters the claims constrain, which claims conflict."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,14 @@ BEST = 0.1
 """Share of the trials that counts as the best."""
 
 _CONSTRAINED = 0.5  # the best trials span less than this of what all do
+_FEWEST = 30
 
 
 class Identifiability(NamedTuple):
-    """What is known of the parameters.
+    """What is known of the parameters, from the trials that were drawn at random.
+
+    The later trials of a search crowd where scores were high, in every parameter, whether it
+    matters or not; they show where the search went and nothing else.
 
     Attributes
     ----------
@@ -38,7 +42,7 @@ class Identifiability(NamedTuple):
         R² of that forest on those trials.
     spans : dict of str to (float, float, float)
         Of interval parameters: 10th and 90th percentile in the best trials, and the distance
-        between them in units of that in the random trials.
+        between them in units of that in all.
     choices : dict of str to dict of str to float
         Of readings: share of each among the best trials.
     conflicts : list of (str, str, float, float)
@@ -59,21 +63,30 @@ class Identifiability(NamedTuple):
 
 
 def identify(trials: Table, design: int) -> Identifiability:
-    """Analyse the trials of a search, the first `design` of which were drawn at random."""
-    inputs = np.column_stack([_numeric(name, trials[name]) for name in SPACE])
-    fits = [_fit(inputs, trials[name]) for name in (*SEARCHED, "misfit")]
-    best = np.argsort(trials["score"])[::-1][: max(5, int(BEST * len(trials["score"])))]
-    random = trials["trial"] < design
+    """Analyse the first `design` trials of a search, which were drawn at random.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 30 of them.
+    """
+    drawn = _rows(trials, trials["trial"] < design)
+    size = len(drawn["trial"])
+    if size < _FEWEST:
+        raise ValueError(
+            f"{size} random trials: at least {_FEWEST} tell something; go on searching"
+        )
+    inputs = np.column_stack([_numeric(name, drawn[name]) for name in SPACE])
+    fits = [_fit(inputs, drawn[name]) for name in (*SEARCHED, "misfit")]
+    best = _best(drawn)
     spans, choices = {}, {}
     for name, range_ in SPACE.items():
         if range_.choices:
-            choices[name] = {
-                str(c): float((trials[name][best] == c).mean()) for c in range_.choices
-            }
+            choices[name] = {str(c): float((drawn[name][best] == c).mean()) for c in range_.choices}
             continue
-        values = np.log(trials[name]) if range_.log else trials[name]
+        values = np.log(drawn[name]) if range_.log else drawn[name]
         low, high = np.percentile(values[best], (10, 90))
-        share = (high - low) / np.ptp(np.percentile(values[random], (10, 90)))
+        share = (high - low) / np.ptp(np.percentile(values, (10, 90)))
         ends = np.exp((low, high)) if range_.log else (low, high)
         spans[name] = (float(ends[0]), float(ends[1]), float(share))
     return Identifiability(
@@ -81,8 +94,17 @@ def identify(trials: Table, design: int) -> Identifiability:
         np.array([explained for _, explained in fits]),
         spans,
         choices,
-        _conflicts(trials),
+        _conflicts(drawn),
     )
+
+
+def _rows(trials: Table, chosen: npt.NDArray[Any]) -> Table:
+    return {name: column[chosen] for name, column in trials.items()}
+
+
+def _best(trials: Table) -> npt.NDArray[np.int64]:
+    count = max(5, int(BEST * len(trials["score"])))
+    return np.argsort(trials["score"])[::-1][:count]
 
 
 def write(folder: Path, trials: Table, design: int) -> Identifiability:
@@ -90,7 +112,7 @@ def write(folder: Path, trials: Table, design: int) -> Identifiability:
     found = identify(trials, design)
     write_json(folder / "identifiability.json", as_json(found))
     with whole_file(folder / "identifiability.png") as part:
-        draw(trials, found).savefig(part, dpi=100)
+        draw(trials, found, design).savefig(part, dpi=100)
     return found
 
 
@@ -110,7 +132,7 @@ def as_json(found: Identifiability) -> JSON:
     }
 
 
-def draw(trials: Table, found: Identifiability) -> "Canvas":
+def draw(trials: Table, found: Identifiability, design: int) -> "Canvas":
     """Importance of every parameter for every claim; parameters in the best trials and in all."""
     from matplotlib.figure import Figure as Canvas
 
@@ -124,30 +146,33 @@ def draw(trials: Table, found: Identifiability) -> "Canvas":
     axes.set_yticks(range(len(found.explained)), [f"{name}  (R² {r:.2f})" for name, r in rows])
     axes.set_title("Which parameter decides which claim's margin")
 
-    best = np.argsort(trials["score"])[::-1][: max(5, int(BEST * len(trials["score"])))]
+    drawn = _rows(trials, trials["trial"] < design)
+    groups = [("random", "0.7", drawn), ("their best tenth", "tab:red", _rows(drawn, _best(drawn)))]
+    if len(trials["trial"]) > len(drawn["trial"]):
+        groups.append(("best of the search", "tab:blue", _rows(trials, _best(trials))))
     panels = below.subplots(-(-len(SPACE) // 6), 6).ravel()
     for axes, (name, range_) in zip(panels, SPACE.items(), strict=False):
-        _draw_parameter(axes, name, trials, best)
+        _draw_parameter(axes, name, groups)
         if not range_.choices:
             low, high, share = found.spans[name]
             axes.set_title(f"{low:.2g} to {high:.2g} (span × {share:.2f})", fontsize=8)
     for axes in panels[len(SPACE) :]:
         axes.axis("off")
     panels[0].legend(fontsize=7)
-    below.suptitle("Share of trials by parameter: all (grey), the best tenth (red)")
+    below.suptitle("Share of trials by parameter; above, what the best random trials span")
     return canvas
 
 
-def _draw_parameter(axes: "Axes", name: str, trials: Table, best: npt.NDArray[np.int64]) -> None:
-    range_, values = SPACE[name], trials[name]
+def _draw_parameter(axes: "Axes", name: str, groups: list[tuple[str, str, Table]]) -> None:
+    range_ = SPACE[name]
     if range_.choices:
         places = np.arange(len(range_.choices))
-        for shift, rows, colour, label in (
-            (-0.2, slice(None), "0.6", "all"),
-            (0.2, best, "tab:red", "best"),
-        ):
-            heights = [(values[rows] == choice).mean() for choice in range_.choices]
-            axes.bar(places + shift, heights, 0.4, color=colour, label=label)
+        width = 0.8 / len(groups)
+        for k, (label, colour, trials) in enumerate(groups):
+            heights = [(trials[name] == choice).mean() for choice in range_.choices]
+            axes.bar(
+                places + k * width - 0.4, heights, width, align="edge", color=colour, label=label
+            )
         labels = [f"{c:.2f}" if isinstance(c, float) else str(c) for c in range_.choices]
         crowded = max(map(len, labels)) > 5
         axes.set_xticks(places, labels, rotation=25 if crowded else 0, fontsize=7)
@@ -155,9 +180,9 @@ def _draw_parameter(axes: "Axes", name: str, trials: Table, best: npt.NDArray[np
         spaced = np.geomspace if range_.log else np.linspace
         bins = spaced(range_.low, range_.high, 13)
         axes.set_xscale("log" if range_.log else "linear")
-        for rows, colour, label in ((slice(None), "0.6", "all"), (best, "tab:red", "best")):
-            share = np.histogram(values[rows], bins)[0] / len(values[rows])
-            axes.stairs(share, bins, color=colour, fill=colour == "0.6", label=label)
+        for label, colour, trials in groups:
+            share = np.histogram(trials[name], bins)[0] / len(trials[name])
+            axes.stairs(share, bins, color=colour, fill=label == "random", label=label)
     axes.set_xlabel(name, fontsize=9)
     axes.tick_params(labelsize=7)
 

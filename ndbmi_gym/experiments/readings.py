@@ -6,22 +6,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import joblib
+import numpy as np
 from tqdm import tqdm
 
-from ndbmi_gym.experiments.claims import FAILS, HOLDS, judge
+from ndbmi_gym.calibration import SCALINGS
+from ndbmi_gym.experiments.claims import FAILS, HOLDS, MIN_ANIMALS, UNDECIDED, judge
 from ndbmi_gym.experiments.evidence import gather
-from ndbmi_gym.experiments.records import versions, write_json, write_text
+from ndbmi_gym.experiments.records import (
+    load_tables,
+    save_tables,
+    versions,
+    write_json,
+    write_text,
+)
 from ndbmi_gym.experiments.recovery import SEARCHED
-from ndbmi_gym.presets import IDEALS, SCALINGS, SPONTANEOUS, Preset
+from ndbmi_gym.presets import IDEALS, SPONTANEOUS, Preset
 
 READINGS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "scaling": ("what the f factor of Eq 5 makes fit the workspace", SCALINGS),
     "ideal": ("how the ideal run of Eq 22 feels the field, and whether it ends", IDEALS),
     "spontaneous": ("where and when Fig 9's spontaneous spikes are", SPONTANEOUS),
-    "misplaced_electrode": ("where Fig 10's misplaced electrode sits", (0, 1, 2, 4, 5, 7, 8)),
-    "lost_site": ("which site Fig 10's ineffective electrode stimulates", (0, 1, 2, 5, 7, 8)),
+    "misplaced_electrode": ("where Fig 10's misplaced electrode sits", (0, 1, 2, 3, 4, 5, 6, 7, 8)),
+    "lost_site": ("which site Fig 10's ineffective electrode stimulates", (0, 1, 2, 3, 5, 6, 7, 8)),
     "trials": ("calibration responses K per stimulus", (5, 10, 20, 30)),
-    "theta": ("electrodes labelled (π/2), pooled (0), or between", (1.5708, 0.7854, 0.0)),
+    "theta": ("electrodes labelled (π/2), pooled (0), or between", (np.pi / 2, np.pi / 4, 0.0)),
     "tau_s": ("time constant of the metric, s", (0.01, 0.03, 0.1, 0.3)),
 }
 """Fields of `Preset`: what each decides, and the values to try."""
@@ -51,13 +59,25 @@ class Outcome(NamedTuple):
         return sum(verdict == HOLDS for verdict in self.verdicts.values())
 
 
-def compare(preset: Preset, subjects: Sequence[int], seed: int, jobs: int) -> list[Outcome]:
-    """Judge a preset, first of the list, and each of its variants by one reading."""
+def compare(
+    folder: Path, preset: Preset, subjects: Sequence[int], seed: int, jobs: int
+) -> list[Outcome]:
+    """Judge a preset, first of the list, and each of its variants by one reading.
+
+    Outcomes are kept in the folder as they are ready, and not measured again.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer animals than claims are judged on.
+    """
+    if len(subjects) < MIN_ANIMALS:
+        raise ValueError(f"{len(subjects)} animals: give at least {MIN_ANIMALS}")
     variants: list[tuple[str, Any]] = [("", None)]
     for field, (_, values) in READINGS.items():
         variants += [(field, value) for value in values if value != getattr(preset, field)]
     tasks = (
-        joblib.delayed(_judged)(preset, field, value, tuple(subjects), seed)
+        joblib.delayed(_judged)(folder, preset, field, value, tuple(subjects), seed)
         for field, value in variants
     )
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
@@ -96,17 +116,30 @@ def markdown(preset: Preset, outcomes: Sequence[Outcome]) -> str:
             gained = [c for c in changed if outcome.verdicts[c] == HOLDS]
             lost = [c for c in changed if base.verdicts[c] == HOLDS]
             lost = [c + ("" if outcome.verdicts[c] == FAILS else "?") for c in lost]
+            shown = f"{outcome.value:.4g}" if isinstance(outcome.value, float) else outcome.value
             lines.append(
-                f"| | {outcome.value} | {outcome.holds} | {' '.join(gained)} | {' '.join(lost)} | "
+                f"| | {shown} | {outcome.holds} | {' '.join(gained)} | {' '.join(lost)} | "
                 f"{outcome.misfit:.2f} |"
             )
     return "\n".join([*lines, "", "? no longer holds, but is undecided."])
 
 
 def _judged(
-    preset: Preset, field: str, value: Any, subjects: tuple[int, ...], seed: int
+    folder: Path, preset: Preset, field: str, value: Any, subjects: tuple[int, ...], seed: int
 ) -> Outcome:
     changed = replace(preset, **{field: value}) if field else preset
-    evidence, misfit = gather(changed, subjects, seed)
-    verdicts = {f.claim.id: f.verdict for f in judge(evidence) if f.claim.id in SEARCHED}
-    return Outcome(field, value, verdicts, misfit)
+    header = {"preset": asdict(changed), "subjects": subjects, "seed": seed, "versions": versions()}
+    path = folder / "parts" / f"{field or 'preset'}-{value}.npz"
+    saved = load_tables(path, header)
+    if saved is None:
+        try:
+            evidence, misfit = gather(changed, subjects, seed)
+            verdicts = {f.claim.id: f.verdict for f in judge(evidence)}
+        except ValueError:  # its responses span no plane, say
+            verdicts, misfit = dict.fromkeys(SEARCHED, UNDECIDED), np.nan
+        table = {c: np.array([verdicts[c]]) for c in SEARCHED} | {"misfit": np.array([misfit])}
+        saved = {"outcome": table}
+        save_tables(path, header, saved)
+    outcome = saved["outcome"]
+    found = {claim: str(outcome[claim][0]) for claim in SEARCHED}
+    return Outcome(field, value, found, float(outcome["misfit"][0]))

@@ -5,8 +5,11 @@ A table is a dict of columns of equal length. Nothing is pickled, everything is 
 
 import csv
 import json
+import math
 import platform
 from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,8 +28,18 @@ _HEADER = "header"
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    """Versions of Python and of the packages that results depend on, and a digest of our source."""
+    found = {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    return found | {"source": _source()}
+
+
+@cache
+def _source() -> str:
+    digest = sha256()
+    package = Path(__file__).parents[1]
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def concatenate(tables: Iterable[Table]) -> Table:
@@ -46,12 +59,20 @@ def where(table: Table, **values: Any) -> Table:
 def write_text(path: Path, text: str) -> None:
     """Write a text file."""
     with whole_file(path) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file."""
-    write_text(path, json.dumps(data, indent=1) + "\n")
+    """Write a JSON file; what is not finite becomes null."""
+    write_text(path, json.dumps(_finite(data), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def write_csv(path: Path, table: Table) -> None:

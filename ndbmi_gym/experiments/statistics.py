@@ -99,11 +99,10 @@ class Interval(NamedTuple):
 def mean_interval(values: npt.ArrayLike) -> Interval:
     """Mean over animals, with Student's interval.
 
-    NaN unless there are two finite values and at least half of all are.
+    NaN unless there are two values and all are finite.
     """
-    given = np.asarray(values, dtype=float)
-    finite = given[np.isfinite(given)]
-    if len(finite) < max(2, len(given) / 2):
+    finite = np.asarray(values, dtype=float)
+    if len(finite) < 2 or not np.isfinite(finite).all():
         return Interval(*(float("nan"),) * 3)
     mean = float(finite.mean())
     error = float(finite.std(ddof=1)) / np.sqrt(len(finite))
