@@ -8,7 +8,6 @@ from pathlib import Path
 
 _Command = argparse.ArgumentParser
 
-_BACKENDS = ("loky", "ray", "dask")
 _PACKAGES = {"ray": "ray", "dask": "'dask[distributed]'", "distributed": "'dask[distributed]'"}
 _PRESET = "default"
 
@@ -72,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="animals (default: 10 for claims, otherwise 1)",
     )
-    reproduce.add_argument("--backend", default="loky", choices=_BACKENDS, help="of joblib")
+    reproduce.add_argument("--backend", default="loky", help="of joblib: loky, ray or dask")
 
     recover = command("recover", "search for the parameters that the text does not give", _recover)
     recover.add_argument("--trials", type=int, default=800, help="in all; a search is continued")

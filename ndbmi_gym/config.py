@@ -17,7 +17,7 @@ from ndbmi_gym.interface import DECODERS, Interface
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.perturbations import Draw, ForceLaw, make_draw
 from ndbmi_gym.plant import Plant
-from ndbmi_gym.presets import load_preset
+from ndbmi_gym.presets import HALF_SIDE_CM, load_preset
 from ndbmi_gym.stimuli import flatten, lose_site, misplace_electrode, stimulus_set
 from ndbmi_gym.tasks import Task, make_task
 
@@ -130,7 +130,7 @@ class Config:
     tau_s: float = 0.1
     theta: float = np.pi / 2
     exponent: float = -2.0
-    half_side_cm: float = 10.0
+    half_side_cm: float = HALF_SIDE_CM
     scaling: str = "axis"
     mass: float = 0.5
     viscosity: float = 1.0

@@ -14,6 +14,9 @@ import numpy as np
 
 from ndbmi_gym.calibration import SCALINGS
 
+HALF_SIDE_CM = 10.0
+"""Half side L of the workspace: the unit of length, which no finding depends on."""
+
 IDEALS = ("held", "continuous", "held, ends", "continuous, ends")
 """Readings of the ideal trajectory (Eq 22): it feels the field once per step, or at every moment;
 and it goes on to the equilibrium, or ends, as the runs do, where it enters the target region."""

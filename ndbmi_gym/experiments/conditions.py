@@ -22,7 +22,8 @@ from ndbmi_gym.experiments.protocol import (
     wtpe,
 )
 from ndbmi_gym.loop import ClosedLoop
-from ndbmi_gym.presets import Preset
+from ndbmi_gym.presets import HALF_SIDE_CM, Preset
+from ndbmi_gym.stimuli import stimulus_set
 
 FIELDS = ("gaussian", "dipole")
 DECODERS = ("multiple-points", "single-point")
@@ -44,7 +45,7 @@ def conditions(preset: Preset) -> dict[str, dict[str, Any]]:
     table |= {f"flatten {a}": {"flatten": a} for a in ALPHAS}
     table |= {f"shape {k}": {"gamma_shape": k} for k in SHAPES}
     when = "test" if preset.spontaneous == "test" else "always"
-    electrodes = 9 if preset.spontaneous == "array" else 1  # the array of set 6 has nine
+    electrodes = stimulus_set(6).grid_side ** 2 if preset.spontaneous == "array" else 1
     for r in SPONTANEOUS:
         table[f"spontaneous {r:g}"] = {"spontaneous": r / electrodes, "degraded": when}
     table["misplaced electrode"] = {"misplaced_electrode": preset.misplaced_electrode}
@@ -82,7 +83,7 @@ def stream(seed: int, subject: int, *names: str) -> np.random.Generator:
 
 def starts_of(subject: int, seed: int, starts: int = 24, repetitions: int = 10) -> FloatArray:
     """The start positions of an animal's tests, the same in every setting, (B, 2)."""
-    return protocol_starts(stream(seed, subject, "starts"), 10.0, starts, repetitions)
+    return protocol_starts(stream(seed, subject, "starts"), HALF_SIDE_CM, starts, repetitions)
 
 
 def run_setting(

@@ -37,7 +37,7 @@ from ndbmi_gym.experiments.protocol import run_ideal
 from ndbmi_gym.experiments.records import JSON, Table, versions, write_csv, write_json
 from ndbmi_gym.fields import make_field
 from ndbmi_gym.plant import Plant
-from ndbmi_gym.presets import IDEALS, Preset
+from ndbmi_gym.presets import HALF_SIDE_CM, IDEALS, Preset
 from ndbmi_gym.tasks import Task
 
 FloatArray = npt.NDArray[np.float64]
@@ -164,7 +164,7 @@ def obstacle_avoidance(preset: Preset) -> float:
     Gaussian does, or no fewer of the dipole.
     """
     plant = Plant(preset.mass, preset.viscosity, preset.step_s / _FINE)
-    starts = Task().on_square(np.linspace(0, 1, 400, endpoint=False), 10.0)
+    starts = Task().on_square(np.linspace(0, 1, 400, endpoint=False), HALF_SIDE_CM)
     dipole = preset.field("dipole")
     met = []
     for field in (preset.field("gaussian"), dipole):

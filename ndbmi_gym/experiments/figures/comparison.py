@@ -8,6 +8,7 @@ import numpy as np
 from ndbmi_gym.experiments.conditions import (
     DECODERS,
     FIELDS,
+    REFERENCE,
     Setting,
     make_loop,
     run_setting,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 N_STARTS, REPETITIONS = 24, 10
 
+Letters = tuple[tuple[str, str], tuple[str, str]]
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -36,6 +39,8 @@ class Comparison:
         Tick labels.
     axis : str
         What varies.
+    letters : tuple
+        Of the text's panels, for either field: those of the paths, and that of the chart.
     reference : str
         The condition that the others are tested against.
     """
@@ -43,7 +48,8 @@ class Comparison:
     conditions: tuple[str, ...]
     labels: tuple[str, ...]
     axis: str
-    reference: str = "set 6"
+    letters: Letters = (("A", "B"), ("C", "D"))
+    reference: str = REFERENCE
 
     def data(self, preset: Preset, subject: int, seed: int) -> Tables:
         """Runs of every condition, field and decoder; paths with the first decoder."""
@@ -78,9 +84,10 @@ def comparison(
     conditions: tuple[str, ...],
     labels: tuple[str, ...],
     axis: str,
+    letters: Letters = (("A", "B"), ("C", "D")),
 ) -> Figure:
     """A figure that compares conditions."""
-    made = Comparison(conditions, labels, axis)
+    made = Comparison(conditions, labels, axis, letters)
     return Figure(name, title, made.data, made.draw)
 
 

@@ -24,13 +24,13 @@ from ndbmi_gym.experiments.conditions import DECODERS, FIELDS, REFERENCE, condit
 from ndbmi_gym.experiments.figures.comparison import Comparison
 from ndbmi_gym.experiments.records import Table, Tables, where
 from ndbmi_gym.experiments.statistics import LEVEL, Interval, mean_interval, tukey
-from ndbmi_gym.presets import Preset
+from ndbmi_gym.presets import HALF_SIDE_CM, Preset
 from ndbmi_gym.stimuli import StimulusSet, electrode_grid, stimulus_set
 
 FloatArray = npt.NDArray[np.float64]
 Colors = npt.NDArray[np.float64]
 
-_HALF = 10.0  # half side of the workspace, cm
+_HALF = HALF_SIDE_CM
 _FONT, _SMALL, _LETTER = 9.0, 8.0, 14.0  # pt
 
 _BLUES = LinearSegmentedColormap.from_list("regions", ("#b3d0ee", "#4a86c5"))
@@ -52,13 +52,6 @@ _FIELD_NAMES = {"gaussian": "Gaussian force field", "dipole": "Dipole force fiel
 _DRAWN = 2  # repetitions of each start whose paths are drawn: more would hide the regions
 _MENTIONED = 0.01  # share of runs without convergence from which on it is written
 _SNAPSHOTS = 6  # of Fig 5B
-
-_LETTERS = {
-    "stimulation patterns": (("B", "C"), ("D", "E")),  # its A shows the stimulus set
-    "electrodes": (("ABC", "D"), ("EFG", "H")),
-}
-"""Letters of the panels and the chart of either row, by what varies, where the text has not A, B
-above C, D."""
 
 
 class Bar(NamedTuple):
@@ -133,7 +126,6 @@ def draw_comparison(comparison: Comparison, tables: Tables, preset: Preset) -> F
     left.suptitle(comparison.axis, size=_FONT + 1)
     panels = left.subplots(len(FIELDS), n, squeeze=False, sharex=True, sharey=True)
     charts = right.subplots(len(FIELDS), 1, squeeze=False)[:, 0]
-    letters = _LETTERS.get(comparison.axis, (("A", "B"), ("C", "D")))
 
     sites = {c: _xy(where(tables["sites"], condition=c)) for c in comparison.conditions}
     cells = {c: voronoi_cells(places, _HALF) for c, places in sites.items()}
@@ -154,10 +146,10 @@ def draw_comparison(comparison: Comparison, tables: Tables, preset: Preset) -> F
                 _mark_obstacle(axes, preset)
             if row == 0:
                 axes.set_title(comparison.labels[column], size=_FONT)
-        for axes, letter in zip(panels[row], letters[row][0], strict=False):
+        for axes, letter in zip(panels[row], comparison.letters[row][0], strict=False):
             _letter(axes, letter)
         panels[row, 0].set_ylabel(f"{_FIELD_NAMES[field]}\ny (cm)", size=_FONT)
-        _letter(charts[row], letters[row][1])
+        _letter(charts[row], comparison.letters[row][1])
         _draw_bars(charts[row], comparison, tables["runs"], field, 72 * 0.85 * side)
     _explain(figure, comparison, tables["runs"])
     return figure

@@ -8,4 +8,5 @@ FIGURE = comparison(
     ("set 6", "misplaced electrode", "lost site"),
     ("all work", "misplaced\nrecording", "ineffective\nstimulation"),
     "electrodes",
+    (("ABC", "D"), ("EFG", "H")),
 )

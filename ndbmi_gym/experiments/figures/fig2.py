@@ -9,12 +9,12 @@ from ndbmi_gym.experiments.conditions import FIELDS
 from ndbmi_gym.experiments.figures.figure import Figure
 from ndbmi_gym.experiments.records import Tables, concatenate
 from ndbmi_gym.fields import make_field
-from ndbmi_gym.presets import Preset
+from ndbmi_gym.presets import HALF_SIDE_CM, Preset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-_HALF_SIDE, _POINTS = 10.0, 81
+_POINTS = 81
 
 
 def data(preset: Preset, subject: int, seed: int) -> Tables:
@@ -23,7 +23,7 @@ def data(preset: Preset, subject: int, seed: int) -> Tables:
     Both fields are gradients, so that the potential is minus the integral of the force along any
     path: here along the lower edge, then upwards. It is 0 at its minimum.
     """
-    axis = np.linspace(-_HALF_SIDE, _HALF_SIDE, _POINTS)
+    axis = np.linspace(-HALF_SIDE_CM, HALF_SIDE_CM, _POINTS)
     x, y = np.meshgrid(axis, axis)
     tables = []
     for name in FIELDS:

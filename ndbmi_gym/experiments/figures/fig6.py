@@ -8,4 +8,5 @@ FIGURE = comparison(
     ("set 5", "set 6", "set 7"),
     ("8", "32", "128"),
     "stimulation patterns",
+    (("B", "C"), ("D", "E")),  # the text's A shows the stimulus set
 )
