@@ -136,10 +136,10 @@ def draw(trials: Table, found: Identifiability, design: int) -> "Canvas":
     """Importance of every parameter for every claim; parameters in the best trials and in all."""
     from matplotlib.figure import Figure as Canvas
 
-    canvas = Canvas(figsize=(15, 12), layout="constrained")
+    canvas = Canvas(figsize=(15, 14), layout="constrained")
     above, below = canvas.subfigures(2, 1, squeeze=False, height_ratios=(1.25, 1)).ravel()
     axes = above.subplots()
-    image = axes.imshow(np.clip(found.importance, 0, None), cmap="viridis", aspect="auto", vmin=0)
+    image = axes.imshow(found.importance, cmap="viridis", aspect="auto", vmin=0, vmax=1)
     above.colorbar(image, ax=axes, label="drop of R² when the parameter is shuffled")
     axes.set_xticks(range(len(SPACE)), SPACE, rotation=35, ha="right")
     rows = zip((*SEARCHED, "f factors"), found.explained, strict=True)
@@ -158,7 +158,8 @@ def draw(trials: Table, found: Identifiability, design: int) -> "Canvas":
             axes.set_title(f"{low:.2g} to {high:.2g} (span × {share:.2f})", fontsize=8)
     for axes in panels[len(SPACE) :]:
         axes.axis("off")
-    panels[0].legend(fontsize=7)
+    handles, labels = panels[0].get_legend_handles_labels()
+    below.legend(handles, labels, loc="lower right", fontsize=10)
     below.suptitle("Share of trials by parameter; above, what the best random trials span")
     return canvas
 
@@ -179,7 +180,11 @@ def _draw_parameter(axes: "Axes", name: str, groups: list[tuple[str, str, Table]
     else:
         spaced = np.geomspace if range_.log else np.linspace
         bins = spaced(range_.low, range_.high, 13)
-        axes.set_xscale("log" if range_.log else "linear")
+        if range_.log:
+            axes.set_xscale("log")
+            axes.set_xticks([], minor=True)
+            ends = np.array([range_.low, np.sqrt(range_.low * range_.high), range_.high])
+            axes.set_xticks(ends, [f"{end:.2g}" for end in ends])
         for label, colour, trials in groups:
             share = np.histogram(trials[name], bins)[0] / len(trials[name])
             axes.stairs(share, bins, color=colour, fill=label == "random", label=label)
