@@ -76,6 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     recover = command("recover", "search for the parameters that the text does not give", _recover)
     recover.add_argument("--trials", type=int, default=800, help="in all; a search is continued")
 
+    recover.add_argument(
+        "--start",
+        nargs="+",
+        default=[],
+        metavar="PRESET",
+        help="presets or JSON files to try next and go on from, after the random trials",
+    )
+
     readings = command("readings", "what readings of the text do to its claims", _readings)
     on_animals(readings, 2000)  # apart from those that claims are judged on
     readings.add_argument("--subjects", type=int, default=10, help="animals")
@@ -109,10 +117,11 @@ def _reproduce(asked: argparse.Namespace) -> int:
 
 def _recover(asked: argparse.Namespace) -> int:
     from ndbmi_gym.experiments import identifiability, recovery
+    from ndbmi_gym.presets import load_preset
 
     if asked.trials < 30:
         raise ValueError(f"--trials {asked.trials}: at least 30 tell something")
-    recovery.search(asked.out, asked.trials, asked.jobs)
+    recovery.search(asked.out, asked.trials, asked.jobs, list(map(load_preset, asked.start)))
     trials = recovery.read_trials(asked.out)
     found = identifiability.write(asked.out, trials, recovery.DESIGN)
     print(recovery.summary(trials))

@@ -48,7 +48,7 @@ SUBJECTS = (1000, 1001)
 FINAL_SUBJECTS = tuple(range(1010, 1018))
 """Animals that the best trials are compared on."""
 
-FINALISTS = 12
+FINALISTS = 8
 
 SEARCHED = tuple(claim.id for claim in CLAIMS if claim.id != "C24")
 """Claims that trials are scored on; C24 is about another interface."""
@@ -176,7 +176,7 @@ def obstacle_avoidance(preset: Preset) -> float:
     return max(0.0, 1 - met[1] / met[0]) if met[0] else 0.0
 
 
-def search(folder: Path, n_trials: int, jobs: int = 1) -> None:
+def search(folder: Path, n_trials: int, jobs: int = 1, starts: Sequence[Preset] = ()) -> None:
     """Continue a search until it has a number of trials.
 
     Parameters
@@ -187,11 +187,14 @@ def search(folder: Path, n_trials: int, jobs: int = 1) -> None:
         Trials in all, finished or not.
     jobs : int
         Processes.
+    starts : sequence of Preset
+        Sets to try next, for the estimator to go on from; not before the random trials are drawn.
 
     Raises
     ------
     ValueError
-        If the folder holds trials of another space, other animals or another version of the code.
+        If starts come too early, or the folder holds trials of another space, other animals or
+        another version of the code.
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = _study(folder, 0)
@@ -205,6 +208,12 @@ def search(folder: Path, n_trials: int, jobs: int = 1) -> None:
     for trial in study.get_trials(states=[TrialState.RUNNING]):  # cut off in an earlier session
         study.tell(trial.number, state=TrialState.FAIL)
     done = len(study.trials)
+    if starts and done < DESIGN:
+        raise ValueError(
+            f"{done} trials so far: the first {DESIGN} are drawn at random; give starts after them"
+        )
+    for preset in starts:
+        study.enqueue_trial({name: getattr(preset, name) for name in SPACE})
     tasks = (joblib.delayed(_trial)(folder, index) for index in range(done, n_trials))
     best = -np.inf
     try:
