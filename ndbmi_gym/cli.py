@@ -9,7 +9,7 @@ from pathlib import Path
 _Command = argparse.ArgumentParser
 
 _PACKAGES = {"ray": "ray", "dask": "'dask[distributed]'", "distributed": "'dask[distributed]'"}
-_PRESET = "default"
+_PRESET = "paper"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -148,7 +148,25 @@ _POSITIVE = (
     "curl",
 )
 
-PRESETS: dict[str, Preset] = {"default": Preset()}
+PRESETS: dict[str, Preset] = {
+    "default": Preset(),
+    "paper": Preset(
+        tau_s=0.98,
+        trials=30,
+        amplitude=2.5,
+        sigma=6.3,
+        obstacle_cm=4.9,
+        obstacle_ratio=0.75,
+        pole_ratio=1.04,
+        obstacle_sigma=2.64,
+        mass=1.4,
+        step_s=0.254,
+        radius_cm=3.8,
+        misplaced_electrode=7,
+        lost_site=1,
+        ideal="held, ends",
+    ),
+}
 """Presets by name."""
 
 

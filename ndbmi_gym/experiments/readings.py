@@ -26,11 +26,11 @@ READINGS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "scaling": ("what the f factor of Eq 5 makes fit the workspace", SCALINGS),
     "ideal": ("how the ideal run of Eq 22 feels the field, and whether it ends", IDEALS),
     "spontaneous": ("where and when Fig 9's spontaneous spikes are", SPONTANEOUS),
-    "misplaced_electrode": ("where Fig 10's misplaced electrode sits", (0, 1, 2, 3, 4, 5, 6, 7, 8)),
-    "lost_site": ("which site Fig 10's ineffective electrode stimulates", (0, 1, 2, 3, 5, 6, 7, 8)),
-    "trials": ("calibration responses K per stimulus", (5, 10, 20, 30)),
+    "misplaced_electrode": ("where Fig 10's misplaced electrode sits", (0, 1, 4, 5, 7, 8)),
+    "lost_site": ("which site Fig 10's ineffective electrode stimulates", (0, 1, 5, 7, 8)),
+    "trials": ("calibration responses K per stimulus", (10, 20, 30)),
     "theta": ("electrodes labelled (π/2), pooled (0), or between", (np.pi / 2, np.pi / 4, 0.0)),
-    "tau_s": ("time constant of the metric, s", (0.01, 0.03, 0.1, 0.3)),
+    "tau_s": ("time constant of the metric, s", (0.03, 0.1, 0.3)),
 }
 """Fields of `Preset`: what each decides, and the values to try."""
 
