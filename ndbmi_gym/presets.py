@@ -103,8 +103,12 @@ class Preset:
                 raise ValueError(f"{name} = {value!r}: give a number > 0")
 
         for name in ("theta", "pole_ratio", "obstacle_angle"):
-            if isinstance(getattr(self, name), bool | str) or not np.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} = {getattr(self, name)!r}: give a number")
+            value = getattr(self, name)
+            real = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (real and np.isfinite(value)):
+                raise ValueError(f"{name} = {value!r}: give a number")
+        if type(self.trials) is not int:
+            raise ValueError(f"trials = {self.trials!r}: give a whole number")
         ring = (0, 1, 2, 3, 5, 6, 7, 8)
         if self.misplaced_electrode not in (*ring, 4) or self.lost_site not in ring:
             raise ValueError(

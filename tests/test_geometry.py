@@ -45,11 +45,16 @@ def shares(sites, number, points=None):
     return map_geometry(interface_at(sites, points), number)[:4]
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def skew(sites, number):
+    return map_geometry(interface_at(sites), number).skew
+
+
+@pytest.mark.parametrize("number", range(1, 8))
 def test_the_layout_itself_has_all(number):
     sites = 1.7 * layout(number)
     assert shares(sites, number) == (1.0, 1.0, 1.0, 1.0)
     found = map_geometry(interface_at(sites), number)
+    assert found.skew == pytest.approx(0.0, abs=1e-9)
     np.testing.assert_array_equal(found.f_factors, [2.0, 3.0])
 
 
@@ -62,6 +67,12 @@ def test_an_angle_is_kept_up_to_half_way_to_the_next_electrode(degrees, kept):
     sites = layout(3)
     sites[:4] = turned(sites[:4], degrees)
     assert shares(sites, 3)[1] == kept
+
+
+@pytest.mark.parametrize(("degrees", "kept"), [(22, 1.0), (-22, 1.0), (23, 0.0), (-23, 0.0)])
+def test_among_more_electrodes_half_way_is_nearer(degrees, kept):
+    """Eight on the perimeter of set 6, 45 degrees apart."""
+    assert shares(turned(layout(6), degrees), 6)[1] == kept
 
 
 def test_angles_are_counted_by_site():
@@ -108,6 +119,56 @@ def test_a_pair_on_the_far_side_is_not_between(degrees):
     sites = layout(3)
     sites[4:] = turned(sites[4:], degrees)
     assert shares(sites, 3)[3] == 0.0
+
+
+def test_a_pair_between_electrodes_far_apart_lies_on_the_short_side():
+    sites = layout(3)
+    pair = next(places for places, _ in stimulus_set(3).patterns if len(places) == 2)
+    index = {places: s for s, (places, _) in enumerate(stimulus_set(3).patterns)}
+    first, second = (index[place,] for place in pair)
+    middle = sites[index[pair]].copy()
+    sites[first], sites[second] = turned(middle, 89), turned(middle, -89)
+    with_it = shares(sites, 3)[3]
+    sites[first], sites[second] = turned(middle, 91), turned(middle, -91)
+    assert shares(sites, 3)[3] == with_it - 1 / 4
+
+
+# Skew
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 179])
+@pytest.mark.parametrize("number", [1, 2, 6])
+def test_skew_is_the_lack_of_orthogonality_however_the_map_is_turned(number, degrees):
+    sites = turned(layout(number), degrees)
+    assert skew(sites, number) == pytest.approx(0.0, abs=1e-9)
+    assert skew(sites * [1, -1], number) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("off", [-90, -50, -10, 10, 35, 90])
+def test_skew_of_two_lines_by_hand(off):
+    """Electrodes of set 1 in order of their angle lie at -135, -45, 45 and 135 degrees."""
+    angles = np.radians([0, 90 + off, 180, 270 + off])
+    ring = [s for s, _ in sorted(enumerate(layout(1)), key=lambda at: np.arctan2(*at[1][::-1]))]
+    sites = np.empty((4, 2))
+    sites[ring] = np.column_stack((np.cos(angles), np.sin(angles)))
+    assert skew(sites, 1) == pytest.approx(abs(off))
+    # where the lines cross, and how long they are, does not matter
+    sites[ring[::2]] = 3.0 * sites[ring[::2]] + [0.4, -0.2]
+    assert skew(sites, 1) == pytest.approx(abs(off))
+
+
+def test_skew_is_of_single_electrodes_at_the_highest_intensity():
+    sites = layout(4)
+    others = [
+        s
+        for s, (places, height) in enumerate(stimulus_set(4).patterns)
+        if len(places) == 2 or height < 8
+    ]
+    sites[others] = np.random.default_rng(0).normal(size=(len(others), 2))
+    assert skew(sites, 4) == pytest.approx(0.0, abs=1e-9)
+    sheared = layout(4) @ [[1.0, 0.0], [1.0, 1.0]]
+    # the diagonals (1, 1) and (1, -1) become (2, 1) and (0, -1): 26.57 + 90 degrees apart
+    assert skew(sheared, 4) == pytest.approx(math.degrees(math.atan(0.5)))
 
 
 def test_clusters_are_counted_by_response():

@@ -116,6 +116,87 @@ def test_presets_are_values():
     assert len({Preset(), Preset(), ODD}) == 2
 
 
+# What is refused
+
+POSITIVE = (
+    "tau_s",
+    "trials",
+    "window_s",
+    "amplitude",
+    "sigma",
+    "obstacle_cm",
+    "obstacle_ratio",
+    "obstacle_sigma",
+    "mass",
+    "viscosity",
+    "step_s",
+    "radius_cm",
+    "curl",
+)
+NUMBERS = ("theta", "pole_ratio", "obstacle_angle")
+ELECTRODES = ("misplaced_electrode", "lost_site")
+CHOICES = {"scaling": SCALINGS, "ideal": IDEALS, "spontaneous": SPONTANEOUS}
+
+
+def test_every_parameter_is_of_one_kind():
+    kinds = [*POSITIVE, *NUMBERS, *ELECTRODES, *CHOICES]
+    assert sorted(kinds) == sorted(asdict(Preset()))
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+@pytest.mark.parametrize("value", [0, -1, -0.5, np.nan, np.inf, -np.inf, "1", None, True, [1], 1j])
+def test_what_must_be_positive_is(name, value):
+    with pytest.raises(ValueError, match=rf"{name} = .*: give a number > 0"):
+        Preset(**{name: value})
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, "1", True])
+def test_what_must_be_a_number_is(name, value):
+    with pytest.raises(ValueError, match=f"{name} = .*: give a number"):
+        Preset(**{name: value})
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [0, 0.0, 1, 1.5])
+def test_zero_is_a_number(name, value):
+    assert getattr(Preset(**{name: value}), name) == value
+
+
+def test_directions_may_be_negative():
+    assert Preset(obstacle_angle=-np.pi / 2).obstacle_angle == -np.pi / 2
+
+
+@pytest.mark.parametrize("name", ELECTRODES)
+@pytest.mark.parametrize("value", [-1, 9, 2.5, "1", None])
+def test_electrodes_are_those_of_the_grid(name, value):
+    with pytest.raises(ValueError, match=rf"{name} = .*give electrodes 0 to 8 of the 3 x 3 grid"):
+        Preset(**{name: value})
+
+
+def test_the_centre_records_but_is_not_stimulated():
+    for electrode in range(9):
+        assert Preset(misplaced_electrode=electrode).misplaced_electrode == electrode
+    for site in (0, 1, 2, 3, 5, 6, 7, 8):
+        assert Preset(lost_site=site).lost_site == site
+    with pytest.raises(ValueError, match=r"lost_site = 4.*its centre, is not stimulated"):
+        Preset(lost_site=4)
+
+
+@pytest.mark.parametrize(("name", "choices"), CHOICES.items())
+def test_readings_are_those_that_exist(name, choices):
+    for choice in choices:
+        assert getattr(Preset(**{name: choice}), name) == choice
+    for value in ("Axis", "", None, 1, ["axis"]):
+        with pytest.raises(ValueError, match=f"unknown {name} .*choose one of {choices[0]}; "):
+            Preset(**{name: value})
+
+
+def test_what_is_replaced_is_checked_too():
+    with pytest.raises(ValueError, match="mass = 0: give a number > 0"):
+        replace(ODD, mass=0)
+
+
 # Files
 
 
@@ -147,6 +228,28 @@ def test_a_bad_file_is_refused_by_name(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"mine.json: .*{message}"):
         load_preset(str(path))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"mass": -1}, "mass = -1: give a number > 0"),
+        ({"mass": None}, "mass = None: give a number > 0"),  # what was NaN when it was written
+        ({"pole_ratio": "1"}, "pole_ratio = '1': give a number"),
+        ({"scaling": "square"}, "unknown scaling 'square'"),
+        ({"lost_site": 4}, "lost_site = 4"),
+    ],
+)
+def test_bad_values_in_a_file_are_refused(tmp_path, parameters, message):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"parameters": parameters}))
+    with pytest.raises(ValueError, match=message):
+        load_preset(str(path))
+
+
+def test_a_folder_is_no_preset(tmp_path):
+    with pytest.raises(ValueError, match=r"preset .*: choose one of default.* or give a JSON file"):
+        load_preset(str(tmp_path))
 
 
 def test_an_unknown_preset_is_refused():

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -71,4 +74,76 @@ def test_where_and_concatenate():
 
 def test_versions_are_json():
     versions = json.loads(json.dumps(records.versions()))
-    assert {"python", "ndbmi-gym", "numpy"} <= set(versions)
+    assert {"python", "ndbmi-gym", "numpy", "source"} <= set(versions)
+    assert all(versions.values())
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package whose source is digested in place of ours."""
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "loop.py").write_text("x = 1\n")
+    (tmp_path / "experiments" / "records.py").write_text("y = 2\n")
+    monkeypatch.setattr(records, "__file__", str(tmp_path / "experiments" / "records.py"))
+    yield tmp_path
+    records._source.cache_clear()
+
+
+def source():
+    records._source.cache_clear()
+    return records.versions()["source"]
+
+
+def test_a_version_is_that_of_all_source_and_of_nothing_else(package):
+    first = source()
+    (package / "notes.txt").write_text("to do")
+    (package / "experiments" / "records.pyc").write_bytes(b"compiled")
+    assert source() == first
+    seen = {first}
+    for change in (
+        lambda: (package / "loop.py").write_text("x = 3\n"),
+        lambda: (package / "experiments" / "records.py").write_text("y = 3\n"),
+        lambda: (package / "experiments" / "new.py").touch(),
+        lambda: (package / "experiments" / "new.py").rename(package / "new.py"),
+    ):
+        change()
+        seen.add(source())
+    assert len(seen) == 5
+    (package / "new.py").unlink()
+    (package / "loop.py").write_text("x = 1\n")
+    (package / "experiments" / "records.py").write_text("y = 2\n")
+    assert source() == first
+
+
+# JSON and text
+
+
+def test_what_is_not_finite_becomes_null(tmp_path):
+    data = {
+        "a": float("nan"),
+        "b": [1.5, np.float64("inf"), (2, -np.inf)],
+        "c": {"d": {"e": np.nan}, "f": None, "g": True, "h": "NaN", "i": 3},
+    }
+    records.write_json(tmp_path / "a" / "x.json", data)
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    text = (tmp_path / "a" / "x.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=refuse) == {
+        "a": None,
+        "b": [1.5, None, [2, None]],
+        "c": {"d": {"e": None}, "f": None, "g": True, "h": "NaN", "i": 3},
+    }
+    assert np.isnan(data["a"])  # what was given is left as it was
+
+
+def test_text_is_utf_8_whatever_the_locale(tmp_path):
+    path = tmp_path / "report.md"
+    script = (
+        "import sys; from pathlib import Path; from ndbmi_gym.experiments.records import write_text"
+        "; write_text(Path(sys.argv[1]), '\\u03b1 \\u2265 0.7')"
+    )
+    plain = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", script, str(path)], env=plain, check=True)
+    assert path.read_bytes() == "α ≥ 0.7".encode()

@@ -12,7 +12,9 @@ PIXEL = b"\x89PNG\r\n\x1a\nnot really"
 
 
 def finding(claim, low, high):
-    return Finding(claim, [Check("8 / 32 <regions>", Interval(1.05, low, high), 1.1, False, 0.3)])
+    return Finding(
+        claim, [Check("8 / 32 <regions>", Interval(1.05, low, high), 1.1, False, 0.3)], 10
+    )
 
 
 @pytest.fixture
@@ -30,7 +32,9 @@ def written(tmp_path):
         "seed": 5,
         "versions": {"numpy": "2"},
     }
-    report.write(tmp_path, findings, settings, 0.12, {"fig7: Flattened": tmp_path / "fig7.png"})
+    remarks = ["f factors are off by 12 %", "5 < 6"]
+    pictures = {"fig7: Flattened": tmp_path / "fig7.png"}
+    report.write(tmp_path, findings, settings, remarks, pictures)
     return tmp_path
 
 
@@ -38,7 +42,7 @@ def test_verdicts_come_from_the_intervals(written):
     saved = json.loads((written / "claims.json").read_text())
     assert [c["verdict"] for c in saved["claims"]] == ["holds", "does not hold", "undecided"]
     assert saved["claims"][0]["checks"][0]["high"] == 1.08
-    assert (saved["seed"], saved["f_factor_misfit"]) == (5, 0.12)
+    assert (saved["seed"], saved["remarks"][1]) == (5, "5 < 6")
 
 
 def test_markdown_tells_claim_statement_verdict_and_interval(written):
@@ -49,7 +53,7 @@ def test_markdown_tells_claim_statement_verdict_and_interval(written):
     assert "**holds**" in row
     assert "1.05 (1.00 to 1.08) < 1.10" in row
     assert "2 animals (0 to 1), seed 5" in text
-    assert "off from the printed ones by 12 %" in text
+    assert "f factors are off by 12 %" in text
 
 
 def test_the_page_needs_nothing_but_itself(written):
@@ -57,4 +61,5 @@ def test_the_page_needs_nothing_but_itself(written):
     assert "data:image/png;base64," in page
     assert "http" not in page
     assert "8 / 32 &lt;regions&gt;" in page  # what is measured cannot break the page
+    assert "5 &lt; 6" in page
     assert page.count("<tr>") >= 3

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -70,7 +71,8 @@ def test_an_interrupted_run_goes_on(few, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return one(task, name, subject)
 
-    line = ["reproduce", "fig10", "--subjects", "3", "--jobs", "1", "--out", str(tmp_path)]
+    line = ["reproduce", "fig10", "--preset", "default", "--subjects", "3", "--jobs", "1"]
+    line += ["--out", str(tmp_path)]
     with monkeypatch.context() as patch:
         patch.setattr(reproduce, "_one", interrupt)
         assert cli.main(line) == 130
@@ -111,18 +113,86 @@ def _others(many):
     ("line", "message"),
     [
         ("fig1", "unknown figure 'fig1': choose from fig2"),
+        ("fig2 fig1", "unknown figure 'fig1'"),
+        ("fig1 all", "unknown figure 'fig1'"),
+        ("all fig1", "unknown figure 'fig1'"),
+        ("claims fig1", "unknown figure 'fig1'"),
+        ("claims al", "unknown figure 'al'"),
         ("fig2 --preset none", "preset 'none': choose one of default"),
         ("fig2 --subjects 0", "subjects .*at least one"),
+        ("claims --subjects 0", "subjects .*at least one"),
+        ("fig2 --first-subject -1", "subjects .*all >= 0"),
+        ("fig2 --backend mpi", "backend 'mpi': choose from loky, ray, dask"),
         ("fig2 --jobs 0", "jobs 0"),
         ("fig2 --seed -1", "seed -1"),
     ],
 )
 def test_wrong_words_are_named(line, message, tmp_path, capsys):
-    import re
-
     assert cli.main(["reproduce", *line.split(), "--out", str(tmp_path)]) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "names", "subjects"),
+    [
+        ("fig2", ("fig2",), range(1)),
+        ("fig5 fig2 fig5 fig2", ("fig5", "fig2"), range(1)),
+        ("all", FIGURES, range(1)),
+        ("fig5 all all fig2", FIGURES, range(1)),
+        ("all --subjects 3 --first-subject 7", FIGURES, range(7, 10)),
+        ("claims", FIGURES, range(10)),
+        ("claims fig2 all", FIGURES, range(10)),
+        ("fig2 claims --first-subject 20", FIGURES, range(20, 30)),
+        ("claims --subjects 2", FIGURES, range(2)),
+    ],
+)
+def test_words_become_figures_once_each(line, names, subjects, tmp_path, monkeypatch, capsys):
+    made, judged = [], []
+    monkeypatch.setattr(reproduce, "run", lambda task, names: made.append((task, names)) or {})
+    monkeypatch.setattr(reproduce, "judge_claims", lambda task, tables: judged.append(task) or "*")
+    assert cli.main(["reproduce", *line.split(), "--out", str(tmp_path)]) == 0
+    ((task, asked),) = made
+    assert tuple(asked) == tuple(names)
+    assert task.subjects == subjects
+    assert (task.preset, task.out) == ("paper", tmp_path / "paper")
+    assert judged == ([task] if "claims" in line else [])
+    assert f"results are in {task.out}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("missing", "package"),
+    [
+        ("ray", "pip install ray\n"),
+        ("dask", "pip install 'dask[distributed]'\n"),
+        ("distributed", "pip install 'dask[distributed]'\n"),
+        ("matplotlib", "pip install 'ndbmi-gym[recover]' (or [reproduce])\n"),
+    ],
+)
+def test_a_missing_package_is_named(missing, package, tmp_path, monkeypatch, capsys):
+    def run(task, names):
+        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+    monkeypatch.setattr(reproduce, "run", run)
+    assert cli.main(["reproduce", "fig2", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"ndbmi-gym: No module named {missing!r}: {package}"
+
+
+def test_a_folder_that_cannot_be_written_is_named(few, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    line = ["reproduce", "fig2", "--jobs", "1", "--out", str(tmp_path / "file")]
+    assert cli.main(line) == 2
+    err = capsys.readouterr().err
+    assert str(tmp_path / "file") in err
+    assert "Traceback" not in err
+
+
+def test_without_words_the_command_says_what_it_takes(capsys):
+    for line in ([], ["reproduce"], ["reproduce", "fig2", "--seed", "x"], ["paint"]):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(line)
+        assert stopped.value.code == 2
+        assert "usage: ndbmi-gym" in capsys.readouterr().err
 
 
 def test_ideal_paths_end_before_they_are_long(few):

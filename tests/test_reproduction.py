@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ndbmi_gym.experiments import reproduce
-from ndbmi_gym.experiments.claims import HOLDS, judge
+from ndbmi_gym.experiments.claims import FAILS, HOLDS, judge
 from ndbmi_gym.experiments.evidence import gather
 from ndbmi_gym.experiments.recovery import SEARCHED
 from ndbmi_gym.presets import PRESETS
@@ -29,10 +29,15 @@ def few_animals():
 
 
 @pytest.mark.parametrize("claim", SEARCHED)
-def test_what_holds_in_ten_animals_shows_in_three(few_animals, claim):
-    findings, _ = few_animals
-    if published()[claim] == HOLDS:
-        assert findings[claim].margin > -0.35, findings[claim].checks
+def test_what_ten_animals_show_three_do_not_contradict(few_animals, claim):
+    # of the 120 triples of those ten animals none is beyond 0.15 in any claim, so that for all
+    # claims together the rate of false alarms is below 1 %
+    finding = few_animals[0][claim]
+    verdict = published()[claim]
+    if verdict == HOLDS:
+        assert finding.margin > -0.25, finding.checks
+    elif verdict == FAILS:
+        assert finding.margin < 0.25, finding.checks
 
 
 def test_f_factors_agree_with_table_1(few_animals):

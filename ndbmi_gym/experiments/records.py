@@ -81,7 +81,7 @@ def write_csv(path: Path, table: Table) -> None:
         [f"{x:.6g}" for x in column] if column.dtype.kind == "f" else column.tolist()
         for column in table.values()
     ]
-    with whole_file(path) as part, part.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table)
         writer.writerows(zip(*columns, strict=True))
@@ -89,7 +89,7 @@ def write_csv(path: Path, table: Table) -> None:
 
 def read_csv(path: Path) -> Table:
     """Read a table that `write_csv` wrote; columns of numbers become numbers."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         names, *rows = list(csv.reader(file))
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return {

@@ -4,7 +4,7 @@ A trial draws a preset, measures it in a few animals, and scores how many claims
 margin, and how well the f factors agree with Table 1. The first trials are drawn at random, so that
 they describe the whole space; the later ones by a tree-structured Parzen estimator (Bergstra et al.
 2011, via optuna), which looks where scores were high. Trials are kept in a journal, one JSON line
-per event: a search can be stopped and continued, by several processes.
+per event: a search can be stopped and continued, by one command at a time.
 
 Two animals can flatter a trial: the best trials are measured again in full, in other animals, and
 the best of these is chosen. The animals that claims are judged on take part in neither.
@@ -71,6 +71,10 @@ class Range:
     high: float = 0.0
     log: bool = False
     choices: tuple[Any, ...] = ()
+
+    def contains(self, value: Any) -> bool:
+        """Whether a value may be searched."""
+        return value in self.choices if self.choices else bool(self.low <= value <= self.high)
 
 
 SPACE: dict[str, Range] = {
@@ -207,13 +211,18 @@ def search(folder: Path, n_trials: int, jobs: int = 1, starts: Sequence[Preset] 
         )
     for trial in study.get_trials(states=[TrialState.RUNNING]):  # cut off in an earlier session
         study.tell(trial.number, state=TrialState.FAIL)
-    done = len(study.trials)
+    waiting = study.get_trials(states=[TrialState.WAITING])
+    done = len(study.trials) - len(waiting)
     if starts and done < DESIGN:
         raise ValueError(
             f"{done} trials so far: the first {DESIGN} are drawn at random; give starts after them"
         )
     for preset in starts:
-        study.enqueue_trial({name: getattr(preset, name) for name in SPACE})
+        values = {name: getattr(preset, name) for name in SPACE}
+        for name, value in values.items():
+            if not SPACE[name].contains(value):
+                raise ValueError(f"{name} = {value!r} of a start is not in {SPACE[name]}")
+        study.enqueue_trial(values, skip_if_exists=True)
     tasks = (joblib.delayed(_trial)(folder, index) for index in range(done, n_trials))
     best = -np.inf
     try:
