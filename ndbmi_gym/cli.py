@@ -8,7 +8,13 @@ from pathlib import Path
 
 _Command = argparse.ArgumentParser
 
-_PACKAGES = {"ray": "ray", "dask": "'dask[distributed]'", "distributed": "'dask[distributed]'"}
+_PACKAGES = {
+    "ray": "ray",
+    "dask": "'dask[distributed]'",
+    "distributed": "'dask[distributed]'",
+    "optuna": "-c constraints.txt -e '.[recover]'",
+    "sklearn": "-c constraints.txt -e '.[recover]'",
+}
 _PRESET = "paper"
 
 
@@ -25,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
         return 130
     except ImportError as error:
-        wanted = _PACKAGES.get(str(error.name), "'ndbmi-gym[recover]' (or [reproduce])")
+        wanted = _PACKAGES.get(str(error.name), "-c constraints.txt -e '.[reproduce]'")
         print(f"ndbmi-gym: {error}: pip install {wanted}", file=sys.stderr)
     except (ValueError, OSError) as error:
         print(f"ndbmi-gym: {error}", file=sys.stderr)

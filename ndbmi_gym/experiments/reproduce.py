@@ -57,7 +57,8 @@ _DPI = 110
 def figure(name: str) -> Figure:
     """A figure by name."""
     if name not in FIGURES:
-        raise ValueError(f"unknown figure {name!r}: choose from {', '.join(FIGURES)}")
+        known = ", ".join((*FIGURES, "all", "claims"))
+        raise ValueError(f"unknown figure {name!r}: choose from {known}")
     made = import_module(f"ndbmi_gym.experiments.figures.{name}").FIGURE
     assert isinstance(made, Figure)
     return made
@@ -98,8 +99,10 @@ class Reproduction:
     def __post_init__(self) -> None:
         if not self.subjects or min(self.subjects) < 0:
             raise ValueError(f"subjects {list(self.subjects)}: give at least one, all >= 0")
-        if self.seed < 0 or self.jobs < 1:
-            raise ValueError(f"seed {self.seed}, jobs {self.jobs}: give a seed >= 0, jobs >= 1")
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed}: give a seed >= 0")
+        if self.jobs < 1:
+            raise ValueError(f"jobs {self.jobs}: give at least one")
         if self.backend not in BACKENDS:
             raise ValueError(f"backend {self.backend!r}: choose from {', '.join(BACKENDS)}")
 
