@@ -166,7 +166,8 @@ def test_words_become_figures_once_each(line, names, subjects, tmp_path, monkeyp
         ("ray", "pip install ray\n"),
         ("dask", "pip install 'dask[distributed]'\n"),
         ("distributed", "pip install 'dask[distributed]'\n"),
-        ("matplotlib", "pip install 'ndbmi-gym[recover]' (or [reproduce])\n"),
+        ("matplotlib", "pip install -c constraints.txt -e '.[reproduce]'\n"),
+        ("optuna", "pip install -c constraints.txt -e '.[recover]'\n"),
     ],
 )
 def test_a_missing_package_is_named(missing, package, tmp_path, monkeypatch, capsys):
