@@ -5,10 +5,8 @@ model; ``replay_buffer.pkl`` what an off-policy one learns from; ``progress.csv`
 """
 
 import json
-import platform
 import shlex
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ import ndbmi_gym  # noqa: F401  (registers the environments)
 from agents.options import JSON
 from agents.sb3 import NativeVecEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.files import whole_file
+from ndbmi_gym.experiments import records
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "ppo": PPO,
@@ -43,8 +41,6 @@ OF_THE_SESSION = frozenset({"out", "resume", "overwrite", "threads", "checkpoint
 # hyper-parameters are compared as they were used, whatever file or words they came from
 _OF_THE_RUN = OF_THE_SESSION | {"seed", "steps", "minutes", "label", "tensorboard"}
 _OF_THE_RUN |= {"hyperparams", "hyper"}
-
-_PACKAGES = ("ndbmi-gym", "gymnasium", "numpy", "torch", "stable-baselines3", "sb3-contrib")
 
 
 class Agent:
@@ -179,12 +175,6 @@ def read_config(folder: Path) -> JSON:
     return config
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON; a reader finds the old file or the new one."""
-    with whole_file(path) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n")
-
-
 def _box(space: Any) -> str:
     return f"{space.low.size} numbers from {space.low.min():g} to {space.high.max():g}"
 
@@ -196,10 +186,4 @@ def short_name(env_id: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return records.versions("gymnasium", "torch", "stable-baselines3", "sb3-contrib")

@@ -36,8 +36,8 @@ from agents.runs import (
     read_config,
     short_name,
     versions,
-    write_json,
 )
+from ndbmi_gym.experiments.records import write_json
 from ndbmi_gym.files import whole_file
 
 HYPERPARAMS = Path(__file__).parent / "hyperparams"

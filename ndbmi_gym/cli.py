@@ -15,7 +15,6 @@ _PACKAGES = {
     "optuna": "-c constraints.txt -e '.[recover]'",
     "sklearn": "-c constraints.txt -e '.[recover]'",
 }
-_PRESET = "paper"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     def on_animals(made: _Command, first: int) -> None:
         made.add_argument(
             "--preset",
-            default=_PRESET,
+            default="paper",
             help="parameters: default, paper, or a JSON file with 'parameters'",
         )
         made.add_argument("--first-subject", type=int, default=first, help="the first animal")
@@ -81,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
 
     recover = command("recover", "search for the parameters that the text does not give", _recover)
     recover.add_argument("--trials", type=int, default=800, help="in all; a search is continued")
-
     recover.add_argument(
         "--start",
         nargs="+",
@@ -125,8 +123,10 @@ def _recover(asked: argparse.Namespace) -> int:
     from ndbmi_gym.experiments import identifiability, recovery
     from ndbmi_gym.presets import load_preset
 
-    if asked.trials < 30:
-        raise ValueError(f"--trials {asked.trials}: at least 30 tell something")
+    if asked.trials < identifiability.FEWEST:
+        raise ValueError(
+            f"--trials {asked.trials}: at least {identifiability.FEWEST} tell something"
+        )
     recovery.search(asked.out, asked.trials, asked.jobs, list(map(load_preset, asked.start)))
     trials = recovery.read_trials(asked.out)
     found = identifiability.write(asked.out, trials, recovery.DESIGN)

@@ -97,15 +97,11 @@ class Preset:
                 )
         for name in _POSITIVE:
             value = getattr(self, name)
-            if isinstance(value, bool) or not (
-                isinstance(value, int | float) and 0 < value < np.inf
-            ):
+            if not (_is_number(value) and value > 0):
                 raise ValueError(f"{name} = {value!r}: give a number > 0")
-
         for name in ("theta", "pole_ratio", "obstacle_angle"):
             value = getattr(self, name)
-            real = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (real and np.isfinite(value)):
+            if not _is_number(value):
                 raise ValueError(f"{name} = {value!r}: give a number")
         if type(self.trials) is not int:
             raise ValueError(f"trials = {self.trials!r}: give a whole number")
@@ -134,6 +130,11 @@ class Preset:
             "obstacle_sigma": self.obstacle_sigma,
             "pole_amplitude": self.pole_ratio * self.amplitude,
         }
+
+
+def _is_number(value: Any) -> bool:
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return real and bool(np.isfinite(value))
 
 
 _POSITIVE = (

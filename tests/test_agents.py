@@ -28,6 +28,7 @@ from agents.intervals import Bootstrap, interval
 from agents.options import parse
 from agents.runs import Agent, make_venv
 from agents.sb3 import NativeVecEnv
+from ndbmi_gym.experiments.records import write_json
 
 IDS = [name for name in registry if name.startswith("ndbmi/")]
 
@@ -455,7 +456,7 @@ class TestTraining:
         halfway = runs.read_config(settings.folder)
         assert halfway["seconds"] < 60
         # as if the first session had taken almost all of the minute
-        runs.write_json(settings.folder / runs.CONFIG, halfway | {"seconds": 59.5})
+        write_json(settings.folder / runs.CONFIG, halfway | {"seconds": 59.5})
         begun = time.monotonic()
         line = ["--resume", "--out", settings.out]
         assert train.main([*line, "--minutes", "1"]) == 0
@@ -470,7 +471,7 @@ class TestTraining:
     def test_a_run_goes_on_only_as_it_was_set(self, tmp_path):
         settings = quick(tmp_path)
         train._clear(settings.folder, overwrite=False)
-        runs.write_json(settings.folder / runs.CONFIG, {"settings": dataclasses.asdict(settings)})
+        write_json(settings.folder / runs.CONFIG, {"settings": dataclasses.asdict(settings)})
         given = {"resume": True, "out": settings.out}
         assert train.resumed(given | {"threads": 2, "steps": 512}).threads == 2
         with pytest.raises(ValueError, match="contradicts"):
@@ -491,7 +492,7 @@ class TestTraining:
     def test_a_run_is_not_replaced_by_accident(self, tmp_path):
         settings = quick(tmp_path)
         train._clear(settings.folder, overwrite=False)
-        runs.write_json(settings.folder / runs.CONFIG, {})
+        write_json(settings.folder / runs.CONFIG, {})
         with pytest.raises(FileExistsError, match="--overwrite"):
             train.train(settings)
         train._clear(settings.folder, overwrite=True)
@@ -755,7 +756,7 @@ class TestEvaluation:
         config = runs.read_config(source)
         config["settings"]["label"] = "ceiling"
         (tmp_path / runs.MODEL).write_bytes((source / runs.MODEL).read_bytes())
-        runs.write_json(tmp_path / runs.CONFIG, config)
+        write_json(tmp_path / runs.CONFIG, config)
         with pytest.raises(ValueError, match="baseline"):
             evaluate.line_up([str(tmp_path)])
 
@@ -767,7 +768,7 @@ def like(folder, original, hyper=(), **changes):
     config["hyperparams"] |= dict(hyper)
     folder.mkdir()
     (folder / runs.MODEL).write_bytes((Path(original) / runs.MODEL).read_bytes())
-    runs.write_json(folder / runs.CONFIG, config)
+    write_json(folder / runs.CONFIG, config)
     return str(folder)
 
 

@@ -30,7 +30,6 @@ from ndbmi_gym.experiments.conditions import (
     DECODERS,
     REFERENCE,
     SHAPES,
-    SPONTANEOUS,
     Measurements,
     Setting,
     subject_means,
@@ -200,7 +199,6 @@ def judge(evidence: Evidence) -> list[Finding]:
 _STIMULI = ("set 5", REFERENCE, "set 7")
 _FLATTEN = (REFERENCE, *(f"flatten {a}" for a in ALPHAS))
 _SHAPE = (REFERENCE, *(f"shape {k}" for k in SHAPES))
-_SPONTANEOUS = (REFERENCE, *(f"spontaneous {r:g}" for r in SPONTANEOUS))
 _BROKEN = (REFERENCE, "misplaced electrode", "lost site")
 _MODERATE = ALPHAS[:3]
 

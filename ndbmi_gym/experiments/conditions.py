@@ -138,16 +138,16 @@ def measure(
 
     Settings of the same condition should follow each other: they share a calibration.
     """
-    subjects = list(subjects)
-    result = {}
-    for setting in settings:
-        rows = []
-        for subject in subjects:
-            places = starts_of(subject, seed, starts, repetitions)
+    rows: dict[Setting, list[Measured]] = {setting: [] for setting in settings}
+    for subject in subjects:
+        places = starts_of(subject, seed, starts, repetitions)
+        for setting, measured in rows.items():
             runs, ideal = run_setting(preset, setting, subject, seed, places)
-            rows.append(Measured(wtpe(runs, ideal), runs.entered))
-        result[setting] = Measured(*(np.array(column) for column in zip(*rows, strict=True)))
-    return result
+            measured.append(Measured(wtpe(runs, ideal), runs.entered))
+    return {
+        setting: Measured(*(np.array(column) for column in zip(*measured, strict=True)))
+        for setting, measured in rows.items()
+    }
 
 
 def subject_means(measured: Measured) -> npt.NDArray[np.float64]:

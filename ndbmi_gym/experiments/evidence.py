@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ndbmi_gym.experiments.claims import Evidence
 from ndbmi_gym.experiments.conditions import (
@@ -55,12 +56,11 @@ def from_tables(figures: Mapping[str, Tables]) -> Evidence:
 
 def f_factors(shares: Table) -> dict[int, FloatArray]:
     """Geometric mean over animals of the two f factors of every set, from Fig 4's table."""
-    return {
-        int(number): np.exp(
-            [np.log(where(shares, set=number)[f"f_{axis}"]).mean() for axis in "xy"]
-        )
-        for number in np.unique(shares["set"])
-    }
+    found = {}
+    for number in np.unique(shares["set"]):
+        rows = where(shares, set=number)
+        found[int(number)] = _geometric_mean(np.column_stack((rows["f_x"], rows["f_y"])))
+    return found
 
 
 def gather(
@@ -95,11 +95,13 @@ def gather(
         geometry={n: np.array([part.geometry[n] for part in parts]) for n in first.geometry},
         linear=dict.fromkeys(("refused", "linear", "dipole"), published),
     )
-    factors = {
-        n: np.exp(np.mean([np.log(part.f_factors[n]) for part in parts], axis=0))
-        for n in first.f_factors
-    }
+    factors = {n: _geometric_mean([part.f_factors[n] for part in parts]) for n in first.f_factors}
     return evidence, f_factor_misfit(factors)
+
+
+def _geometric_mean(rows: npt.ArrayLike) -> FloatArray:
+    """Over the first axis."""
+    return np.asarray(np.exp(np.log(rows).mean(axis=0)))
 
 
 class _Part(NamedTuple):

@@ -23,7 +23,9 @@ BEST = 0.1
 """Share of the trials that counts as the best."""
 
 _CONSTRAINED = 0.5  # the best trials span less than this of what all do
-_FEWEST = 30
+
+FEWEST = 30
+"""Random trials that tell something."""
 
 
 class Identifiability(NamedTuple):
@@ -72,10 +74,8 @@ def identify(trials: Table, design: int) -> Identifiability:
     """
     drawn = _rows(trials, trials["trial"] < design)
     size = len(drawn["trial"])
-    if size < _FEWEST:
-        raise ValueError(
-            f"{size} random trials: at least {_FEWEST} tell something; go on searching"
-        )
+    if size < FEWEST:
+        raise ValueError(f"{size} random trials: at least {FEWEST} tell something; go on searching")
     inputs = np.column_stack([_numeric(name, drawn[name]) for name in SPACE])
     fits = [_fit(inputs, drawn[name]) for name in (*SEARCHED, "misfit")]
     best = _best(drawn)

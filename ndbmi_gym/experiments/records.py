@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,24 @@ Tables = dict[str, Table]
 JSON = dict[str, Any]
 
 _PACKAGES = ("ndbmi-gym", "numpy", "scipy", "numba")
+"""What all results depend on."""
 _HEADER = "header"
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on, and a digest of our source."""
-    found = {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python, of the packages that results depend on, and a digest of our source.
+
+    Parameters
+    ----------
+    *packages : str
+        Further packages; one that is not there is said to be "not installed".
+    """
+    found = {"python": platform.python_version()}
+    for package in (*_PACKAGES, *packages):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
     return found | {"source": _source()}
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 from tqdm import tqdm
 
 from ndbmi_gym.experiments import report
@@ -130,6 +129,10 @@ class Reproduction:
         """File of one figure's data of one animal."""
         return self.out / "parts" / f"{name}-{subject:03d}.npz"
 
+    def load(self, name: str, subject: int) -> Tables | None:
+        """One figure's data of one animal, if they are there."""
+        return load_tables(self.part(name, subject), self.header(name, subject))
+
 
 def run(reproduction: Reproduction, names: Sequence[str]) -> dict[str, Tables]:
     """Measure and draw figures.
@@ -156,7 +159,7 @@ def measure_parts(reproduction: Reproduction, names: Sequence[str]) -> None:
         (name, subject)
         for name in names
         for subject in reproduction.subjects
-        if load_tables(reproduction.part(name, subject), reproduction.header(name, subject)) is None
+        if reproduction.load(name, subject) is None
     ]
     seconds: dict[str, float] = {}
     begun = time.monotonic()
@@ -174,7 +177,7 @@ def pooled(reproduction: Reproduction, name: str) -> Tables:
     """Tables of a figure: the pooled ones of all animals, the others of the first."""
     parts = []
     for subject in reproduction.subjects:
-        part = load_tables(reproduction.part(name, subject), reproduction.header(name, subject))
+        part = reproduction.load(name, subject)
         assert part is not None, (name, subject)
         parts.append(part)
     first = parts[0]
@@ -195,10 +198,6 @@ def draw(reproduction: Reproduction, name: str, tables: Tables) -> None:
 def _run(
     reproduction: Reproduction, missing: Sequence[tuple[str, int]]
 ) -> Iterator[tuple[str, float]]:
-    if reproduction.jobs == 1 and reproduction.backend == "loky":
-        for name, subject in missing:
-            yield _one(reproduction, name, subject)
-        return
     tasks = (joblib.delayed(_one)(reproduction, name, subject) for name, subject in missing)
     with _parallel(reproduction.backend, reproduction.jobs) as parallel:
         yield from parallel(tasks)
@@ -228,9 +227,7 @@ def _one(reproduction: Reproduction, name: str, subject: int) -> tuple[str, floa
     tables = figure(name).data(reproduction.values, subject, reproduction.seed)
     if subject != reproduction.subjects[0]:  # only the first animal's paths are drawn
         tables = {table: tables[table] for table in figure(name).pooled}
-    tables = {t: {c: np.asarray(v) for c, v in table.items()} for t, table in tables.items()}
-    header = reproduction.header(name, subject)
-    save_tables(reproduction.part(name, subject), header, tables)
+    save_tables(reproduction.part(name, subject), reproduction.header(name, subject), tables)
     return name, time.monotonic() - begun
 
 
