@@ -1,16 +1,18 @@
 """One place for every named parameter, and the assembly of a closed loop from them."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ndbmi_gym.calibration import SCALINGS, calibrate
-from ndbmi_gym.cortex import Cortex
+from ndbmi_gym.cortex import Cortex, soc
+from ndbmi_gym.cortex.soc import SOCOptions, soc_cortex
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.fields import Field, make_field
 from ndbmi_gym.interface import DECODERS, Interface
@@ -35,9 +37,11 @@ class Config:
     task : str, mapping or Task
         What a trial asks for (`ndbmi_gym.tasks.make_task`).
     dataset : int
-        Stimulus set of Table 1, 1 to 7.
-    cortex : str
-        Model of the cortex, a name of `CORTICES`.
+        Stimulus set of Table 1, 1 to 7. This and the degradations below, from `spontaneous` to
+        `lost_site`, are of the paper's cortex (``"topographic"``).
+    cortex : str or mapping
+        Model of the cortex: a name of `CORTICES`, or a mapping with that name under ``"kind"`` and
+        options of its own (those of ``"soc"`` are `ndbmi_gym.cortex.soc.SOCOptions`).
     field : str, mapping or callable
         Desired force field (`ndbmi_gym.fields.make_field`).
     decoder : str
@@ -67,7 +71,8 @@ class Config:
     effort_weight : float or None
         Overrides the task's price of volition.
     window_s, clock_s : float
-        Recording window T and tick of its clock, s.
+        Recording window T and tick of its clock, s. By default the window is the cortex's own: 0.6,
+        for ``"soc"`` 0.3.
     spontaneous : float
         Spontaneous spikes per window on every electrode.
     gamma_shape : float
@@ -86,7 +91,8 @@ class Config:
     trials : int
         Calibration responses K per stimulus.
     tau_s, theta : float
-        Spike-train metric: time constant, s, and angle between electrodes, rad.
+        Spike-train metric: time constant, s, and angle between electrodes, rad. By default the
+        time constant is the cortex's own: 0.1, for ``"soc"`` 0.05.
     exponent : float
         Power z of the single-point decoder's mean (Eq 8).
     half_side_cm : float
@@ -104,7 +110,7 @@ class Config:
 
     task: str | Mapping[str, Any] | Task = "shift"
     dataset: int = 6
-    cortex: str = "topographic"
+    cortex: str | Mapping[str, Any] = "topographic"
     field: str | Mapping[str, Any] | Field = "gaussian"
     decoder: str = "multiple-points"
     perturbation: Mapping[str, Any] | ForceLaw | None = None
@@ -117,7 +123,7 @@ class Config:
     observe_perturbation: bool = False
     reward: str | None = None
     effort_weight: float | None = None
-    window_s: float = 0.6
+    window_s: float = None  # type: ignore[assignment]  # becomes the cortex's own
     clock_s: float = 1e-3
     spontaneous: float = 0.0
     gamma_shape: float = 1.0
@@ -127,7 +133,7 @@ class Config:
     lost_site: int | None = None
     degraded: str = "always"
     trials: int = 20
-    tau_s: float = 0.1
+    tau_s: float = None  # type: ignore[assignment]  # becomes the cortex's own
     theta: float = np.pi / 2
     exponent: float = -2.0
     half_side_cm: float = HALF_SIDE_CM
@@ -137,8 +143,11 @@ class Config:
     step_s: float = 0.5
 
     def __post_init__(self) -> None:
+        model = _model(self.cortex)
+        for name in ("window_s", "tau_s"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(model, name))
         for name, choices in (
-            ("cortex", tuple(CORTICES)),
             ("decoder", DECODERS),
             ("observe", OBSERVATIONS),
             ("volition", VOLITIONS),
@@ -223,16 +232,28 @@ class Config:
         """The animals that trials are drawn from."""
         return tuple(range(self.n_subjects)) if self.subject is None else (self.subject,)
 
+    def make_cortex(self) -> Cortex:
+        """The model of the cortex, the same in all animals.
+
+        Raises
+        ------
+        ValueError
+            If it does not know an option, or a value is out of range.
+        """
+        model = _model(self.cortex)
+        options = dict(self.cortex) if isinstance(self.cortex, Mapping) else {}
+        options.pop("kind", None)
+        return model.make(self, options)
+
     def make_loop(self, subject: int) -> ClosedLoop:
         """The closed loop of an animal."""
-        cortex = CORTICES[self.cortex](self)
+        cortex = self.make_cortex()
         if self.interface is not None:
             interface = Interface.load(self.interface)
         else:
             sound = _SOUND if self.degraded == "test" else {}
-            interface = _calibrated(
-                subject, **({n: getattr(self, n) for n in _CALIBRATION} | sound)
-            )
+            parameters = {n: getattr(self, n) for n in _CALIBRATION} | sound
+            interface = _calibrated(subject, json.dumps(parameters, default=_plain))
         plant = Plant(
             mass=self.mass,
             viscosity=self.viscosity,
@@ -243,7 +264,27 @@ class Config:
         return ClosedLoop(cortex, interface, make_field(self.field), plant, self.decoder)
 
 
-def _paper_cortex(config: Config) -> Cortex:
+class CortexModel(NamedTuple):
+    """How a cortex is made from a configuration and the options of its own, and what suits it.
+
+    Attributes
+    ----------
+    make : callable
+    window_s, tau_s : float
+        Default of `Config`'s recording window and time constant of the metric, s.
+    """
+
+    make: Callable[[Config, dict[str, Any]], Cortex]
+    window_s: float = 0.6
+    tau_s: float = 0.1
+
+
+def _paper_cortex(config: Config, options: dict[str, Any]) -> Cortex:
+    if options:
+        raise ValueError(
+            f"unknown option {min(options)!r} of the topographic cortex: its options are those of "
+            "the environment (dataset, gain, flatten, ...)"
+        )
     stimuli = stimulus_set(config.dataset)
     cortex = topographic_cortex(
         stimuli, config.window_s, config.clock_s, config.spontaneous, config.gamma_shape
@@ -256,9 +297,42 @@ def _paper_cortex(config: Config) -> Cortex:
     return replace(cortex, evoked=flatten(evoked, config.flatten))
 
 
-CORTICES: dict[str, Callable[[Config], Cortex]] = {"topographic": _paper_cortex}
-"""Models of the cortex by name. A recurrent circuit or recorded data would add an entry."""
+def _soc_cortex(config: Config, options: dict[str, Any]) -> Cortex:
+    for name in _PAPERS_OWN:
+        value = getattr(config, name)
+        if value != getattr(Config, name):
+            raise ValueError(
+                f"{name} = {value!r} is an option of the topographic cortex: drop it, or drop "
+                "cortex='soc'"
+            )
+    return soc_cortex(SOCOptions.of(options), config.window_s, config.clock_s)
 
+
+CORTICES: dict[str, CortexModel] = {
+    "topographic": CortexModel(_paper_cortex),
+    "soc": CortexModel(_soc_cortex, soc.WINDOW_S, soc.METRIC_TAU_S),
+}
+"""Models of the cortex by name. Recorded data would add an entry."""
+
+
+def _model(spec: Any) -> CortexModel:
+    kind = spec.get("kind") if isinstance(spec, Mapping) else spec
+    if not isinstance(kind, str) or kind not in CORTICES:
+        raise ValueError(f"unknown cortex {kind!r}: choose one of {', '.join(CORTICES)}")
+    return CORTICES[kind]
+
+
+_PAPERS_OWN = (
+    "dataset",
+    "spontaneous",
+    "gamma_shape",
+    "gain",
+    "flatten",
+    "misplaced_electrode",
+    "lost_site",
+    "degraded",
+)
+"""Parameters of the paper's cortex that no other cortex has."""
 
 _NUMBERS = (
     "max_rate_hz",
@@ -309,11 +383,11 @@ _SOUND = {
 
 
 @lru_cache(maxsize=8)
-def _calibrated(subject: int, **parameters: Any) -> Interface:
+def _calibrated(subject: int, parameters: str) -> Interface:
     """Calibrate an animal once per process, however many environments share it."""
-    config = Config(**parameters)
+    config = Config(**json.loads(parameters))
     return calibrate(
-        CORTICES[config.cortex](config),
+        config.make_cortex(),
         subject_rng(subject),
         config.trials,
         config.half_side_cm,
@@ -322,6 +396,11 @@ def _calibrated(subject: int, **parameters: Any) -> Interface:
         config.exponent,
         config.scaling,
     )
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as a Python number."""
+    return value.item()
 
 
 def subject_rng(subject: int) -> np.random.Generator:

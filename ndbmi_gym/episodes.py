@@ -96,7 +96,8 @@ class Episodes:
         self.action = np.zeros((n_trials, cortex.n_units))
         stimulus = np.zeros(n_trials, np.int64)
         silence = np.zeros((n_trials, 2 * cortex.n_units), np.int64)
-        self.signals = Signals(stimulus, silence, nothing, nothing)
+        rest = np.zeros((n_trials, cortex.n_states))
+        self.signals = Signals(stimulus, silence, nothing, nothing, rest)
         self.outcome = self.task.assess(
             nothing, nothing, self.action, np.zeros(n_trials), self.half_side_cm
         )
@@ -208,7 +209,9 @@ class Episodes:
                 f"action holds {bad}: entries must be finite (and are clipped to the box)"
             )
         if len(self.loops) == 1:
-            self.state, self.signals = self.loops[0].step(self.state, volition, rng)
+            self.state, self.signals = self.loops[0].step(
+                self.state, volition, rng, self.signals.activity
+            )
         else:
             self._step_by_animal(volition, rng)
         self.action = clipped
@@ -254,7 +257,7 @@ class Episodes:
         """
         n, signals = self.n_units, self.signals
         if trial is None:
-            stimulus, counts, virtual_point, force = (signal.copy() for signal in signals)
+            stimulus, counts, virtual_point, force = (signal.copy() for signal in signals[:4])
             state, judged = self.state.values.T.copy(), self.outcome.values.T.copy()
             position, velocity, perturbing = state[0:2].T, state[2:4].T, state[7:9].T
             evoked, volitional = counts[:, :n], counts[:, n:]
@@ -301,7 +304,9 @@ class Episodes:
         values = np.empty_like(self.state.values)
         signals = self.signals
         for loop, _, members in self._by_animal(self.animal, np.arange(self.n_trials)):
-            moved, heard = loop.step(self.state.select(members), volition[members], rng)
+            moved, heard = loop.step(
+                self.state.select(members), volition[members], rng, signals.activity[members]
+            )
             values[members] = moved.values
             signals = signals.put(members, heard)
         self.state, self.signals = Device(values), signals
@@ -337,9 +342,7 @@ class Episodes:
         curl, *push = np.abs(self.draw.ranges()).max(axis=1)
 
         # A Poisson count of mean m exceeds this with probability below 1e-300.
-        everything = loop.cortex.mean_counts(
-            np.arange(loop.cortex.n_stimuli), np.full((loop.cortex.n_stimuli, n), self.max_count)
-        ).max()
+        everything = loop.cortex.most_counts(self.max_count)
         most_counts = everything + 40 * everything**0.5 + 200
 
         # Drag bounds the speed: curl does no work, so d|v|/dt < 0 beyond (force + push)/b. The

@@ -31,12 +31,15 @@ class Signals(NamedTuple):
         Decoded point y, cm.
     force : ndarray (B, 2)
         Commanded force F(y), kg·cm/s².
+    activity : ndarray (B, n_states)
+        What the cortex carries to the next step.
     """
 
     stimulus: IntArray
     counts: IntArray
     virtual_point: FloatArray
     force: FloatArray
+    activity: FloatArray
 
     def put(self, trials: IntArray, others: "Signals") -> "Signals":
         """A copy in which some trials carry other signals."""
@@ -109,7 +112,11 @@ class ClosedLoop:
         return check_field(self.field, places)
 
     def step(
-        self, state: Device, volition: FloatArray | None, rng: np.random.Generator
+        self,
+        state: Device,
+        volition: FloatArray | None,
+        rng: np.random.Generator,
+        activity: FloatArray | None = None,
     ) -> tuple[Device, Signals]:
         """Run the loop once in each trial.
 
@@ -120,21 +127,27 @@ class ClosedLoop:
             Volitional spikes per window on each electrode.
         rng : numpy.random.Generator
             Source of the spikes.
+        activity : ndarray (B, n_states), optional
+            `Signals.activity` of the last step; by default the cortex is at rest.
 
         Returns
         -------
         state : Device
         signals : Signals
         """
-        signals = self.listen(state, volition, rng)
+        signals = self.listen(state, volition, rng, activity)
         return self.move(state, signals.force), signals
 
     def listen(
-        self, state: Device, volition: FloatArray | None, rng: np.random.Generator
+        self,
+        state: Device,
+        volition: FloatArray | None,
+        rng: np.random.Generator,
+        activity: FloatArray | None = None,
     ) -> Signals:
         """Stimulate, record and decode, with the device held still."""
         stimulus = self.interface.sense(state.position)
-        return self.interpret(stimulus, self.cortex.respond(stimulus, volition, rng))
+        return self.interpret(stimulus, self.cortex.respond(stimulus, volition, rng, activity))
 
     def interpret(self, stimulus: IntArray, response: Response) -> Signals:
         """Decode responses into virtual points and forces."""
@@ -150,7 +163,7 @@ class ClosedLoop:
         else:
             point = self.interface.project(trains)
             force = self.field(point)
-        return Signals(stimulus, response.counts, point, force)
+        return Signals(stimulus, response.counts, point, force, response.activity)
 
     def move(self, state: Device, force: FloatArray) -> Device:
         """Move the devices for one step under given forces."""

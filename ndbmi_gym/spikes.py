@@ -179,6 +179,36 @@ def sample(
     return _merge(regular, extra), np.hstack((regular.counts(), counts[:, :n_units]))
 
 
+def sample_profile(
+    rng: np.random.Generator, expected: FloatArray, edges: IntArray
+) -> tuple[SpikeTrains, IntArray]:
+    """Draw inhomogeneous Poisson responses.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    expected : ndarray (B, n, K)
+        Expected spikes of every electrode in K successive pieces of the window; within a piece the
+        rate is constant.
+    edges : ndarray of int (K + 1,)
+        Clock ticks at which the pieces begin, and the end of the window.
+
+    Returns
+    -------
+    trains : SpikeTrains
+    counts : ndarray of int64 (B, n)
+    """
+    n_trials, n_units, _ = expected.shape
+    total = float(expected.sum())
+    draws = int(total + 5 * total**0.5) + n_trials + 10
+    gaps = rng.standard_exponential(draws)
+    rows, offsets, counts = _poisson_profile(expected, edges, gaps)
+    while offsets[-1] < 0:  # a batch in a million wants more intervals than these
+        gaps = np.concatenate((gaps, rng.standard_exponential(draws)))
+        rows, offsets, counts = _poisson_profile(expected, edges, gaps)
+    return SpikeTrains(rows, offsets, n_units, int(edges[-1])), counts
+
+
 def _merge(first: SpikeTrains, second: SpikeTrains) -> SpikeTrains:
     """All spikes of two batches of as many responses."""
     parts = [trains[b] for b in range(len(first)) for trains in (first, second)]
@@ -240,6 +270,42 @@ def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
                     used += 1
                 counts[b, j] = k - first
             clock -= mean
+        offsets[b + 1] = k
+    return rows[:k], offsets, counts
+
+
+@numba.njit(cache=True)
+def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
+    """`_poisson` with windows in pieces: one unit-rate process runs through all of them."""
+    n_trials, n_units, n_pieces = expected.shape
+    n_bins = edges[-1]
+    rows = np.empty(gaps.size, np.int32)
+    offsets = np.zeros(n_trials + 1, np.int64)
+    counts = np.zeros((n_trials, n_units), np.int64)
+    k = 0
+    used = 0
+    for b in range(n_trials):
+        if used >= gaps.size:
+            offsets[-1] = -1
+            return rows, offsets, counts
+        clock = gaps[used]
+        used += 1
+        for u in range(n_units):
+            first = k
+            for piece in range(n_pieces):
+                mean = expected[b, u, piece]
+                while clock < mean:
+                    if used >= gaps.size:
+                        offsets[-1] = -1
+                        return rows, offsets, counts
+                    ticks = edges[piece + 1] - edges[piece]
+                    within = min(int(clock / mean * ticks), ticks - 1)
+                    rows[k] = u * n_bins + edges[piece] + within
+                    k += 1
+                    clock += gaps[used]
+                    used += 1
+                clock -= mean
+            counts[b, u] = k - first
         offsets[b + 1] = k
     return rows[:k], offsets, counts
 

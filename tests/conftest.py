@@ -16,7 +16,7 @@ from ndbmi_gym.stimuli import stimulus_set
 class NoiselessCortex(TopographicCortex):
     """Responds to volition with its rounded mean counts, evenly spaced; calibrates as usual."""
 
-    def respond(self, stimulus, volition, rng):
+    def respond(self, stimulus, volition, rng, activity=None):
         if volition is None and len(stimulus) > 100:
             return super().respond(stimulus, None, rng)
         added = np.zeros((len(stimulus), self.n_units)) if volition is None else volition
@@ -30,7 +30,7 @@ class NoiselessCortex(TopographicCortex):
             sizes.append(counts.sum())
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         trains = SpikeTrains(np.concatenate(rows).astype(np.int32), offsets, *self._size)
-        return Response(trains, np.hstack((evoked, volitional)))
+        return Response(trains, np.hstack((evoked, volitional)), np.empty((len(evoked), 0)))
 
     @property
     def _size(self):
@@ -41,10 +41,10 @@ class NoiselessCortex(TopographicCortex):
 def noiseless(monkeypatch):
     """The option ``cortex=`` of a cortex without trial-to-trial noise."""
 
-    def make(c):
+    def make(c, options):
         paper = topographic_cortex(stimulus_set(c.dataset), c.window_s, c.clock_s)
         return NoiselessCortex(paper.evoked, paper.max_count, paper.layout, c.window_s, c.clock_s)
 
-    monkeypatch.setitem(config.CORTICES, "noiseless", make)
+    monkeypatch.setitem(config.CORTICES, "noiseless", config.CortexModel(make))
     yield "noiseless"
     config._calibrated.cache_clear()

@@ -228,13 +228,14 @@ class PlanarCortex:
     def mean_counts(self, stimulus, volition):
         return self.counts[stimulus] + volition
 
-    def respond(self, stimulus, volition, rng):
+    def respond(self, stimulus, volition, rng, activity=None):
         counts = self.counts[stimulus]
         unit = np.tile(np.arange(3), len(counts))
         rows = np.repeat(unit * 600, counts.ravel()).astype(np.int32)
         offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=1))])
         trains = SpikeTrains(rows, offsets, 3, 600)
-        return Response(trains, np.hstack((counts, np.zeros_like(counts))))
+        nothing = np.empty((len(counts), 0))
+        return Response(trains, np.hstack((counts, np.zeros_like(counts))), nothing)
 
 
 @pytest.mark.parametrize("field", [LinearField(), SPIRAL, STRETCHED, exponential(0.2)])

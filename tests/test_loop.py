@@ -55,7 +55,7 @@ def random_state(loop, n, seed=0):
 def one_response(response, b):
     trains = response.trains
     alone = SpikeTrains(trains[b], np.array([0, trains[b].size]), trains.n_units, trains.n_bins)
-    return Response(alone, response.counts[b : b + 1])
+    return Response(alone, response.counts[b : b + 1], response.activity[b : b + 1])
 
 
 # One step

@@ -1,10 +1,9 @@
 """What answers a stimulus: models of the path from stimulated to recorded cortex.
 
-A cortex is anything that satisfies `Cortex`. The paper's descriptive model is in `topographic`; a
-recurrent circuit or recorded responses are further modules beside it, with an entry in
-`ndbmi_gym.config.CORTICES`. A circuit through which volition acts applies ``volition`` inside
-`respond`. Tuning that drifts or breaks within a life, or activity carried from step to step, is a
-state of the trial: it would be passed to `respond` from `ndbmi_gym.episodes`, which keeps it.
+A cortex is anything that satisfies `Cortex`. The paper's descriptive model is in `topographic`, a
+recurrent circuit in `soc`; recorded responses would be a further module beside them, with an entry
+in `ndbmi_gym.config.CORTICES`. What a cortex carries from step to step is a state of the trial:
+`respond` returns it, and is handed it again at the next step.
 """
 
 from typing import NamedTuple, Protocol
@@ -27,10 +26,14 @@ class Response(NamedTuple):
         All recorded spikes.
     counts : ndarray of int64 (B, 2n)
         Evoked spikes on every electrode, then volitional ones. Their sum is ``trains.counts()``.
+        Where volition acts through a circuit all spikes are evoked.
+    activity : ndarray (B, n_states)
+        What is carried to the next step of the trial.
     """
 
     trains: SpikeTrains
     counts: IntArray
+    activity: FloatArray
 
 
 class Cortex(Protocol):
@@ -57,13 +60,37 @@ class Cortex(Protocol):
         """Spikes per window that full volition (an action entry of 1) adds by default."""
 
     @property
+    def n_states(self) -> int:
+        """Numbers that a trial carries from step to step; 0 for a cortex without memory."""
+
+    @property
     def layout(self) -> FloatArray | None:
         """Planar arrangement of the stimuli, (S, 2), that orients the map, if there is one."""
 
     def mean_counts(self, stimulus: IntArray, volition: FloatArray) -> FloatArray:
-        """Expected spikes per window, (B, n), for B stimuli and volitional counts (B, n)."""
+        """Expected spikes per window, (B, n), for B stimuli and volitional counts (B, n).
+
+        Nothing is carried from an earlier step.
+        """
+
+    def most_counts(self, volition: float) -> float:
+        """Upper bound of `mean_counts` under volitional counts of at most `volition`."""
 
     def respond(
-        self, stimulus: IntArray, volition: FloatArray | None, rng: np.random.Generator
+        self,
+        stimulus: IntArray,
+        volition: FloatArray | None,
+        rng: np.random.Generator,
+        activity: FloatArray | None = None,
     ) -> Response:
-        """Draw the responses to B stimuli under volition (B, n), in spikes per window."""
+        """Draw the responses to B stimuli.
+
+        Parameters
+        ----------
+        stimulus : ndarray of int (B,)
+        volition : ndarray (B, n) or None
+            Volitional spikes per window.
+        rng : numpy.random.Generator
+        activity : ndarray (B, n_states), optional
+            What the last response carried on; by default the cortex is at rest.
+        """

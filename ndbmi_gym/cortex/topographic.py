@@ -60,6 +60,11 @@ class TopographicCortex:
         """Number of recording electrodes n."""
         return self.evoked.shape[1]
 
+    @property
+    def n_states(self) -> int:
+        """Nothing is carried from step to step."""
+        return 0
+
     @cached_property
     def n_bins(self) -> int:
         """Clock ticks per recording window."""
@@ -69,8 +74,16 @@ class TopographicCortex:
         """Expected spikes per window (Eq 23), never below zero, (B, n)."""
         return np.maximum(self.evoked[stimulus] + volition, 0.0)
 
+    def most_counts(self, volition: float) -> float:
+        """Largest expected spikes per window under volitional counts of at most `volition`."""
+        return float(self.evoked.max()) + volition
+
     def respond(
-        self, stimulus: IntArray, volition: FloatArray | None, rng: np.random.Generator
+        self,
+        stimulus: IntArray,
+        volition: FloatArray | None,
+        rng: np.random.Generator,
+        activity: FloatArray | None = None,
     ) -> Response:
         """Draw the responses to B stimuli.
 
@@ -78,7 +91,8 @@ class TopographicCortex:
         silence.
         """
         evoked = self.evoked.take(stimulus, axis=0)
-        return Response(*sample(rng, evoked, self.n_bins, volition, self.shape))
+        drawn = sample(rng, evoked, self.n_bins, volition, self.shape)
+        return Response(*drawn, np.empty((len(stimulus), 0)))
 
 
 def topographic_cortex(

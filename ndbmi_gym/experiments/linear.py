@@ -31,7 +31,7 @@ from scipy.optimize import least_squares, root
 
 from ndbmi_gym.calibration import orientation, planar_map
 from ndbmi_gym.config import subject_rng
-from ndbmi_gym.cortex import Cortex
+from ndbmi_gym.cortex import Cortex, Response
 from ndbmi_gym.experiments.conditions import (
     DECODERS,
     REFERENCE,
@@ -283,12 +283,16 @@ class LinearLoop:
     plant: Plant
 
     def step(
-        self, state: Device, volition: FloatArray | None, rng: np.random.Generator
-    ) -> tuple[Device, FloatArray]:
-        """Run the loop once in each trial; returns the new state and the force (B, 2)."""
+        self,
+        state: Device,
+        volition: FloatArray | None,
+        rng: np.random.Generator,
+        activity: FloatArray | None = None,
+    ) -> tuple[Device, Response]:
+        """Run the loop once in each trial; returns the new state and the response."""
         stimulus = self.interface.sense(state.position)
-        force = self.interface.force(self.cortex.respond(stimulus, volition, rng).trains)
-        return self.plant.advance(state, force), force
+        response = self.cortex.respond(stimulus, volition, rng, activity)
+        return self.plant.advance(state, self.interface.force(response.trains)), response
 
 
 class Comparison(NamedTuple):

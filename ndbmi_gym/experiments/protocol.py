@@ -1,7 +1,7 @@
 """The paper's test protocol: starts on a square, repeated runs, convergence, and wtpe (Eq 22)."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,14 @@ def protocol_starts(
     return np.repeat(Task().starts(rng, n_starts, half_side_cm), repetitions, axis=0)
 
 
+class Heard(Protocol):
+    """What passed through a loop."""
+
+    @property
+    def activity(self) -> FloatArray:
+        """What the cortex carries to the next step, (B, n_states)."""
+
+
 class Loop(Protocol):
     """What the protocol runs: a `ndbmi_gym.loop.ClosedLoop`, or one of another interface."""
 
@@ -51,8 +59,12 @@ class Loop(Protocol):
         """The device."""
 
     def step(
-        self, state: Device, volition: FloatArray | None, rng: np.random.Generator
-    ) -> tuple[Device, Any]:
+        self,
+        state: Device,
+        volition: FloatArray | None,
+        rng: np.random.Generator,
+        activity: FloatArray | None = None,
+    ) -> tuple[Device, Heard]:
         """Run the loop once in each trial."""
 
 
@@ -91,14 +103,17 @@ def run_protocol(
     """
     state = loop.plant.place(starts, curl=curl)
     added = None if volition is None else np.tile(volition, (len(starts), 1))
-    running = np.arange(len(starts))
+    running, activity = np.arange(len(starts)), None
     path = np.repeat(state.position[None], max_steps + 1, axis=0)
     for step in range(1, max_steps + 1):
-        state, _ = loop.step(state, None if added is None else added[running], rng)
+        volitional = None if added is None else added[running]
+        state, heard = loop.step(state, volitional, rng, activity)
+        activity = heard.activity
         path[step:, running] = state.position
         if stop:
             outside = ~_inside(state.position, target, radius_cm)
             running, state = running[outside], state.select(outside)
+            activity = activity[outside]
             if not running.size:
                 break
     return _judge(path, target, radius_cm)

@@ -28,9 +28,10 @@ def data(preset: Preset, subject: int, seed: int) -> Tables:
     loop = make_loop(preset, Setting(REFERENCE, FIELDS[0], DECODERS[0]), subject)
     rng = stream(seed, subject, "fig5")
     state = loop.plant.place(starts_of(subject, seed, 1, 1))
-    rows, counts = [], []
+    rows, counts, activity = [], [], None
     for step in range(_MAX_STEPS):
-        moved, signals = loop.step(state, None, rng)
+        moved, signals = loop.step(state, None, rng, activity)
+        activity = signals.activity
         quantities = (state.position, state.velocity, signals.virtual_point, signals.force)
         rows.append([step, signals.stimulus[0], *np.concatenate(quantities, axis=1)[0]])
         counts.append(signals.evoked[0])

@@ -1,0 +1,414 @@
+"""Excitatory-inhibitory circuits whose inhibition is tuned for stability (Hennequin et al. 2014).
+
+The rate model is τ·dx/dt = −x + W·x: columns of W are outgoing weights, excitatory neurons come
+first. A random W of strong weights is unstable. `stabilise` moves the inhibitory weights down the
+gradient of a smoothed spectral abscissa (Vanbiervliet et al. 2009) until all modes decay. What is
+left is strongly non-normal: some initial states are amplified before they fade.
+
+References
+----------
+Hennequin G, Vogels TP, Gerstner W (2014). Optimal control of transient dynamics in balanced
+networks supports generation of complex movements. Neuron 82:1394-1406.
+Vanbiervliet J, Vandereycken B, Michiels W, Vandewalle S, Diehl M (2009). The smoothed spectral
+abscissa for robust stability optimization. SIAM J Optim 20:156-171.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import schur
+from scipy.linalg.lapack import dtrsyl
+
+from ndbmi_gym.files import whole_file
+
+FloatArray = npt.NDArray[np.float64]
+
+CONTROLS = ("none", "scaled", "shuffled", "symmetric")
+"""Circuits to compare a stabilised one with; see `control`."""
+
+ABSCISSA = 0.15
+"""Spectral abscissa of a finished circuit, and of its controls."""
+
+INHIBITION = 3.0
+"""Ratio γ of the mean inhibitory to the mean excitatory weight."""
+
+_RATE = 10.0  # of the gradient descent
+_KEPT = 0.4  # share of the inhibitory weights that are not zero
+_FORMAT, _VERSION = "ndbmi_gym.Circuit", 1
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A recurrent network.
+
+    Attributes
+    ----------
+    weights : ndarray (N, N)
+        W[i, j] is the weight from neuron j to neuron i.
+    n_excitatory : int
+        Neurons 0 to this one are excitatory, the others inhibitory.
+    initial : ndarray (N, N)
+        The random weights that `stabilise` began with.
+    trace : ndarray (iterations + 1,)
+        Spectral abscissa in the course of stabilisation, the initial one first.
+    seed : int
+        Of the initial weights.
+    """
+
+    weights: FloatArray
+    n_excitatory: int
+    initial: FloatArray
+    trace: FloatArray
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        n = self.weights.shape[0]
+        if self.weights.shape != (n, n) or self.initial.shape != (n, n) or n < 2:
+            raise ValueError(
+                f"weights of shape {self.weights.shape}, initial ones of {self.initial.shape}: "
+                "give two square matrices of the same size"
+            )
+        if not (np.isfinite(self.weights).all() and np.isfinite(self.initial).all()):
+            raise ValueError("weights hold values that are not finite")
+        if not 0 < self.n_excitatory < n:
+            raise ValueError(
+                f"n_excitatory = {self.n_excitatory!r}: give a number between 1 and {n - 1}"
+            )
+        for array in (self.weights, self.initial, self.trace):
+            array.setflags(write=False)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons N."""
+        return len(self.weights)
+
+    @cached_property
+    def abscissa(self) -> float:
+        """Largest real part of the eigenvalues of W; the circuit is stable below 1."""
+        return float(np.linalg.eigvals(self.weights).real.max())
+
+    @cached_property
+    def modes(self) -> tuple[FloatArray, FloatArray]:
+        """Energies (N,), falling, and the unit initial states that evoke them, (N, N) by column.
+
+        The energy of an initial state is (2/τ)·∫|x|²dt (`energy_matrix`). The largest entry of
+        every state is positive.
+
+        Raises
+        ------
+        ValueError
+            If the circuit is not stable.
+        """
+        if self.abscissa >= 1:
+            raise ValueError(
+                f"spectral abscissa {self.abscissa:.3g}: transients of this circuit never end; "
+                "stabilise it, or scale it below 1"
+            )
+        energies, states = np.linalg.eigh(energy_matrix(self.weights))
+        energies, states = energies[::-1], states[:, ::-1]
+        largest = states[np.abs(states).argmax(axis=0), np.arange(self.n_neurons)]
+        return energies, states * np.sign(largest)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the circuit to a ``.npz`` file, atomically and without pickle."""
+        path = Path(path)
+        header = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "n_excitatory": self.n_excitatory,
+            "seed": self.seed,
+        }
+        with whole_file(path) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                header=np.array(json.dumps(header)),
+                weights=self.weights,
+                initial=self.initial,
+                trace=self.trace,
+            )
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Circuit":
+        """Read a circuit that `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, of another program, or of a version this one cannot read.
+        """
+        try:
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                if (header["format"], header["version"]) != (_FORMAT, _VERSION):
+                    raise ValueError(
+                        f"it is {header['format']!r}, version {header['version']}; "
+                        f"this program reads version {_VERSION}"
+                    )
+                weights, initial, trace = (
+                    np.ascontiguousarray(file[name], float)
+                    for name in ("weights", "initial", "trace")
+                )
+                return cls(
+                    weights, int(header["n_excitatory"]), initial, trace, int(header["seed"])
+                )
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # zip, zlib, numpy and JSON each have their own for damage
+            raise ValueError(
+                f"{os.fspath(path)} is not an intact {_FORMAT} file ({error}): "
+                "build it again with `ndbmi-gym soc build`"
+            ) from error
+
+
+@lru_cache(maxsize=8)
+def load_circuit(path: str | None = None, kind: str = "none") -> Circuit:
+    """A circuit, or a control of it, loaded once per process.
+
+    Parameters
+    ----------
+    path : str, optional
+        A file that `Circuit.save` wrote; by default the packaged circuit of 200 neurons.
+    kind : str
+        One of `CONTROLS`.
+    """
+    if path is not None:
+        return control(Circuit.load(path), kind)
+    packaged = files("ndbmi_gym") / "data" / "soc.npz"
+    return control(Circuit.load(str(packaged)), kind)
+
+
+def random_circuit(
+    rng: np.random.Generator,
+    n_neurons: int = 200,
+    density: float = 0.1,
+    radius: float = 10.0,
+    inhibition: float = INHIBITION,
+    seed: int = 0,
+) -> Circuit:
+    """A sparse random network of as many excitatory as inhibitory neurons (Dale's law by column).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_neurons : int
+        N, even.
+    density : float
+        Share p of the N(N − 1) possible connections that exist.
+    radius : float
+        Radius R of the disc that the eigenvalues of a large network fill.
+    inhibition : float
+        γ, the ratio of an inhibitory to an excitatory weight.
+    seed : int
+        The seed of `rng`, to be kept with the circuit.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+    if not (n_neurons >= 4 and n_neurons % 2 == 0):
+        raise ValueError(f"n_neurons = {n_neurons!r}: give an even number >= 4")
+    if not (0 < density < 1 and radius > 0 and inhibition > 0):
+        raise ValueError(
+            f"density = {density!r}, radius = {radius!r}, inhibition = {inhibition!r}: give a "
+            "density within (0, 1), and a radius and an inhibition > 0"
+        )
+    spread = density * (1 - density) * (1 + inhibition**2)
+    excitatory = 2**0.5 * radius / spread**0.5 / n_neurons**0.5
+    half = n_neurons // 2
+    by_column = np.repeat([excitatory, -inhibition * excitatory], half)
+    chosen = rng.choice(
+        n_neurons * (n_neurons - 1), round(density * n_neurons * (n_neurons - 1)), replace=False
+    )
+    off_diagonal = np.flatnonzero(~np.eye(n_neurons, dtype=bool))
+    weights = np.zeros((n_neurons, n_neurons))
+    weights.flat[off_diagonal[chosen]] = by_column[off_diagonal[chosen] % n_neurons]
+    abscissa = np.linalg.eigvals(weights).real.max()
+    return Circuit(weights, half, weights.copy(), np.array([abscissa]), seed)
+
+
+def stabilise(
+    circuit: Circuit,
+    abscissa: float = ABSCISSA,
+    max_iterations: int = 20_000,
+    progress: Callable[[Circuit], None] | None = None,
+    every: int = 25,
+) -> Circuit:
+    """Tune the inhibitory weights until all modes decay.
+
+    Every iteration follows the gradient of the smoothed spectral abscissa in the inhibitory
+    weights; sets those that have become excitatory to zero; rescales the inhibition of either
+    population, so that its mean is γ times that of the excitation; and keeps its strongest 40 %.
+    It depends on the present weights alone: an unfinished circuit can be taken up again.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Of `random_circuit`, or one that `progress` was shown.
+    abscissa : float
+        Spectral abscissa to reach.
+    max_iterations : int
+    progress : callable, optional
+        Is shown the unfinished circuit.
+    every : int
+        Iterations between two calls of `progress`.
+
+    Raises
+    ------
+    RuntimeError
+        If the abscissa is not reached in time.
+    """
+    weights, half = circuit.weights.copy(), circuit.n_excitatory
+    trace = circuit.trace.tolist()
+    for iteration in range(max_iterations + 1):
+        triangular, basis = schur(weights, output="real")
+        current = float(np.diag(triangular).max())
+        if iteration:
+            trace.append(current)
+        if progress is not None and iteration % every == 0:
+            progress(replace(circuit, weights=weights.copy(), trace=np.array(trace)))
+        if current <= abscissa:
+            return replace(circuit, weights=weights, trace=np.array(trace))
+        gradient = _gradient(triangular, basis, max(1.5 * current, current + 0.2))
+        weights[:, half:] -= _RATE * gradient[:, half:]
+        _constrain(weights, half)
+    raise RuntimeError(
+        f"spectral abscissa {current:.3g} after {max_iterations} iterations, {abscissa:g} was "
+        "asked for: allow more iterations, or take another seed"
+    )
+
+
+def _constrain(weights: FloatArray, half: int) -> None:
+    """Impose sign, mean, sparseness and an empty diagonal on the inhibitory weights, in place."""
+    inhibitory = weights[:, half:]
+    np.minimum(inhibitory, 0.0, out=inhibitory)
+    for rows in (slice(0, half), slice(half, None)):
+        excitation = weights[rows, :half].mean()
+        inhibitory[rows] *= -INHIBITION * excitation / inhibitory[rows].mean()
+    strength = -inhibitory
+    inhibitory[strength < np.quantile(strength, 1 - _KEPT)] = 0.0
+    np.fill_diagonal(weights, 0.0)
+
+
+def abscissa_gradient(weights: FloatArray, shift: float) -> FloatArray:
+    """Gradient of the smoothed spectral abscissa with respect to W, (N, N).
+
+    The smoothed abscissa is the shift s at which the trace of Q(W, s) has a given value, where
+    AᵀQ + QA = −2I and A = W − sI. Its gradient is QP/tr(QP), with AP + PAᵀ = −2I.
+
+    Parameters
+    ----------
+    weights : ndarray (N, N)
+    shift : float
+        s, above the spectral abscissa.
+    """
+    triangular, basis = schur(weights, output="real")
+    return _gradient(triangular, basis, shift)
+
+
+def _gradient(triangular: FloatArray, basis: FloatArray, shift: float) -> FloatArray:
+    """`abscissa_gradient` from the real Schur form, which both Lyapunov equations share."""
+    stable = triangular - shift * np.eye(len(triangular))
+    observed = _lyapunov(stable, transposed=True)
+    reached = _lyapunov(stable, transposed=False)
+    product = observed @ reached
+    return np.asarray(basis @ product @ basis.T / np.trace(product))
+
+
+def _lyapunov(triangular: FloatArray, transposed: bool) -> FloatArray:
+    """Solve TᵀQ + QT = −2I (transposed) or TP + PTᵀ = −2I for a quasi-triangular T."""
+    sides = ("T", "N") if transposed else ("N", "T")
+    right = -2 * np.eye(len(triangular))
+    solution, scale, failed = dtrsyl(triangular, triangular, right, *sides)
+    if failed:
+        raise RuntimeError("the Lyapunov equation is singular: the matrix is not stable")
+    return np.asarray(scale * solution)
+
+
+def energy_matrix(weights: FloatArray) -> FloatArray:
+    """Q of AᵀQ + QA = −2I with A = W − I: x₀ᵀQx₀ is (2/τ)·∫|x|²dt of the free transient, (N, N)."""
+    triangular, basis = schur(weights - np.eye(len(weights)), output="real")
+    return _symmetric(basis @ _lyapunov(triangular, transposed=True) @ basis.T)
+
+
+def noise_covariance(weights: FloatArray) -> FloatArray:
+    """Stationary covariance of the circuit under white noise, up to a factor, (N, N)."""
+    triangular, basis = schur(weights - np.eye(len(weights)), output="real")
+    return _symmetric(basis @ _lyapunov(triangular, transposed=False) @ basis.T)
+
+
+def _symmetric(matrix: FloatArray) -> FloatArray:
+    return np.asarray((matrix + matrix.T) / 2)
+
+
+def balance(circuit: Circuit) -> tuple[float, float]:
+    """Correlation of excitation with inhibition under white noise, on E cells and on I cells.
+
+    Means over neurons of the correlation of Σ_E W·x with −Σ_I W·x: 1 where either input cancels
+    the other's every fluctuation. In small sparse networks a neuron may lack either input: it does
+    not count.
+    """
+    covariance = noise_covariance(circuit.weights)
+    half, weights = circuit.n_excitatory, circuit.weights
+    excitatory, inhibitory = weights[:, :half], -weights[:, half:]
+    shared = _row_products(excitatory @ covariance[:half, half:], inhibitory)
+    own_e = _row_products(excitatory @ covariance[:half, :half], excitatory)
+    own_i = _row_products(inhibitory @ covariance[half:, half:], inhibitory)
+    both = (own_e > 0) & (own_i > 0)
+    correlation = np.where(both, shared, np.nan) / np.sqrt(np.where(both, own_e * own_i, 1.0))
+    return float(np.nanmean(correlation[:half])), float(np.nanmean(correlation[half:]))
+
+
+def _row_products(left: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray((left * right).sum(axis=1))
+
+
+def control(circuit: Circuit, kind: str) -> Circuit:
+    """A circuit to compare a stabilised one with.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    kind : str
+        ``"none"``: the circuit itself. ``"scaled"``: its initial weights, scaled down to the
+        abscissa `ABSCISSA`. ``"shuffled"``: its inhibitory weights in random order within either
+        block (zeros included; none onto the diagonal), then scaled likewise. ``"symmetric"``: the
+        symmetric part of its initial weights, scaled likewise.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown.
+    """
+    if kind not in CONTROLS:
+        raise ValueError(f"unknown control {kind!r}: choose one of {', '.join(CONTROLS)}")
+    if kind == "none":
+        return circuit
+    weights = circuit.initial
+    if kind == "shuffled":
+        weights = shuffle_inhibition(circuit, np.random.default_rng((circuit.seed, 1)))
+    elif kind == "symmetric":
+        weights = _symmetric(circuit.initial)
+    return replace(circuit, weights=weights * (ABSCISSA / np.linalg.eigvals(weights).real.max()))
+
+
+def shuffle_inhibition(circuit: Circuit, rng: np.random.Generator) -> FloatArray:
+    """The weights with the inhibitory ones onto either population in random order, (N, N)."""
+    weights, half = circuit.weights.copy(), circuit.n_excitatory
+    for rows in (slice(0, half), slice(half, None)):
+        block = weights[rows, half:]
+        free = np.ones(block.shape, bool)
+        if rows.start == half:
+            np.fill_diagonal(free, False)
+        block[free] = rng.permutation(block[free])
+    return weights

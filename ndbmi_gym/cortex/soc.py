@@ -1,0 +1,389 @@
+"""A stability-optimised circuit as the motor cortex: stimulus, prepared state, transient, spikes.
+
+A stimulus puts the circuit into a state from which activity is amplified before it fades; the
+electrodes record that transient. Volition is input that is held during the window: what it adds to
+the spikes is up to the circuit, so that no spike is volitional in itself. States superpose, rates
+do not.
+"""
+
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from ndbmi_gym.circuit import CONTROLS, Circuit, load_circuit
+from ndbmi_gym.cortex import FloatArray, IntArray, Response
+from ndbmi_gym.spikes import sample_profile, window_bins
+from ndbmi_gym.transients import CORES, Gain, Impulses, impulses, integrate
+
+CODES = ("ring", "grid")
+
+WINDOW_S, METRIC_TAU_S = 0.3, 0.05
+"""Recording window and time constant of the spike-train metric that suit the circuit, s."""
+
+_NODE_TICKS = 5  # between two points at which rates are computed; the circuit is far slower
+
+
+@dataclass(frozen=True)
+class SOCOptions:
+    """What ``cortex={"kind": "soc", ...}`` takes.
+
+    Attributes
+    ----------
+    stimuli : int
+        Number of stimuli S.
+    code : str or None
+        Planar code of the stimuli: ``"ring"`` or ``"grid"``. None: a ring of up to 12, else a grid.
+    amplitude_hz : float or None
+        Size a of the prepared states. None: 100 on a ring, 150 on a grid.
+    units : int or None
+        Units recorded by an electrode, all at the rate of its own excitatory neuron. None: 1 on a
+        ring, 4 on a grid.
+    electrodes : int
+        Recording electrodes n.
+    drive_hz : float
+        Input that an action entry of 1 means by default, Hz.
+    core : {"linear", "nonlinear"}
+        Whether neurons hear each other's states x or their gains g(x).
+    carry : bool
+        Whether a trial's next transient starts from what is left of the last one.
+    circuit : path or None
+        A file of ``ndbmi-gym soc build``. None: the packaged circuit of 200 neurons.
+    control : str
+        ``"none"``, or a control in the place of the stabilised circuit: ``"scaled"``,
+        ``"shuffled"`` or ``"symmetric"`` (`ndbmi_gym.circuit.control`).
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+
+    stimuli: int = 8
+    code: str | None = None
+    amplitude_hz: float | None = None
+    units: int | None = None
+    electrodes: int = 25
+    drive_hz: float = 20.0
+    core: str = "linear"
+    carry: bool = False
+    circuit: str | None = None
+    control: str = "none"
+
+    def __post_init__(self) -> None:
+        for name, least in (("stimuli", 2), ("units", 1), ("electrodes", 1)):
+            value = getattr(self, name)
+            if name == "units" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} = {value!r}: give a whole number >= {least}")
+        for name in ("amplitude_hz", "drive_hz"):
+            value = getattr(self, name)
+            if name == "amplitude_hz" and value is None:
+                continue
+            real = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (real and 0 < value < np.inf):
+                raise ValueError(f"{name} = {value!r}: give a finite number > 0 Hz")
+        for name, choices in (
+            ("code", (None, *CODES)),
+            ("core", CORES),
+            ("control", CONTROLS),
+            ("carry", (False, True)),
+        ):
+            if getattr(self, name) not in choices:
+                known = ", ".join(map(str, choices))
+                raise ValueError(f"{name} = {getattr(self, name)!r}: choose one of {known}")
+        if not (self.circuit is None or isinstance(self.circuit, str)):
+            raise ValueError(f"circuit = {self.circuit!r}: give the path of a file, or None")
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> "SOCOptions":
+        """Options from a mapping.
+
+        Raises
+        ------
+        ValueError
+            If one is unknown or out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise ValueError(
+                f"unknown option {unknown[0]!r} of the soc cortex: it has {', '.join(known)}"
+            )
+        return cls(**options)
+
+
+@dataclass(frozen=True)
+class SOCCortex:
+    """A recurrent circuit, seen through electrodes on its first n excitatory neurons.
+
+    Attributes
+    ----------
+    circuit : Circuit
+    prepared : ndarray (S, N)
+        The state that each stimulus puts the circuit into, Hz.
+    layout : ndarray (S, 2)
+        Planar code of the stimuli.
+    n_units : int
+        Recording electrodes n.
+    units : int
+        Units recorded by each.
+    drive_hz : float
+        Input of full volition, Hz.
+    window_s, clock_s : float
+        Recording window T and its clock, s.
+    gain : Gain
+    core : {"linear", "nonlinear"}
+    carry : bool
+        Whether the state at the end of a window is handed on.
+
+    Raises
+    ------
+    ValueError
+        If there are more electrodes than excitatory neurons, or parts do not fit each other.
+    """
+
+    circuit: Circuit
+    prepared: FloatArray
+    layout: FloatArray
+    n_units: int = 25
+    units: int = 1
+    drive_hz: float = 20.0
+    window_s: float = WINDOW_S
+    clock_s: float = 1e-3
+    gain: Gain = Gain()  # noqa: RUF009 (frozen)
+    core: str = "linear"
+    carry: bool = False
+
+    def __post_init__(self) -> None:
+        window_bins(self.window_s, self.clock_s)
+        if not 0 < self.n_units <= self.circuit.n_excitatory:
+            raise ValueError(
+                f"electrodes = {self.n_units!r}: this circuit has {self.circuit.n_excitatory} "
+                "excitatory neurons to record from"
+            )
+        if self.prepared.shape[1:] != (self.circuit.n_neurons,):
+            raise ValueError(
+                f"prepared states of shape {self.prepared.shape}: give one value for each of the "
+                f"{self.circuit.n_neurons} neurons"
+            )
+
+    @property
+    def n_stimuli(self) -> int:
+        """Number of stimuli S."""
+        return len(self.prepared)
+
+    @cached_property
+    def n_bins(self) -> int:
+        """Clock ticks per recording window."""
+        return window_bins(self.window_s, self.clock_s)
+
+    @property
+    def max_count(self) -> float:
+        """Spikes per window that the input of full volition alone, without a circuit, would add."""
+        return self.drive_hz * self.units * self.window_s
+
+    @property
+    def n_states(self) -> int:
+        """Numbers carried from step to step."""
+        return self.circuit.n_neurons if self.carry else 0
+
+    @cached_property
+    def nodes(self) -> IntArray:
+        """Clock ticks at which rates are computed, 0 and the last among them, (K,)."""
+        return np.append(np.arange(0, self.n_bins, _NODE_TICKS), self.n_bins)
+
+    @property
+    def _nodes_s(self) -> FloatArray:
+        return np.asarray(self.nodes * self.clock_s, float)
+
+    @cached_property
+    def impulses(self) -> Impulses:
+        """The linear core at the nodes."""
+        recorded = np.arange(self.n_units)
+        return impulses(self.circuit.weights, self._nodes_s, recorded, recorded)
+
+    @cached_property
+    def _evoked(self) -> FloatArray:
+        """State of the recorded neurons after every stimulus, (S, n, K)."""
+        return np.ascontiguousarray(np.einsum("kun,sn->suk", self.impulses.free, self.prepared))
+
+    @cached_property
+    def _added(self) -> FloatArray:
+        """State of the recorded neurons by a unit of held input, (n, n·K)."""
+        return np.ascontiguousarray(self.impulses.held.transpose(2, 1, 0).reshape(self.n_units, -1))
+
+    @cached_property
+    def _left(self) -> FloatArray:
+        """State of the recorded neurons by a unit of what was carried, (N, n·K)."""
+        free = self.impulses.free.transpose(2, 1, 0)
+        return np.ascontiguousarray(free.reshape(self.circuit.n_neurons, -1))
+
+    def mean_counts(self, stimulus: IntArray, volition: FloatArray) -> FloatArray:
+        """Expected spikes per window after rest, (B, n)."""
+        return self.profile(stimulus, volition).sum(axis=-1)
+
+    def most_counts(self, volition: float) -> float:
+        """Expected spikes per window of an electrode whose units are at their peak throughout."""
+        return self.gain.max_hz * self.units * self.window_s
+
+    def profile(
+        self,
+        stimulus: IntArray | None,
+        volition: FloatArray | None,
+        activity: FloatArray | None = None,
+    ) -> FloatArray:
+        """Expected spikes between successive nodes, (B, n, K − 1).
+
+        Parameters
+        ----------
+        stimulus : ndarray of int (B,) or None
+            None: no stimulus, the circuit is at rest.
+        volition : ndarray (B, n) or None
+            Held input, in spikes per window that it would add without a circuit.
+        activity : ndarray (B, N), optional
+            State that is left of the last transient.
+        """
+        return self._profile(self._transient(stimulus, volition, activity)[0])
+
+    def respond(
+        self,
+        stimulus: IntArray,
+        volition: FloatArray | None,
+        rng: np.random.Generator,
+        activity: FloatArray | None = None,
+    ) -> Response:
+        """Draw the responses to B stimuli under volition (B, n), in spikes per window.
+
+        No spike is counted as volitional: volition acts through the circuit.
+        """
+        x, last = self._transient(stimulus, volition, activity)
+        trains, counts = sample_profile(rng, self._profile(x), self.nodes)
+        return Response(trains, np.hstack((counts, np.zeros_like(counts))), last)
+
+    def _profile(self, x: FloatArray) -> FloatArray:
+        gaps = np.diff(self.nodes) * (self.clock_s * self.units)
+        return _trapezoid(x, gaps, self.gain.baseline_hz, self.gain.max_hz)
+
+    def _transient(
+        self,
+        stimulus: IntArray | None,
+        volition: FloatArray | None,
+        activity: FloatArray | None,
+    ) -> tuple[FloatArray, FloatArray]:
+        """States of the recorded neurons (B, n, K), and what is carried on (B, n_states)."""
+        given = [a for a in (stimulus, volition, activity) if a is not None]
+        n_trials = len(given[0])
+        drive = None if volition is None else volition * (self.drive_hz / self.max_count)
+        if self.core == "nonlinear":
+            everywhere = np.zeros((n_trials, self.circuit.n_neurons))
+            if drive is not None:
+                everywhere[:, : self.n_units] = drive
+            x, last = integrate(
+                self.circuit.weights,
+                self.gain,
+                self._begin(n_trials, stimulus, activity),
+                everywhere,
+                self._nodes_s,
+                np.arange(self.n_units),
+            )
+            return x, last if self.carry else last[:, :0]
+
+        shape = (n_trials, self.n_units, len(self.nodes))
+        x = np.zeros(shape) if stimulus is None else self._evoked.take(stimulus, axis=0)
+        if drive is not None:
+            x += (drive @ self._added).reshape(shape)
+        if not self.carry:
+            return x, np.empty((n_trials, 0))
+        if activity is not None:
+            x += (activity @ self._left).reshape(shape)
+        last = self._begin(n_trials, stimulus, activity) @ self.impulses.last_free.T
+        if drive is not None:
+            last += drive @ self.impulses.last_held.T
+        return x, last
+
+    def _begin(
+        self, n_trials: int, stimulus: IntArray | None, activity: FloatArray | None
+    ) -> FloatArray:
+        """State at the beginning of the window, (B, N)."""
+        begin = np.zeros((n_trials, self.circuit.n_neurons))
+        if stimulus is not None:
+            begin += self.prepared[stimulus]
+        if self.carry and activity is not None:
+            begin += activity
+        return begin
+
+
+@lru_cache(maxsize=8)
+def soc_cortex(options: SOCOptions, window_s: float = WINDOW_S, clock_s: float = 1e-3) -> SOCCortex:
+    """The circuit as a cortex, made once per process.
+
+    Stimulus s prepares the state ``a·Σ_k φ_k(s)·√(E₁/E_k)·v_k``, with the planar code φ and the two
+    states v₁, v₂ of largest energy E₁, E₂, so that either axis evokes as much.
+
+    Parameters
+    ----------
+    options : SOCOptions
+    window_s, clock_s : float
+        Recording window T and tick of its clock, s.
+    """
+    ring = options.code == "ring" if options.code else options.stimuli <= 12
+    layout = planar_code("ring" if ring else "grid", options.stimuli)
+    circuit = load_circuit(options.circuit, options.control)
+    energies, states = circuit.modes
+    axes = states[:, :2] * np.sqrt(energies[0] / energies[:2])
+    return SOCCortex(
+        circuit=circuit,
+        prepared=(options.amplitude_hz or (100.0 if ring else 150.0)) * layout @ axes.T,
+        layout=layout,
+        n_units=options.electrodes,
+        units=options.units or (1 if ring else 4),
+        drive_hz=float(options.drive_hz),
+        window_s=window_s,
+        clock_s=clock_s,
+        core=options.core,
+        carry=options.carry,
+    )
+
+
+def planar_code(code: str, stimuli: int) -> FloatArray:
+    """Places of the stimuli in the plane of the two leading states, (S, 2).
+
+    Parameters
+    ----------
+    code : {"ring", "grid"}
+        On the unit circle; or on ⌈√S⌉ columns, rows filled one after the other, with coordinates in
+        [−1, 1]/√2.
+    stimuli : int
+        S.
+    """
+    if code == "ring":
+        angle = 2 * np.pi * np.arange(stimuli) / stimuli
+        return np.column_stack((np.cos(angle), np.sin(angle)))
+    columns = int(np.ceil(stimuli**0.5))
+    rows = int(np.ceil(stimuli / columns))
+    row, column = np.divmod(np.arange(stimuli), columns)
+    place = np.column_stack((column / max(columns - 1, 1), row / max(rows - 1, 1)))
+    return np.asarray((2 * place - 1) / 2**0.5)
+
+
+@numba.njit(cache=True)
+def _trapezoid(x, gaps, baseline, highest):  # type: ignore[no-untyped-def]
+    """Integral of the rate r0 + g(x) between successive nodes."""
+    n_trials, n_units, n_nodes = x.shape
+    integral = np.empty((n_trials, n_units, n_nodes - 1))
+    for b in range(n_trials):
+        for u in range(n_units):
+            before = 0.0
+            for k in range(n_nodes):
+                value = x[b, u, k]
+                reach = baseline if value < 0.0 else highest - baseline
+                # reach * tanh(value / reach), which takes three times as long
+                rate = baseline + reach - 2.0 * reach / (1.0 + np.exp(2.0 * value / reach))
+                if k > 0:
+                    integral[b, u, k - 1] = 0.5 * (before + rate) * gaps[k - 1]
+                before = rate
+    return integral
