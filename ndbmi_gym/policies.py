@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.commands import evoking
+from ndbmi_gym.cortex.soc import SOCCortex
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plant import Device
@@ -121,17 +123,27 @@ class Eq24(Policy):
 
     For a target x_T in a field that is radial around 0 it is the mean response of the stimulus
     whose site is nearest to −x_T: alone, it would push from the equilibrium towards the target.
+    Through a circuit it is the input that does the same (`ndbmi_gym.commands`).
     """
+
+    def __init__(self, env: HasEpisodes) -> None:
+        super().__init__(env)
+        self._commands: dict[tuple[int, bytes], FloatArray] = {}
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
+        episodes = self.episodes
         target = self._see(observation, "target")
-        counts = np.zeros((len(observation), self.episodes.n_units))
-        for loop, mine in self._by_loop():
-            stimulus = loop.interface.sense(-target[mine])
-            counts[mine] = loop.cortex.mean_counts(stimulus, np.zeros_like(counts[mine]))
-        return counts / self.episodes.max_count, None
+        counts = np.empty((len(observation), episodes.n_units))
+        for b, (animal, wanted) in enumerate(zip(episodes.animal, target, strict=True)):
+            key = int(animal), wanted.tobytes()
+            if key not in self._commands:
+                low = episodes.low * episodes.max_count
+                made = evoking(episodes.loops[animal], -wanted[None], low, episodes.max_count)
+                self._commands[key] = made[0]
+            counts[b] = self._commands[key]
+        return counts / episodes.max_count, None
 
 
 class LookAhead(Policy):
@@ -140,7 +152,9 @@ class LookAhead(Policy):
     Candidate volitions are judged by where their expected decoded force would bring the device:
     the squared distance to the target from x′ + `lead_s`·v′, plus what the force's variance adds.
     The candidates are the stimuli's mean responses times gains, and fill-ins that turn the evoked
-    response into such a multiple. Their force is tabulated for every stimulus by simulation.
+    response into such a multiple; through a circuit, the inputs that displace the decoded point in
+    16 directions. Their force is tabulated for every stimulus by simulation. What a cortex carries
+    from step to step is not known to it.
 
     Parameters
     ----------
@@ -168,7 +182,12 @@ class LookAhead(Policy):
         rng = policy_rng(seed, 2)
         low = self.episodes.low * self.episodes.max_count
         self._tables = [
-            _tabulate(loop, gains, low, self.episodes.max_count, samples, rng)
+            _tabulate(
+                loop,
+                _candidates(loop, gains, low, self.episodes.max_count),
+                samples,
+                rng,
+            )
             for loop in self.episodes.loops
         ]
 
@@ -316,27 +335,41 @@ class ParticleFilter(LookAhead):
         return moved.reshape(cloud.shape)
 
 
-def _tabulate(
-    loop: ClosedLoop,
-    gains: tuple[float, ...],
-    low: float,
-    high: float,
-    samples: int,
-    rng: np.random.Generator,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Candidate volitions by stimulus (S, C, n), mean (S, C, 2) and variance of their force."""
+def _candidates(
+    loop: ClosedLoop, gains: tuple[float, ...], low: float, high: float
+) -> FloatArray:
+    """Volitions that a look-ahead chooses from, by stimulus, (S, C, n)."""
     n_stimuli, n_units = loop.cortex.n_stimuli, loop.cortex.n_units
-    every = np.arange(n_stimuli)
-    evoked = loop.cortex.mean_counts(every, np.zeros((n_stimuli, n_units)))
+    nothing = np.zeros((n_stimuli, 1, n_units))
+    if isinstance(loop.cortex, SOCCortex):
+        angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
+        ring = np.column_stack((np.cos(angle), np.sin(angle)))
+        half_side = loop.interface.half_side_cm
+        wanted = evoking(
+            loop, np.concatenate([r * half_side * ring for r in _DISPLACEMENTS]), low, high
+        )
+        alone = np.broadcast_to(wanted, (n_stimuli, *wanted.shape))
+        return np.concatenate([nothing, alone], axis=1)
+    evoked = loop.cortex.mean_counts(np.arange(n_stimuli), nothing[:, 0])
     wanted = np.concatenate([gain * evoked for gain in gains])  # (C', n)
     alone = np.broadcast_to(wanted, (n_stimuli, *wanted.shape))
     filled = wanted - evoked[:, None]
-    nothing = np.zeros((n_stimuli, 1, n_units))
-    volition = np.clip(np.concatenate([nothing, alone, filled], axis=1), low, high)
+    return np.clip(np.concatenate([nothing, alone, filled], axis=1), low, high)
+
+
+_DIRECTIONS = 16
+_DISPLACEMENTS = (0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4)
+"""Sizes of the displacements that a look-ahead through a circuit tries, in half sides."""
+
+
+def _tabulate(
+    loop: ClosedLoop, volition: FloatArray, samples: int, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The volitions (S, C, n), with mean (S, C, 2) and variance of the force of each."""
     # one stimulus at a time: all 4 million responses of set 7 at once would take 20 GB
     forces = [
         loop.expected_force(np.full(len(added), stimulus), added, rng, samples)
-        for stimulus, added in zip(every, volition, strict=True)
+        for stimulus, added in enumerate(volition)
     ]
     mean, variance = zip(*forces, strict=True)
     return volition, np.stack(mean), np.stack(variance)
