@@ -11,7 +11,14 @@ _IDS: dict[str, tuple[int, dict[str, Any]]] = {
     "ShiftTarget-v0": (25, {"task": "shift"}),
     "ShiftTargetCurl-v0": (25, {"task": "shift", "perturbation": {"curl": 0.6}}),
     "HoldTarget-v0": (50, {"task": "hold"}),
-    "ShiftTargetSOC-v0": (25, {"task": "shift", "cortex": "soc"}),
+    "ShiftTargetSOC-v0": (
+        25,
+        {
+            "task": "shift",
+            "cortex": {"kind": "soc", "stimuli": 32, "units": 1},
+            "volition": "signed",
+        },
+    ),
 }
 
 for _name, (_steps, _kwargs) in _IDS.items():

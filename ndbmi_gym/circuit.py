@@ -288,6 +288,45 @@ def stabilise(
     )
 
 
+def build(
+    path: Path, n_neurons: int, seed: int, progress: Callable[[Circuit], None] | None = None
+) -> Circuit:
+    """Build a stabilised circuit in a file, or go on with the unfinished one that is there.
+
+    Parameters
+    ----------
+    path : Path
+        The unfinished circuit is kept there, too.
+    n_neurons, seed : int
+        Of `random_circuit`.
+    progress : callable, optional
+        Is shown the unfinished circuit every 25 iterations.
+
+    Raises
+    ------
+    ValueError
+        If the file holds another circuit.
+    """
+    if path.exists():
+        circuit = Circuit.load(path)
+        if (circuit.n_neurons, circuit.seed) != (n_neurons, seed):
+            raise ValueError(
+                f"{path} holds a circuit of {circuit.n_neurons} neurons and seed {circuit.seed}, "
+                f"not of {n_neurons} and {seed}: name another file"
+            )
+    else:
+        circuit = random_circuit(np.random.default_rng(seed), n_neurons, seed=seed)
+
+    def keep(unfinished: Circuit) -> None:
+        unfinished.save(path)
+        if progress is not None:
+            progress(unfinished)
+
+    finished = stabilise(circuit, progress=keep)
+    finished.save(path)
+    return finished
+
+
 def _constrain(weights: FloatArray, half: int) -> None:
     """Impose sign, mean, sparseness and an empty diagonal on the inhibitory weights, in place."""
     inhibitory = weights[:, half:]

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 _Command = argparse.ArgumentParser
 
@@ -41,17 +42,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ndbmi-gym", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, what: str, run: Callable[[argparse.Namespace], int]) -> _Command:
-        made = commands.add_parser(
+    def command(
+        name: str, what: str, run: Callable[[argparse.Namespace], int], among: Any = commands
+    ) -> _Command:
+        made = among.add_parser(
             name,
             help=what,
             description=what,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         made.set_defaults(command=run)
-        made.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes")
-        made.add_argument("--out", type=Path, default=Path("runs") / name, help="folder of results")
         return made
+
+    def on_files(made: _Command, folder: str) -> None:
+        made.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes")
+        made.add_argument(
+            "--out", type=Path, default=Path("runs") / folder, help="folder of results"
+        )
 
     def on_animals(made: _Command, first: int) -> None:
         made.add_argument(
@@ -63,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--seed", type=int, default=0, help="of the tests")
 
     reproduce = command("reproduce", "figures and claims of Vato et al. 2014", _reproduce)
+    on_files(reproduce, "reproduce")
     reproduce.add_argument(
         "what",
         nargs="+",
@@ -79,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--backend", default="loky", help="of joblib: loky, ray or dask")
 
     recover = command("recover", "search for the parameters that the text does not give", _recover)
+    on_files(recover, "recover")
     recover.add_argument("--trials", type=int, default=800, help="in all; a search is continued")
     recover.add_argument(
         "--start",
@@ -89,8 +98,31 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     readings = command("readings", "what readings of the text do to its claims", _readings)
+    on_files(readings, "readings")
     on_animals(readings, 2000)  # apart from those that claims are judged on
     readings.add_argument("--subjects", type=int, default=10, help="animals")
+
+    about = "the stability-optimised circuit as a motor cortex"
+    soc = commands.add_parser("soc", help=about, description=about).add_subparsers(
+        required=True, metavar="command"
+    )
+    build = command("build", "build a circuit; the defaults build the packaged one", _build, soc)
+    build.add_argument("--neurons", type=int, default=200, help="half of them inhibitory")
+    build.add_argument("--seed", type=int, default=0, help="of the random weights")
+    build.add_argument(
+        "--out", type=Path, default=argparse.SUPPRESS, help="file (default: runs/soc/NEURONS-SEED)"
+    )
+
+    report = command("report", "what the circuit does, beside its controls", _report, soc)
+    report.add_argument("--circuit", help="file of 'soc build' (default: the packaged circuit)")
+    report.add_argument("--seed", type=int, default=0, help="of noise and movements")
+    report.add_argument("--out", type=Path, default=Path("runs/soc/report"), help="folder")
+
+    study = command("study", "the circuit in the closed loop, beside other cortices", _study, soc)
+    on_files(study, "soc/study")
+    study.add_argument("--subjects", type=int, default=10, help="animals")
+    study.add_argument("--first-subject", type=int, default=0, help="the first animal")
+    study.add_argument("--seed", type=int, default=0, help="of the tests")
     return parser
 
 
@@ -147,4 +179,41 @@ def _readings(asked: argparse.Namespace) -> int:
     outcomes = readings.compare(asked.out, preset, subjects, asked.seed, asked.jobs)
     readings.write(asked.out, preset, subjects, asked.seed, outcomes)
     print(readings.markdown(preset, outcomes))
+    return 0
+
+
+def _build(asked: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from ndbmi_gym.circuit import ABSCISSA, Circuit, build
+
+    path = getattr(asked, "out", Path("runs/soc") / f"{asked.neurons}-{asked.seed}.npz")
+    with tqdm(unit=" iterations", desc="spectral abscissa") as bar:
+
+        def show(circuit: Circuit) -> None:
+            bar.update(len(circuit.trace) - 1 - bar.n)
+            bar.set_postfix_str(f"{circuit.trace[-1]:.4f} (until {ABSCISSA})")
+
+        circuit = build(path, asked.neurons, asked.seed, show)
+        show(circuit)
+    energies, _ = circuit.modes
+    print(f"largest energies {energies[0]:.2f}, {energies[1]:.2f}; mean {energies.mean():.2f}")
+    print(f"the circuit is in {path}; take it with cortex={{'kind': 'soc', 'circuit': '{path}'}}")
+    return 0
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from ndbmi_gym.experiments import soc_report
+
+    print(soc_report.write(asked.out, asked.circuit, asked.seed))
+    print(f"results are in {asked.out}")
+    return 0
+
+
+def _study(asked: argparse.Namespace) -> int:
+    from ndbmi_gym.experiments import soc_study
+
+    subjects = range(asked.first_subject, asked.first_subject + asked.subjects)
+    print(soc_study.run(asked.out, subjects, asked.seed, asked.jobs))
+    print(f"results are in {asked.out}")
     return 0
