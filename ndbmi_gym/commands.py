@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import lsq_linear
 
+from ndbmi_gym.cortex import Cortex
 from ndbmi_gym.cortex.soc import SOCCortex
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.loop import ClosedLoop
@@ -42,7 +43,7 @@ def evoking(loop: ClosedLoop, points: FloatArray, low: float, high: float) -> Fl
 
 
 def invert(
-    cortex: SOCCortex, interface: Interface, point: FloatArray, low: float, high: float
+    cortex: Cortex, interface: Interface, point: FloatArray, low: float, high: float
 ) -> FloatArray:
     """Held input that displaces the expected projected response to a point, (n,).
 
@@ -52,7 +53,7 @@ def invert(
 
     Parameters
     ----------
-    cortex : SOCCortex
+    cortex : Cortex
     interface : Interface
     point : ndarray (2,)
         Displacement, cm.
@@ -76,7 +77,7 @@ def invert(
 
 
 def expected_projection(
-    cortex: SOCCortex, interface: Interface, stimulus: IntArray | None, volition: FloatArray
+    cortex: Cortex, interface: Interface, stimulus: IntArray | None, volition: FloatArray
 ) -> FloatArray:
     """Where the responses to stimuli, or to volition alone, project to in the mean, (B, 2), cm."""
     per_spike = interface.readout.reshape(cortex.n_units, cortex.n_bins, 2)

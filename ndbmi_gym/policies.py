@@ -16,7 +16,7 @@ from ndbmi_gym.cortex.soc import SOCCortex
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plant import Device
-from ndbmi_gym.spikes import SpikeTrains
+from ndbmi_gym.spikes import SpikeTrains, place
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -231,10 +231,12 @@ class ParticleFilter(LookAhead):
     likelihood of the counts at their stimulus, resampled, and moved by the commanded force.
 
     With ``knows_force`` that force is read from the environment: the privileged ceiling for neural
-    observation. Without, it is drawn from what the counts leave open. Given its counts, a
-    stationary Poisson response has independent and uniform spike times whatever evoked it, so each
-    particle decodes such times of its own. This filter sees no more than an agent does, but knows
-    interface, plant and the range of perturbations: it tells what the observation allows.
+    observation. Without, it is drawn from what the counts leave open. Given its counts, a Poisson
+    response has independent spike times, uniform where rates are constant and otherwise as its
+    stimulus and volition make them likely, so each particle decodes such times of its own. This
+    filter sees no more than an agent does, but knows interface, cortex, plant and the range of
+    perturbations: it tells what the observation allows. What a cortex carries from step to step is
+    not known to it.
 
     Parameters
     ----------
@@ -287,7 +289,9 @@ class ParticleFilter(LookAhead):
             cloud[mine] = self._resample(loop, cloud[mine], likelihood)
             moving = np.flatnonzero(mine & ~begun)
             if len(moving):
-                cloud[moving] = self._move(loop, cloud[moving], counts[moving], moving)
+                cloud[moving] = self._move(
+                    loop, cloud[moving], counts[moving], volition[moving], moving
+                )
         estimate = Device(cloud.mean(axis=1))
         return self._choose(estimate, self._see(observation, "target")), cloud
 
@@ -318,15 +322,23 @@ class ParticleFilter(LookAhead):
         return np.take_along_axis(cloud, np.array(chosen)[..., None], axis=1)
 
     def _move(
-        self, loop: ClosedLoop, cloud: FloatArray, counts: FloatArray, trials: IntArray
+        self,
+        loop: ClosedLoop,
+        cloud: FloatArray,
+        counts: FloatArray,
+        volition: FloatArray,
+        trials: IntArray,
     ) -> FloatArray:
         """Move the particles of some trials by the force commanded or inferred."""
         if self._knows_force:
             force = np.repeat(self.episodes.signals.force[trials], self._particles, axis=0)
         else:
-            trains = _uniform_trains(
-                np.repeat(counts.astype(np.int64), self._particles, axis=0),
-                loop.cortex.n_bins,
+            stimulus = loop.interface.sense(cloud[..., 0:2].reshape(-1, 2))
+            trains = _retimed(
+                loop,
+                counts.astype(np.int64),
+                volition,
+                stimulus.reshape(cloud.shape[:2]),
                 self._rng,
             )
             force = loop.field(loop.interface.decode(trains, loop.decoder))
@@ -335,9 +347,7 @@ class ParticleFilter(LookAhead):
         return moved.reshape(cloud.shape)
 
 
-def _candidates(
-    loop: ClosedLoop, gains: tuple[float, ...], low: float, high: float
-) -> FloatArray:
+def _candidates(loop: ClosedLoop, gains: tuple[float, ...], low: float, high: float) -> FloatArray:
     """Volitions that a look-ahead chooses from, by stimulus, (S, C, n)."""
     n_stimuli, n_units = loop.cortex.n_stimuli, loop.cortex.n_units
     nothing = np.zeros((n_stimuli, 1, n_units))
@@ -384,13 +394,24 @@ def _log_likelihood(loop: ClosedLoop, counts: FloatArray, volition: FloatArray) 
     return np.asarray((counts[:, None] * np.log(mean) - mean).sum(axis=-1))
 
 
-def _uniform_trains(counts: IntArray, n_bins: int, rng: np.random.Generator) -> SpikeTrains:
-    """Responses (B) of given counts (B, n), each spike at a uniform time."""
-    n_trials, n_units = counts.shape
-    unit = np.repeat(np.tile(np.arange(n_units), n_trials), counts.ravel())
-    rows = unit * n_bins + rng.integers(n_bins, size=len(unit))
-    offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=1))])
-    return SpikeTrains(rows.astype(np.int32), offsets, n_units, n_bins)
+def _retimed(
+    loop: ClosedLoop,
+    counts: IntArray,
+    volition: FloatArray,
+    stimulus: IntArray,
+    rng: np.random.Generator,
+) -> SpikeTrains:
+    """Responses of counts and volition (B, n) under stimuli (B, P), at times drawn anew, B·P."""
+    cortex = loop.cortex
+    every = np.arange(cortex.n_stimuli)
+    rows, sizes = [], []
+    for own, added, particles in zip(counts, volition, stimulus, strict=True):
+        profile = cortex.profile(every, np.tile(added, (len(every), 1)))[particles]
+        tiled = np.tile(own, (len(particles), 1))
+        rows.append(place(rng, tiled, profile, cortex.nodes).rows)
+        sizes += [int(own.sum())] * len(particles)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return SpikeTrains(np.concatenate(rows), offsets, cortex.n_units, cortex.n_bins)
 
 
 def _ceiling(env: HasEpisodes) -> Policy:

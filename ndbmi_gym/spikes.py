@@ -209,6 +209,28 @@ def sample_profile(
     return SpikeTrains(rows, offsets, n_units, int(edges[-1])), counts
 
 
+def place(
+    rng: np.random.Generator, counts: IntArray, expected: FloatArray, edges: IntArray
+) -> SpikeTrains:
+    """Draw the spike times of inhomogeneous Poisson responses whose counts are known.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    counts : ndarray of int (B, n)
+        Spikes of every electrode.
+    expected : ndarray (B, n, K)
+        Expected spikes in K successive pieces of the window, as in `sample_profile`; where all are
+        zero, times are uniform.
+    edges : ndarray of int (K + 1,)
+        Clock ticks at which the pieces begin, and the end of the window.
+    """
+    per_response = counts.sum(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(per_response)])
+    rows = _place(counts, expected, edges, rng.random((offsets[-1], 2)))
+    return SpikeTrains(rows, offsets, counts.shape[1], int(edges[-1]))
+
+
 def _merge(first: SpikeTrains, second: SpikeTrains) -> SpikeTrains:
     """All spikes of two batches of as many responses."""
     parts = [trains[b] for b in range(len(first)) for trains in (first, second)]
@@ -308,6 +330,30 @@ def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
             counts[b, u] = k - first
         offsets[b + 1] = k
     return rows[:k], offsets, counts
+
+
+@numba.njit(cache=True)
+def _place(counts, expected, edges, uniform):  # type: ignore[no-untyped-def]
+    n_trials, n_units, n_pieces = expected.shape
+    n_bins = edges[-1]
+    rows = np.empty(len(uniform), np.int32)
+    k = 0
+    for b in range(n_trials):
+        for u in range(n_units):
+            if counts[b, u] == 0:
+                continue
+            cumulative = np.cumsum(expected[b, u])
+            total = cumulative[-1]
+            for _ in range(counts[b, u]):
+                if total > 0:
+                    piece = np.searchsorted(cumulative, uniform[k, 0] * total, side="right")
+                    piece = min(piece, n_pieces - 1)
+                    begin, end = edges[piece], edges[piece + 1]
+                else:
+                    begin, end = 0, n_bins
+                rows[k] = u * n_bins + begin + int(uniform[k, 1] * (end - begin))
+                k += 1
+    return rows
 
 
 @numba.njit(cache=True)

@@ -73,6 +73,16 @@ class Cortex(Protocol):
         Nothing is carried from an earlier step.
         """
 
+    @property
+    def nodes(self) -> IntArray:
+        """Clock ticks between which rates are taken as constant, from 0 to `n_bins`, (K,)."""
+
+    def profile(self, stimulus: IntArray | None, volition: FloatArray | None) -> FloatArray:
+        """Expected spikes between successive nodes, (B, n, K − 1); without stimulus if it is None.
+
+        Nothing is carried from an earlier step.
+        """
+
     def most_counts(self, volition: float) -> float:
         """Upper bound of `mean_counts` under volitional counts of at most `volition`."""
 

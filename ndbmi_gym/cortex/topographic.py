@@ -74,6 +74,17 @@ class TopographicCortex:
         """Expected spikes per window (Eq 23), never below zero, (B, n)."""
         return np.maximum(self.evoked[stimulus] + volition, 0.0)
 
+    @cached_property
+    def nodes(self) -> IntArray:
+        """Rates are constant over the window."""
+        return np.array([0, self.n_bins])
+
+    def profile(self, stimulus: IntArray | None, volition: FloatArray | None) -> FloatArray:
+        """Expected spikes per window, (B, n, 1)."""
+        evoked = 0.0 if stimulus is None else self.evoked[stimulus]
+        added = 0.0 if volition is None else volition
+        return np.maximum(evoked + np.asarray(added), 0.0)[..., None]
+
     def most_counts(self, volition: float) -> float:
         """Largest expected spikes per window under volitional counts of at most `volition`."""
         return float(self.evoked.max()) + volition

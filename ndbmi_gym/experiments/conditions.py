@@ -68,10 +68,16 @@ class Setting(NamedTuple):
 
 def make_loop(preset: Preset, setting: Setting, subject: int) -> ClosedLoop:
     """The closed loop of an animal under a setting."""
-    options: Mapping[str, Any] = conditions(preset)[setting.condition]
-    field = preset.field(setting.field)
+    options = conditions(preset)[setting.condition]
+    return loop_with(preset, options, setting.field, setting.decoder, subject)
+
+
+def loop_with(
+    preset: Preset, options: Mapping[str, Any], field: str, decoder: str, subject: int
+) -> ClosedLoop:
+    """The closed loop of an animal under options of `Config` on top of a preset."""
     return Config.from_options(
-        {**preset.options(), "field": field, "decoder": setting.decoder, **options}
+        {**preset.options(), "field": preset.field(field), "decoder": decoder, **options}
     ).make_loop(subject)
 
 
@@ -91,7 +97,13 @@ def run_setting(
 ) -> tuple[Runs, Runs]:
     """Run the protocol, and its ideal."""
     loop = make_loop(preset, setting, subject)
-    rng = stream(seed, subject, *setting)
+    return run_loop(preset, loop, stream(seed, subject, *setting), starts)
+
+
+def run_loop(
+    preset: Preset, loop: ClosedLoop, rng: np.random.Generator, starts: FloatArray
+) -> tuple[Runs, Runs]:
+    """Run the protocol in a loop, and its ideal."""
     runs = run_protocol(loop, rng, starts, radius_cm=preset.radius_cm, stop=True)
     return runs, ideal_runs(preset, loop, starts)
 

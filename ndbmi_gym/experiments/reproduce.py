@@ -48,6 +48,9 @@ FIGURES = (
 )
 """The text's figures; short windows and the earlier interface, which it describes without one."""
 
+STUDIES = ("soc_structure", "soc_windows", "soc_carry", "soc_volition")
+"""What `ndbmi_gym.experiments.soc_study` measures of the circuit in the closed loop."""
+
 BACKENDS = ("loky", "ray", "dask")
 
 _DPI = 110
@@ -55,7 +58,7 @@ _DPI = 110
 
 def figure(name: str) -> Figure:
     """A figure by name."""
-    if name not in FIGURES:
+    if name not in FIGURES + STUDIES:
         known = ", ".join((*FIGURES, "all", "claims"))
         raise ValueError(f"unknown figure {name!r}: choose from {known}")
     made = import_module(f"ndbmi_gym.experiments.figures.{name}").FIGURE

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ndbmi_gym.commands import evoking
 from ndbmi_gym.config import Config
 from ndbmi_gym.experiments.conditions import stream
 from ndbmi_gym.experiments.protocol import (
@@ -64,10 +65,6 @@ class Volition(NamedTuple):
 def run_volition(preset: Preset, subject: int, seed: int, curl: float = 0.0) -> Volition:
     """Run Fig 12 in one animal.
 
-    Targets are the calibration points nearest to the diagonals at half the workspace's half side
-    (the text draws them from places "onto which one or more of the calibration trials were
-    projected"); the command is the mean response of the stimulus whose region contains −target.
-
     Parameters
     ----------
     preset : Preset
@@ -78,14 +75,41 @@ def run_volition(preset: Preset, subject: int, seed: int, curl: float = 0.0) -> 
     loop = Config.from_options({**preset.options(), "field": preset.field("gaussian")}).make_loop(
         subject
     )
-    points = loop.interface.points
     rng, places = stream(seed, subject, "volition"), stream(seed, subject, "volition starts")
+    return command_runs(preset, loop, rng, places, curl)
+
+
+def command_runs(
+    preset: Preset,
+    loop: ClosedLoop,
+    rng: np.random.Generator,
+    places: np.random.Generator,
+    curl: float = 0.0,
+    low: float = 0.0,
+) -> Volition:
+    """Run a loop under the constant command towards each of four targets.
+
+    Targets are the calibration points nearest to the diagonals at half the workspace's half side
+    (the text draws them from places "onto which one or more of the calibration trials were
+    projected"); the command evokes, alone, −target (`ndbmi_gym.commands.evoking`).
+
+    Parameters
+    ----------
+    preset : Preset
+    loop : ClosedLoop
+    rng, places : numpy.random.Generator
+        Of responses, and of starts.
+    curl : float
+        Strength of the curl field (Eq 25), kg/s.
+    low : float
+        Least volition in units of full volition, 0 or −1.
+    """
+    points, most = loop.interface.points, loop.cortex.max_count
     targets, runs = [], []
     for angle in np.pi / 4 + np.arange(N_TARGETS) * 2 * np.pi / N_TARGETS:
         wanted = loop.interface.half_side_cm / 2 * np.array([np.cos(angle), np.sin(angle)])
         target = points[np.linalg.norm(points - wanted, axis=1).argmin()]
-        opposite = loop.interface.sense(-target[None])
-        command = loop.cortex.mean_counts(opposite, np.zeros((1, loop.cortex.n_units)))[0]
+        command = evoking(loop, -target[None], low * most, most)[0]
         starts = protocol_starts(places, loop.interface.half_side_cm, N_STARTS, 1)
         targets.append(target)
         runs.append(

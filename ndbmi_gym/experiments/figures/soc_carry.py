@@ -1,0 +1,33 @@
+"""State carried from step to step: convergence, wtpe and decoding."""
+
+from typing import TYPE_CHECKING
+
+from ndbmi_gym.experiments.conditions import DECODERS
+from ndbmi_gym.experiments.figures.figure import Figure
+from ndbmi_gym.experiments.records import Tables
+from ndbmi_gym.experiments.soc_cases import CARRY, run_cases
+from ndbmi_gym.presets import Preset
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+
+def data(preset: Preset, subject: int, seed: int) -> Tables:
+    """Protocol and decoding in one animal."""
+    return run_cases(CARRY, preset, subject, seed, DECODERS)
+
+
+def draw(tables: Tables, preset: Preset) -> "Canvas":
+    """Panels by field and number of stimuli."""
+    from ndbmi_gym.experiments.figures.soc_drawing import draw_carry
+
+    return draw_carry(tables)
+
+
+FIGURE = Figure(
+    "soc_carry",
+    "State carried from step to step",
+    data,
+    draw,
+    pooled=("loops", "decoding"),
+)

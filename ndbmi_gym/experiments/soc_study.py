@@ -1,0 +1,142 @@
+"""`ndbmi-gym soc study`: the circuit in the closed loop, beside the paper's cortex and controls."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ndbmi_gym.experiments import reproduce
+from ndbmi_gym.experiments.conditions import FIELDS
+from ndbmi_gym.experiments.records import Table, Tables, where, write_text
+from ndbmi_gym.experiments.soc_cases import (
+    CARRY,
+    DIRECTIONS,
+    STRUCTURE,
+    VOLITION,
+    WINDOWS,
+    WINDOWS_S,
+    Case,
+)
+from ndbmi_gym.interface import DECODERS
+
+
+def run(out: Path, subjects: Sequence[int], seed: int, jobs: int) -> str:
+    """Run all parts; write tables, pictures and ``study.md``.
+
+    What is measured is kept: an interrupted study goes on.
+
+    Returns
+    -------
+    str
+        The summary, in Markdown.
+    """
+    task = reproduce.Reproduction(out, "default", subjects, seed, jobs)
+    text = summary(reproduce.run(task, reproduce.STUDIES))
+    write_text(out / "study.md", text + "\n")
+    return text
+
+
+def summary(tables: dict[str, Tables]) -> str:
+    """Means over animals as Markdown."""
+    structure, decoding = (tables["soc_structure"][name] for name in ("loops", "decoding"))
+    head = ["cortex", "stimuli", "identified"]
+    head += [f"{field}, {decoder}" for field in FIELDS for decoder in DECODERS]
+    rows = []
+    for case in STRUCTURE:
+        row = [_name(case), f"{case.stimuli}", f"{_mean(_of(decoding, case), 'accuracy'):.2f}"]
+        own = _of(structure, case)
+        row += [
+            _cell(where(own, field=field, decoder=decoder))
+            for field in FIELDS
+            for decoder in DECODERS
+        ]
+        rows.append(row)
+    blocks = [
+        "wtpe in cm of the runs that converge (share that does), means over animals; *identified*: "
+        "single responses whose projection is nearest to their own site.",
+        _markdown(head, rows),
+    ]
+    for part, cases in (("soc_windows", WINDOWS), ("soc_carry", CARRY)):
+        loops = tables[part]["loops"]
+        for field in FIELDS:
+            head = [f"{field}, {DECODERS[0]}", "stimuli", *(f"{1e3 * t:g} ms" for t in WINDOWS_S)]
+            lines = dict.fromkeys((c.cortex, c.carry, c.stimuli) for c in cases)
+            rows = [
+                [
+                    _name(Case(cortex, carry=carry)),
+                    f"{stimuli}",
+                    *(
+                        _cell(
+                            where(
+                                _of(loops, Case(cortex, stimuli, t, carry)),
+                                field=field,
+                                decoder=DECODERS[0],
+                            )
+                        )
+                        for t in WINDOWS_S
+                    ),
+                ]
+                for cortex, carry, stimuli in lines
+            ]
+            blocks.append(_markdown(head, rows))
+    blocks.append(_volition_table(tables["soc_volition"]))
+    return "\n\n".join(blocks)
+
+
+def _volition_table(tables: Tables) -> str:
+    head = ["cortex", "stimuli", "volition", "reach, cm", "command enters", "under curl"]
+    head += ["settles off by, cm", "Eq 24 success", "ceiling success", "ceiling steps"]
+    rows = []
+    for case in VOLITION:
+        for low in (0.0, -1.0):
+            reached, commands, policies = (
+                where(_of(tables[name], case), low=low)
+                for name in ("reach", "commands", "policies")
+            )
+            by_direction = reached["reach"].reshape(-1, DIRECTIONS).mean(axis=0)
+            free, curled = (
+                where(commands, curl=curl) for curl in sorted(set(commands["curl"].tolist()))
+            )
+            ceiling = where(policies, policy="ceiling")
+            rows.append(
+                [
+                    _name(case),
+                    f"{case.stimuli}",
+                    "signed" if low else "positive",
+                    f"{by_direction.min():.1f} to {by_direction.max():.1f}",
+                    f"{free['arrived'].mean():.2f}",
+                    f"{curled['arrived'].mean():.2f}",
+                    f"{free['settled_off'].mean():.1f}",
+                    f"{where(policies, policy='eq24')['success'].mean():.2f}",
+                    f"{ceiling['success'].mean():.2f}",
+                    f"{ceiling['steps'].mean():.1f}",
+                ]
+            )
+    return _markdown(head, rows)
+
+
+def _of(table: Table, case: Case) -> Table:
+    return where(table, **asdict(case))
+
+
+def _name(case: Case) -> str:
+    extra = [case.core] if case.core != "linear" else []
+    return ", ".join([case.cortex, *extra, *(["carried"] if case.carry else [])])
+
+
+def _mean(table: Table, column: str) -> float:
+    """Over the animals in which there is a value."""
+    finite = table[column][np.isfinite(table[column])]
+    return float(finite.mean()) if len(finite) else float("nan")
+
+
+def _cell(table: Table) -> str:
+    error = _mean(table, "wtpe")
+    shown = "–" if np.isnan(error) else f"{error:.2f}"
+    return f"{shown} ({_mean(table, 'convergent'):.2f})"
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
