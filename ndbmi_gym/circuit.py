@@ -180,11 +180,19 @@ def load_circuit(path: str | None = None, kind: str = "none") -> Circuit:
         A file that `Circuit.save` wrote; by default the packaged circuit of 200 neurons.
     kind : str
         One of `CONTROLS`.
+
+    Raises
+    ------
+    ValueError
+        If the circuit in the file is unfinished, or the kind is unknown.
     """
-    if path is not None:
-        return control(Circuit.load(path), kind)
-    packaged = files("ndbmi_gym") / "data" / "soc.npz"
-    return control(Circuit.load(str(packaged)), kind)
+    circuit = Circuit.load(path or str(files("ndbmi_gym") / "data" / "soc.npz"))
+    if circuit.trace[-1] > ABSCISSA:
+        raise ValueError(
+            f"{path} holds an unfinished circuit of spectral abscissa {circuit.trace[-1]:.3g}: go "
+            f"on with `ndbmi-gym soc build --out {path}` until {ABSCISSA}"
+        )
+    return control(circuit, kind)
 
 
 def random_circuit(

@@ -107,7 +107,12 @@ def _parser() -> argparse.ArgumentParser:
         required=True, metavar="command"
     )
     build = command("build", "build a circuit; the defaults build the packaged one", _build, soc)
-    build.add_argument("--neurons", type=int, default=200, help="half of them inhibitory")
+    build.add_argument(
+        "--neurons",
+        type=int,
+        default=200,
+        help="half of them inhibitory; below 50, not every seed can be stabilised",
+    )
     build.add_argument("--seed", type=int, default=0, help="of the random weights")
     build.add_argument(
         "--out", type=Path, default=argparse.SUPPRESS, help="file (default: runs/soc/NEURONS-SEED)"

@@ -399,8 +399,8 @@ def _calibrated(subject: int, parameters: str) -> Interface:
 
 
 def _plain(value: Any) -> Any:
-    """A numpy scalar as a Python number."""
-    return value.item()
+    """A mapping as a dict, a numpy scalar as a Python number."""
+    return dict(value) if isinstance(value, Mapping) else value.item()
 
 
 def subject_rng(subject: int) -> np.random.Generator:

@@ -103,8 +103,7 @@ def impulses(
     ValueError
         If the nodes do not begin with 0 and increase, or A = W − I has no inverse.
     """
-    if nodes_s[0] != 0 or not (np.diff(nodes_s) > 0).all():
-        raise ValueError(f"nodes {nodes_s}: give increasing times that begin with 0 s")
+    _check_nodes(nodes_s)
     identity = np.eye(len(weights))
     system = weights - identity
     try:
@@ -154,7 +153,13 @@ def integrate(
         States of the recorded neurons at the nodes.
     last : ndarray (B, N)
         All states at the last node.
+
+    Raises
+    ------
+    ValueError
+        If the nodes do not begin with 0 and increase.
     """
+    _check_nodes(nodes_s)
     across = np.ascontiguousarray(weights.T)
 
     def slope(x: FloatArray) -> FloatArray:
@@ -174,3 +179,8 @@ def integrate(
             x = x + h / 6 * (first + 2 * second + 2 * third + fourth)
         seen[..., k] = x[:, recorded]
     return seen, x
+
+
+def _check_nodes(nodes_s: FloatArray) -> None:
+    if nodes_s[0] != 0 or not (np.diff(nodes_s) > 0).all():
+        raise ValueError(f"nodes {nodes_s}: give increasing times that begin with 0 s")

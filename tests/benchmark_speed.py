@@ -107,24 +107,26 @@ MEMORY = (
 )
 
 
-def floor(env_id, decoder):
+def floor(env_id, **options):
     """What a step of one trial is made of, in microseconds; each part timed alone at B = 256."""
-    env = gymnasium.make_vec(env_id, num_envs=256, decoder=decoder)
+    env = gymnasium.make_vec(env_id, num_envs=256, **options)
     env.reset(seed=0)
-    action = np.zeros((256, 9), np.float32)
+    action = np.zeros(env.action_space.shape, np.float32)
     for _ in range(20):
         env.step(action)
     episodes, rng = env.unwrapped.episodes, np.random.default_rng(0)
     loop, state = episodes.loops[0], episodes.state
     interface, force = loop.interface, episodes.signals.force
     stimulus = interface.sense(state.position)
-    trains = loop.cortex.respond(stimulus, None, rng).trains
+    volition = np.zeros(action.shape)
+    trains = loop.cortex.respond(stimulus, volition, rng).trains
     parts = {
         "spikes: exponential intervals (numpy)": lambda: rng.standard_exponential(
             len(trains.rows) + 256
         ),
-        "spikes: all of cortex.respond": lambda: loop.cortex.respond(stimulus, None, rng),
-        "decoding": lambda: interface.decode(trains, decoder),
+        "spikes: expected, between nodes": lambda: loop.cortex.profile(stimulus, volition),
+        "spikes: all of cortex.respond": lambda: loop.cortex.respond(stimulus, volition, rng),
+        "decoding": lambda: interface.decode(trains, loop.decoder),
         "desired field (numpy)": lambda: loop.field(force),
         "motion": lambda: loop.plant.advance(state, force),
         "stimulus": lambda: interface.sense(state.position),
@@ -148,6 +150,18 @@ def floor(env_id, decoder):
     return spent
 
 
+CIRCUITS = (
+    ("32 stimuli", "ndbmi/ShiftTargetSOC-v0", {}),
+    ("32 stimuli, projection", "ndbmi/ShiftTargetSOC-v0", {"decoder": "projection"}),
+    ("cortex='soc' (8 stimuli)", "ndbmi/ShiftTarget-v0", {"cortex": "soc"}),
+    (
+        "state carried",
+        "ndbmi/ShiftTargetSOC-v0",
+        {"cortex": {"kind": "soc", "stimuli": 32, "units": 1, "carry": True}},
+    ),
+)
+
+
 def main():
     """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -158,6 +172,7 @@ def main():
 
     rest = np.zeros(9, np.float32)
     shift, hold = "ndbmi/ShiftTarget-v0", "ndbmi/HoldTarget-v0"
+    circuit = "ndbmi/ShiftTargetSOC-v0"
     rates = {
         "MuJoCo Reacher-v5, scalar": scalar_rate("Reacher-v5"),
         "Pendulum-v1, scalar": scalar_rate("Pendulum-v1"),
@@ -173,6 +188,13 @@ def main():
             for effort in (0.0, 0.1):
                 name = f"{env_id[6:]}, native vector 256, {decoder}, effort {effort:g}"
                 rates[name] = vector_rate(env_id, effort, decoder=decoder)
+    for name, env_id, options in CIRCUITS:
+        label = f"{env_id[6:]}, {name}"
+        rates[f"{label}, scalar"] = scalar_rate(env_id, np.zeros(25, np.float32), **options)
+        for effort in (0.0, 0.1):
+            rates[f"{label}, native vector 256, effort {effort:g}"] = vector_rate(
+                env_id, effort, **options
+            )
     print(f"{'steps/s':>12} {'x Reacher':>10}")
     reference = rates["MuJoCo Reacher-v5, scalar"]
     for name, rate in rates.items():
@@ -191,9 +213,12 @@ def main():
     print()
     for name, value in others.items():
         print(f"{value:12.3f}  {name}")
-    profiles = {decoder: floor(shift, decoder) for decoder in ("multiple-points", "projection")}
-    for decoder, spent in profiles.items():
-        print(f"\nmicroseconds per trial and step, {decoder}, native vector 256")
+    profiles = {
+        decoder: floor(shift, decoder=decoder) for decoder in ("multiple-points", "projection")
+    }
+    profiles["circuit, multiple-points"] = floor(circuit)
+    for what, spent in profiles.items():
+        print(f"\nmicroseconds per trial and step, {what}, native vector 256")
         for name, value in spent.items():
             print(f"{value:12.3f}  {name}")
     if arguments.json:

@@ -44,7 +44,17 @@ def build(options):
         ({"dataset": "6"}, "unknown dataset '6'"),
         ({"dataset": [6]}, "unknown dataset"),
         ({"decoder": "linear"}, "unknown decoder 'linear'.*multiple-points"),
-        ({"cortex": "real"}, "unknown cortex 'real'.*topographic"),
+        ({"cortex": "real"}, "unknown cortex 'real'.*topographic, soc"),
+        ({"cortex": {"kind": "real"}}, "unknown cortex 'real'"),
+        ({"cortex": {"stimuli": 8}}, "unknown cortex None"),
+        ({"cortex": {"kind": ["soc"]}}, r"unknown cortex \['soc'\]"),
+        ({"cortex": None}, "unknown cortex None"),
+        (
+            {"cortex": {"kind": "topographic", "stimuli": 8, "units": 1}},
+            r"unknown option 'stimuli' of the topographic cortex: its options .*environment \(data",
+        ),
+        ({"cortex": {"kind": "soc", "dataset": 6}}, "unknown option 'dataset' of the soc cortex"),
+        ({"cortex": {"kind": "soc", "stimuli": 1}}, "stimuli = 1: give a whole number >= 2"),
         ({"observe": "all"}, "unknown observe 'all'.*neural, state, full"),
         ({"volition": "both"}, "unknown volition 'both'.*positive, signed"),
         ({"field": "vortex"}, "unknown field 'vortex'.*gaussian"),
@@ -188,6 +198,99 @@ def test_every_scaling_is_one_interface():
         for other in points[:i]:
             assert not np.allclose(one, other)
     np.testing.assert_array_equal(points[0], Config(trials=3).make_loop(0).interface.points)
+
+
+# A circuit as the cortex
+
+FAST = {"kind": "soc", "stimuli": 4}
+
+
+def test_a_cortex_can_be_a_mapping():
+    assert Config(cortex={"kind": "topographic"}).make_loop(0).cortex.evoked.tolist() == (
+        Config().make_loop(0).cortex.evoked.tolist()
+    )
+    given = {"kind": "soc", "stimuli": 9, "electrodes": 5, "code": "grid"}
+    kept = dict(given)
+    cortex = Config(cortex=given).make_cortex()
+    assert (cortex.n_stimuli, cortex.n_units) == (9, 5)
+    assert given == kept
+    assert Config(cortex={"kind": "soc"}).make_cortex() is Config(cortex="soc").make_cortex()
+    config = Config(cortex=given, volition="signed")
+    assert Config(**json.loads(json.dumps(asdict(config)))) == config
+
+
+@pytest.mark.parametrize(
+    ("options", "window_s", "tau_s"),
+    [
+        ({}, 0.6, 0.1),
+        ({"cortex": {"kind": "topographic"}}, 0.6, 0.1),
+        ({"cortex": "soc"}, 0.3, 0.05),
+        ({"cortex": FAST}, 0.3, 0.05),
+        ({"cortex": "soc", "window_s": 0.2}, 0.2, 0.05),
+        ({"cortex": "soc", "tau_s": 0.1}, 0.3, 0.1),
+        ({"window_s": 0.3}, 0.3, 0.1),
+    ],
+)
+def test_window_and_time_constant_are_the_cortex_s_own(options, window_s, tau_s):
+    config = Config.from_options(options)
+    assert (config.window_s, config.tau_s) == (window_s, tau_s)
+    loop = Config(**options, trials=2).make_loop(0)
+    assert loop.cortex.n_bins == round(1000 * window_s)
+    assert loop.interface.metric.tau_s == tau_s
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dataset", 5),
+        ("spontaneous", 1.0),
+        ("gamma_shape", 2.0),
+        ("gain", 0.5),
+        ("flatten", 0.1),
+        ("misplaced_electrode", 0),
+        ("lost_site", 0),
+        ("degraded", "test"),
+    ],
+)
+def test_options_of_the_papers_cortex_are_refused_beside_a_circuit(name, value):
+    for cortex in ("soc", FAST):
+        config = Config(cortex=cortex, **{name: value})
+        message = f"{name} = {value!r} is an option of the topographic cortex: drop it, or drop"
+        with pytest.raises(ValueError, match=message):
+            config.make_cortex()
+    default = getattr(Config(), name)
+    assert Config(cortex=FAST, **{name: default}).make_cortex().n_stimuli == 4
+
+
+def test_an_animal_of_a_circuit_is_calibrated_once():
+    """However it is written, but anew for another circuit."""
+    first = Config(cortex=FAST, trials=3).make_loop(0).interface
+    again = Config(cortex=dict(FAST), trials=3, decoder="projection", step_s=0.1).make_loop(0)
+    assert again.interface is first
+    for other in (
+        {"cortex": FAST | {"control": "scaled"}},
+        {"cortex": FAST | {"amplitude_hz": 50.0}},
+        {"cortex": FAST | {"electrodes": 24}},
+        {"cortex": FAST, "window_s": 0.2},
+        {"cortex": FAST, "tau_s": 0.1},
+        {"cortex": FAST, "subject": 1},
+    ):
+        made = Config(trials=3, **other).make_loop(other.get("subject", 0)).interface
+        assert not np.array_equal(made.points, first.points)
+
+
+def test_what_is_carried_is_not_in_the_calibration():
+    """Each response of a calibration begins at rest."""
+    plain, carry = (
+        Config(cortex=FAST | {"carry": c}, trials=3).make_loop(0).interface for c in (False, True)
+    )
+    np.testing.assert_array_equal(plain.points, carry.points)
+
+
+def test_an_interface_of_another_cortex_does_not_fit_the_circuit(tmp_path):
+    path = Config().make_loop(0).interface.save(tmp_path / "paper.npz")
+    with pytest.raises(ValueError, match=r"9 electrodes, 600 ticks.*has 25, 300.*calibrate again"):
+        Config(interface=path, cortex="soc").make_loop(0)
 
 
 def test_the_animals_stream_is_no_trial_stream():

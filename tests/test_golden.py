@@ -21,7 +21,7 @@ def trajectory(env_id):
     env.reset(seed=2026)
     path = []
     for _ in range(12):
-        _, reward, _, _, info = env.step(0.4 * actions.random(9, np.float32))
+        _, reward, _, _, info = env.step(0.4 * actions.random(env.action_space.shape, np.float32))
         counts = info["evoked_counts"] + info["volitional_counts"]
         path.append([*info["position"], *info["virtual_point"], reward, float(counts.sum())])
     return path

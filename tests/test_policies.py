@@ -2,6 +2,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from ndbmi_gym.commands import expected_projection, invert
 from ndbmi_gym.policies import (
     POLICIES,
     Eq24,
@@ -183,3 +184,103 @@ def test_holding_is_floor_command_ceiling_too():
     assert inside["zero"] < 0.05
     assert 0.3 < inside["eq24"] < 0.75
     assert inside["ceiling"] > 0.97
+
+
+# Through a circuit
+
+FAST = {"kind": "soc", "stimuli": 4, "electrodes": 8}
+CIRCUIT = {"cortex": FAST, "volition": "signed"}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize(
+    "options", [{}, {"volition": "positive", "cortex": FAST | {"carry": True}}]
+)
+def test_policies_speak_to_a_circuit(name, options):
+    env = make("ndbmi/ShiftTarget-v0", 3, observe="full", **{**CIRCUIT, **options})
+    policy = make_policy(name, env)
+    observation, _ = env.reset(seed=0)
+    state, start = None, np.ones(3, bool)
+    for _ in range(3):
+        action, state = policy.predict(observation, state, start)
+        assert action.dtype == np.float32
+        assert env.action_space.contains(action)
+        assert action.any() == (name != "zero")
+        observation, _, terminated, truncated, _ = env.step(action)
+        start = terminated | truncated
+
+
+@pytest.mark.parametrize("animals", [{}, {"subject": None, "n_subjects": 3}])
+def test_eq24_through_a_circuit_displaces_the_device_s_point_from_the_target(animals):
+    env = make("ndbmi/ShiftTarget-v0", 6, **CIRCUIT, **animals)
+    # animals share a target: what is remembered of it must be each animal's own
+    observation, _ = env.reset(seed=2, options={"target": (3.0, 2.0)} if animals else None)
+    policy = Eq24(env)
+    action, _ = policy.predict(observation)
+    episodes = env.episodes
+    assert len(set(episodes.animal)) == (3 if animals else 1)
+    for target, animal, one in zip(episodes.target, episodes.animal, action, strict=True):
+        loop = episodes.loops[animal]
+        high = loop.cortex.max_count
+        # a target is seen in single precision
+        expected = invert(loop.cortex, loop.interface, -target, -high, high) / high
+        np.testing.assert_allclose(one, expected, atol=1e-4)
+        both = np.stack((np.zeros(8), expected * high))
+        rest, moved = expected_projection(loop.cortex, loop.interface, None, both)
+        assert (moved - rest) @ -target > 0.3 * target @ target
+    # and the same again, from memory
+    np.testing.assert_array_equal(policy.predict(observation)[0], action)
+
+
+def test_look_ahead_through_a_circuit_takes_what_brute_force_prefers():
+    env = make("ndbmi/ShiftTargetCurl-v0", 4, observe="state", **CIRCUIT)
+    observation, _ = env.reset(seed=3)
+    policy = LookAhead(env, samples=64)
+    action, _ = policy.predict(observation)
+    episodes, loop = env.episodes, env.episodes.loops[0]
+    high = loop.cortex.max_count
+    rng = np.random.default_rng(9)
+    candidates = policy._tables[0][0]
+    assert candidates.shape == (4, 1 + 16 * 7, 8)
+    assert np.abs(candidates).max() <= high * (1 + 1e-12)
+    assert (candidates[:, 0] == 0).all()
+
+    def cost(trial, volition):
+        here = episodes.state.select(np.repeat(trial, 400))
+        moved, _ = loop.step(here, np.tile(volition, (400, 1)), rng)
+        ahead = moved.position + 0.25 * moved.velocity
+        return ((ahead - episodes.target[trial]) ** 2).sum(axis=1).mean()
+
+    for trial in range(4):
+        chosen = cost(trial, high * action[trial])
+        others = [cost(trial, each) for each in candidates[0, ::4]]
+        # the table knows 64 samples, the check 400: allow their sampling error
+        assert chosen <= min(others) * 1.1 + 0.1
+        assert chosen < others[0]
+
+
+def test_floor_and_ceiling_through_a_circuit():
+    # successes of 64 trials are about .02 and .92: .15 and .75 are 5 standard errors away
+    env = make("ndbmi/ShiftTarget-v0", cortex="soc", volition="signed")
+    success = {
+        name: play(env, make_policy(name, env), 25)[1].mean() for name in ("zero", "ceiling")
+    }
+    assert success["zero"] < 0.15
+    assert success["ceiling"] > 0.75
+
+
+def test_eq24_through_a_circuit_brings_devices_nearer_than_nothing_does():
+    # a task without arrival, so that no trial begins anew
+    options = {"cortex": "soc", "volition": "signed", "observe": "state"}
+    env = make("ndbmi/HoldTarget-v0", 200, **options)
+    left = {}
+    for name in ("zero", "eq24"):
+        policy = make_policy(name, env)
+        observation, _ = env.reset(seed=0)
+        for _ in range(20):
+            observation, _, terminated, _, info = env.step(policy.predict(observation)[0])
+            assert not terminated.any()
+        left[name] = info["distance"]
+    # about 8.5 standard errors
+    error = np.sqrt(sum(each.var() for each in left.values()) / 200)
+    assert left["zero"].mean() - left["eq24"].mean() > 4 * error

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,6 +98,65 @@ def test_stopped_runs_are_as_good_as_whole_ones():
         run_protocol(loop, np.random.default_rng(1), starts, stop=stop) for stop in (False, True)
     )
     np.testing.assert_array_equal(whole.path[: first + 1], ended.path[: first + 1])
+
+
+# What a cortex carries
+
+
+class Recording:
+    """A loop that pulls every device to the left, the faster the higher it started, and listens."""
+
+    def __init__(self, plant):
+        self.plant = plant
+        self.calls = []
+
+    def step(self, state, volition, rng, activity=None):
+        height = state.position[:, 1]
+        self.calls.append((height.copy(), None if activity is None else activity.copy()))
+        carried = 0 if activity is None else activity[:, 1]
+        force = np.column_stack((-0.3 * height, np.zeros(len(height))))
+        moved = self.plant.advance(state, force)
+        heard = np.column_stack((height, carried + np.ones(len(height))))
+        return moved, SimpleNamespace(activity=heard)
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_activity_is_handed_on_with_the_runs_that_go_on(stop):
+    loop = Recording(Config(trials=2).make_loop(0).plant)
+    height = np.array([3.0, 1.0, 4.0, 2.0, 8.0])
+    starts = np.column_stack((np.full(5, 6.0), height))
+    runs = run_protocol(loop, np.random.default_rng(0), starts, (0.0, 3.0), 2.2, 40, stop=stop)
+    assert len(set(runs.entered)) == 5
+    assert (runs.entered == -1).sum() == 1
+    assert len(loop.calls) == 40
+    assert loop.calls[0][1] is None
+    sizes = []
+    for step, (seen, activity) in enumerate(loop.calls[1:], start=1):
+        np.testing.assert_array_equal(activity[:, 0], seen)
+        np.testing.assert_array_equal(activity[:, 1], step)
+        going_on = (runs.entered == -1) | (runs.entered > step) if stop else np.ones(5, bool)
+        np.testing.assert_array_equal(seen, height[going_on])
+        sizes.append(len(seen))
+    assert (sizes[0], sizes[-1]) == (5, 1 if stop else 5)
+
+
+@pytest.mark.parametrize("carry", [False, True])
+def test_a_circuit_that_carries_is_run_like_any_loop(carry):
+    """The protocol is the loop stepped by hand with what it returned."""
+    cortex = {"kind": "soc", "stimuli": 4, "carry": carry}
+    loop = Config(cortex=cortex, trials=5).make_loop(0)
+    starts = protocol_starts(np.random.default_rng(0), 10.0, 6, 1)
+    volition = np.linspace(-10, 20, 25)
+    runs = run_protocol(loop, np.random.default_rng(1), starts, max_steps=8, volition=volition)
+    state, activity, rng = loop.plant.place(starts), None, np.random.default_rng(1)
+    forgetful, other = loop.plant.place(starts), np.random.default_rng(1)
+    for step in range(1, 9):
+        state, heard = loop.step(state, np.tile(volition, (6, 1)), rng, activity)
+        activity = heard.activity
+        assert activity.shape == (6, 200 if carry else 0)
+        np.testing.assert_array_equal(runs.path[step], state.position)
+        forgetful, _ = loop.step(forgetful, np.tile(volition, (6, 1)), other)
+    assert np.array_equal(runs.path[-1], forgetful.position) != carry
 
 
 # Ideal runs

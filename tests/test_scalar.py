@@ -10,6 +10,8 @@ import ndbmi_gym
 from ndbmi_gym.envs.scalar import BMIEnv
 
 IDS = [f"ndbmi/{name}" for name in ndbmi_gym._IDS]
+SOC = "ndbmi/ShiftTargetSOC-v0"
+FAST = {"kind": "soc", "stimuli": 8}
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -25,10 +27,17 @@ def test_gymnasiums_checker_passes_with_drawn_animals_and_forces():
     check_env(gymnasium.make("ndbmi/HoldTarget-v0", **options).unwrapped, skip_render_check=True)
 
 
+@pytest.mark.parametrize("options", [{}, {"core": "nonlinear", "carry": True}])
+def test_gymnasiums_checker_passes_with_animals_of_a_circuit(options):
+    chosen = {"subject": None, "n_subjects": 2, "cortex": FAST | options}
+    check_env(gymnasium.make(SOC, **chosen).unwrapped, skip_render_check=True)
+
+
 @pytest.mark.parametrize("env_id", IDS)
 def test_specs_are_json_and_make_the_same_environment(env_id):
+    soc = {"cortex": {"kind": "soc", "stimuli": 9, "carry": True}}
     options = {
-        "dataset": 5,
+        **(soc if env_id == SOC else {"dataset": 5}),
         "field": {"kind": "dipole", "obstacle": [4, 0]},
         "perturbation": {"curl": [-0.5, 0.5], "push": [0, 0.1]},
         "subject": 2,
@@ -46,7 +55,8 @@ def rollout(env, seed, steps=30):
     rng = np.random.default_rng(5)
     record = [env.reset(seed=seed)[0]]
     for _ in range(steps):
-        observation, reward, terminated, truncated, info = env.step(rng.random(9, np.float32))
+        action = rng.random(env.action_space.shape, np.float32)
+        observation, reward, terminated, truncated, info = env.step(action)
         record += [observation, reward, info["virtual_point"]]
         if terminated or truncated:
             record.append(env.reset()[0])
@@ -138,6 +148,52 @@ def test_bad_arguments():
     env = BMIEnv()
     with pytest.raises(ValueError, match="unknown reset option 'goal'"):
         env.reset(options={"goal": (0, 0)})
+
+
+def test_a_circuit_has_its_own_electrodes_and_signed_volition():
+    env = gymnasium.make(SOC).unwrapped
+    assert env.action_space.shape == (25,)
+    assert (env.action_space.low == -1).all()
+    assert env.episodes.loops[0].cortex.n_stimuli == 32
+    env.reset(seed=0)
+    _, _, _, _, info = env.step(np.ones(25, np.float32))
+    assert info["evoked_counts"].shape == (25,)
+    assert not info["volitional_counts"].any()
+    assert "activity" not in info
+
+
+@pytest.mark.parametrize("n_subjects", [1, 3])
+def test_activity_is_carried_through_a_trial_and_forgotten_at_the_next(n_subjects):
+    drawn = {"subject": None, "n_subjects": n_subjects} if n_subjects > 1 else {}
+    env = gymnasium.make(SOC, cortex=FAST | {"carry": True}, **drawn).unwrapped
+    cortex, episodes = env.episodes.loops[0].cortex, env.episodes
+    impulses, rng = cortex.impulses, np.random.default_rng(0)
+    for _ in range(3):
+        env.reset(seed=None)
+        before = np.zeros(200)
+        for step in range(4):
+            if step:
+                env.step(rng.uniform(-1, 1, 25).astype(np.float32))
+            begun = cortex.prepared[episodes.signals.stimulus[0]] + before
+            expected = impulses.last_free @ begun
+            expected += impulses.last_held @ (cortex.drive_hz * episodes.action[0])
+            np.testing.assert_allclose(episodes.signals.activity[0], expected, atol=1e-9)
+            assert np.linalg.norm(expected) > 1
+            before = expected
+
+
+def test_what_is_carried_changes_what_is_seen():
+    """From the second response on: the first begins at rest, whatever the last trial left."""
+    seen = []
+    for carry in (False, True):
+        env = gymnasium.make(SOC, cortex=FAST | {"carry": carry}, observe="full")
+        env.reset(seed=1)
+        for _ in range(3):
+            env.step(np.ones(25, np.float32))
+        first = env.reset(seed=2)[0]
+        seen.append((first, env.step(np.ones(25, np.float32))[0]))
+    np.testing.assert_array_equal(seen[0][0], seen[1][0])
+    assert not np.array_equal(seen[0][1], seen[1][1])
 
 
 def test_rendering_draws_the_trial():

@@ -5,9 +5,13 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from scipy.stats import ks_2samp
 
+from ndbmi_gym.cortex import soc
 from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.spikes import SpikeTrains
 
 MODES = list(AutoresetMode)
+SOC = "ndbmi/ShiftTargetSOC-v0"
+CARRY = {"cortex": {"kind": "soc", "stimuli": 8, "carry": True}}
 
 
 def make(n=5, env_id="ndbmi/ShiftTargetCurl-v0", mode=AutoresetMode.NEXT_STEP, **options):
@@ -26,14 +30,25 @@ def test_spaces_and_metadata():
     assert env.single_action_space == scalar.action_space
 
 
-@pytest.mark.parametrize("env_id", ["ndbmi/ShiftTargetCurl-v0", "ndbmi/FixedField-v0"])
-def test_one_trial_is_the_scalar_environment_bit_for_bit(env_id):
-    scalar, vector = gymnasium.make(env_id), make(1, env_id, AutoresetMode.SAME_STEP)
+@pytest.mark.parametrize(
+    ("env_id", "options"),
+    [
+        ("ndbmi/ShiftTargetCurl-v0", {}),
+        ("ndbmi/FixedField-v0", {}),
+        (SOC, {}),
+        (SOC, CARRY),
+        (SOC, {"cortex": CARRY["cortex"] | {"core": "nonlinear"}}),
+        (SOC, CARRY | {"subject": None, "n_subjects": 3}),
+    ],
+)
+def test_one_trial_is_the_scalar_environment_bit_for_bit(env_id, options):
+    scalar = gymnasium.make(env_id, **options)
+    vector = make(1, env_id, AutoresetMode.SAME_STEP, **options)
     rng = np.random.default_rng(0)
     np.testing.assert_array_equal(scalar.reset(seed=8)[0], vector.reset(seed=8)[0][0])
     ends = 0
     for _ in range(150):
-        action = 0.3 * rng.random(9, np.float32)
+        action = 0.3 * rng.random(scalar.action_space.shape, np.float32)
         one, many = scalar.step(action), vector.step(action[None])
         ended = one[2] or one[3]
         told = many[4]["final_info"] if ended else many[4]
@@ -48,19 +63,37 @@ def test_one_trial_is_the_scalar_environment_bit_for_bit(env_id):
     assert ends > 4
 
 
-def steer(observation, rng):
+def steer(shape, rng):
     """Actions of very different success, so that trials end at staggered times."""
-    return (rng.random(observation.shape[0])[:, None] * rng.random((len(observation), 9))).astype(
-        np.float32
-    )
+    return (rng.random(shape[0])[:, None] * rng.random(shape)).astype(np.float32)
+
+
+@pytest.fixture(params=["paper", "circuit"])
+def repeatable(request, noiseless, monkeypatch):
+    """The option ``cortex=`` of cortices without noise, one of which carries activity on."""
+    if request.param == "paper":
+        return noiseless
+    draw = soc.sample_profile
+
+    def same(rng, expected, edges):
+        if len(expected) > 100:
+            return draw(rng, expected, edges)  # a calibration
+        parts = [draw(np.random.default_rng(0), trial[None], edges) for trial in expected]
+        rows, offsets = np.concatenate([p[0].rows for p in parts]), [len(p[0].rows) for p in parts]
+        offsets = np.concatenate([[0], np.cumsum(offsets)])
+        trains = SpikeTrains(rows, offsets, expected.shape[1], int(edges[-1]))
+        return trains, np.concatenate([p[1] for p in parts])
+
+    monkeypatch.setattr(soc, "sample_profile", same)
+    return CARRY["cortex"]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_staggered_trials_agree_with_the_scalar_environment(mode, noiseless):
+def test_staggered_trials_agree_with_the_scalar_environment(mode, repeatable):
     # without spike noise a trial is a function of start, target and actions: every trial of the
     # vector environment is replayed in a scalar one and must agree exactly, step by step
     env_id, n = "ndbmi/FixedField-v0", 6
-    options = {"cortex": noiseless, "observe": "full", "decoder": "projection"}
+    options = {"cortex": repeatable, "observe": "full", "decoder": "projection"}
     vector = make(n, env_id, mode, **options)
     scalar = gymnasium.make(env_id, **options)
     rng = np.random.default_rng(3)
@@ -75,7 +108,7 @@ def test_staggered_trials_agree_with_the_scalar_environment(mode, noiseless):
     finished = []
     ends = set()
     for step in range(60):
-        action = steer(observation, rng)
+        action = steer(vector.action_space.shape, rng)
         if mode == AutoresetMode.NEXT_STEP:
             action[fresh] = np.nan  # ignored
         observation, reward, terminated, truncated, info = vector.step(action)
@@ -114,6 +147,36 @@ def test_staggered_trials_agree_with_the_scalar_environment(mode, noiseless):
             assert one[1:4] == (reward, terminated, truncated)
             assert one[4]["distance"] == distance
             assert one[4]["is_success"] == success
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize("drawn", [{}, {"subject": None, "n_subjects": 3}])
+def test_activity_is_each_trials_own_and_begins_at_rest(mode, drawn):
+    n = 7
+    env = BMIVectorEnv(
+        n, max_episode_steps=4, autoreset_mode=mode, volition="signed", **CARRY, **drawn
+    )
+    cortex, episodes = env.episodes.loops[0].cortex, env.episodes
+    flow, held = cortex.impulses.last_free, cortex.impulses.last_held
+    rng = np.random.default_rng(0)
+    env.reset(seed=0)
+    before, ended = np.zeros((n, 200)), np.zeros(n, bool)
+    restarts = 0
+    for step in range(14):
+        if step:
+            begins = ended
+            _, _, terminated, truncated, _ = env.step(rng.uniform(-1, 1, (n, 25)))
+            ended = terminated | truncated
+            if mode == AutoresetMode.SAME_STEP:
+                begins = ended
+            before[begins] = 0
+            restarts += begins.sum()
+            assert (episodes.action[begins] == 0).all()
+        begun = before + cortex.prepared[episodes.signals.stimulus]
+        expected = begun @ flow.T + cortex.drive_hz * episodes.action @ held.T
+        np.testing.assert_allclose(episodes.signals.activity, expected, atol=1e-9)
+        before = expected.copy()
+    assert restarts >= 2 * n
 
 
 def returns(env, policy_rng, n_episodes):

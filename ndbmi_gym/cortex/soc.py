@@ -6,8 +6,9 @@ the spikes is up to the circuit, so that no spike is volitional in itself. State
 do not.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
+from numbers import Integral, Real
 from typing import Any
 
 import numba
@@ -23,8 +24,8 @@ CODES = ("ring", "grid")
 WINDOW_S, METRIC_TAU_S = 0.3, 0.05
 """Recording window and time constant of the spike-train metric that suit the circuit, s."""
 
-_NODE_TICKS = 5  # between two points at which rates are computed; the circuit is far slower
-_RATE_STEP_HZ = 0.1  # between tabulated rates
+_NODE_S = 0.005  # between two points at which rates are computed; the circuit is far slower
+_RATE_STEPS = 200  # tabulated rates per reach of the gain
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,14 @@ class SOCOptions:
             value = getattr(self, name)
             if name == "units" and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not (whole and value >= least):
                 raise ValueError(f"{name} = {value!r}: give a whole number >= {least}")
         for name in ("amplitude_hz", "drive_hz"):
             value = getattr(self, name)
             if name == "amplitude_hz" and value is None:
                 continue
-            real = isinstance(value, int | float) and not isinstance(value, bool)
+            real = isinstance(value, Real) and not isinstance(value, bool)
             if not (real and 0 < value < np.inf):
                 raise ValueError(f"{name} = {value!r}: give a finite number > 0 Hz")
         for name, choices in (
@@ -113,7 +115,7 @@ class SOCOptions:
         ValueError
             If one is unknown or out of range.
         """
-        known = [field.name for field in fields(cls)]
+        known = [each.name for each in fields(cls)]
         unknown = sorted(set(options) - set(known))
         if unknown:
             raise ValueError(
@@ -160,21 +162,34 @@ class SOCCortex:
     drive_hz: float = 100.0
     window_s: float = WINDOW_S
     clock_s: float = 1e-3
-    gain: Gain = Gain()  # noqa: RUF009 (frozen)
+    gain: Gain = field(default_factory=Gain)
     core: str = "linear"
     carry: bool = False
 
     def __post_init__(self) -> None:
         window_bins(self.window_s, self.clock_s)
+        if self.clock_s > _NODE_S:
+            raise ValueError(
+                f"clock_s = {self.clock_s!r}: rates of the circuit change within a tick that long; "
+                f"give at most {_NODE_S} s"
+            )
         if not 0 < self.n_units <= self.circuit.n_excitatory:
             raise ValueError(
                 f"electrodes = {self.n_units!r}: this circuit has {self.circuit.n_excitatory} "
                 "excitatory neurons to record from"
             )
-        if self.prepared.shape[1:] != (self.circuit.n_neurons,):
+        shape = len(self.layout), self.circuit.n_neurons
+        if self.prepared.shape != shape:
             raise ValueError(
-                f"prepared states of shape {self.prepared.shape}: give one value for each of the "
-                f"{self.circuit.n_neurons} neurons"
+                f"prepared states of shape {self.prepared.shape}: give shape {shape}, a value for "
+                "each neuron under each stimulus of the layout"
+            )
+        if self.core not in CORES:
+            raise ValueError(f"core = {self.core!r}: choose one of {', '.join(CORES)}")
+        if not (self.units >= 1 and 0 < self.drive_hz < np.inf):
+            raise ValueError(
+                f"units = {self.units!r}, drive_hz = {self.drive_hz!r}: give a whole number >= 1 "
+                "and a finite input > 0 Hz"
             )
 
     @property
@@ -189,8 +204,8 @@ class SOCCortex:
 
     @property
     def max_count(self) -> float:
-        """Spikes per window that the input of full volition alone, without a circuit, would add."""
-        return self.drive_hz * self.units * self.window_s
+        """Spikes per window that the input of full volition would add to an isolated unit."""
+        return self.drive_hz * self.window_s
 
     @property
     def n_states(self) -> int:
@@ -200,7 +215,8 @@ class SOCCortex:
     @cached_property
     def nodes(self) -> IntArray:
         """Clock ticks at which rates are computed, 0 and the last among them, (K,)."""
-        return np.append(np.arange(0, self.n_bins, _NODE_TICKS), self.n_bins)
+        apart = max(1, round(_NODE_S / self.clock_s))
+        return np.append(np.arange(0, self.n_bins, apart), self.n_bins)
 
     @property
     def _nodes_s(self) -> FloatArray:
@@ -249,7 +265,7 @@ class SOCCortex:
         stimulus : ndarray of int (B,) or None
             None: no stimulus, the circuit is at rest.
         volition : ndarray (B, n) or None
-            Held input, in spikes per window that it would add without a circuit.
+            Held input, in spikes per window that it would add to an isolated unit.
         activity : ndarray (B, N), optional
             State that is left of the last transient.
         """
@@ -281,9 +297,10 @@ class SOCCortex:
 
     @cached_property
     def _rates(self) -> FloatArray:
-        """Rate by state, for linear interpolation: right to 1e-4 Hz and five times faster."""
+        """Rate by state, for linear interpolation: right to 1e-5 of r₀, and five times faster."""
         low, high = self._range
-        return self.gain.rate(np.linspace(low, high, round((high - low) / _RATE_STEP_HZ) + 1))
+        reach = min(self.gain.baseline_hz, self.gain.max_hz - self.gain.baseline_hz)
+        return self.gain.rate(np.linspace(low, high, round((high - low) / reach * _RATE_STEPS) + 1))
 
     def _transient(
         self,
@@ -293,8 +310,10 @@ class SOCCortex:
     ) -> tuple[FloatArray, FloatArray]:
         """States of the recorded neurons (B, n, K), and what is carried on (B, n_states)."""
         given = [a for a in (stimulus, volition, activity) if a is not None]
+        if not given:
+            raise ValueError("neither stimulus nor volition nor activity: give zero volition, say")
         n_trials = len(given[0])
-        drive = None if volition is None else volition * (self.drive_hz / self.max_count)
+        drive = None if volition is None else volition / self.window_s
         if self.core == "nonlinear":
             everywhere = np.zeros((n_trials, self.circuit.n_neurons))
             if drive is not None:

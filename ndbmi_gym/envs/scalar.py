@@ -46,21 +46,29 @@ class BMIEnv(gymnasium.Env[Any, Any]):
     | ShiftTargetCurl-v0 | the same, under a curl field of 0.6 kg/s | the same | 25 | the same |
     | HoldTarget-v0 | 2-6 cm from the centre, radius 1.5 cm | never | 50 \
     | share of the last 25 steps inside |
+    | ShiftTargetSOC-v0 | the same as ShiftTarget-v0, with a circuit as the motor cortex \
+    | the same | 25 | the same |
 
     ## Action Space
     ``Box(0, 1, (n,), float32)``: volitional firing rate on each of the n recording electrodes as a
     fraction of `max_rate_hz` (66.7 Hz by default); Poisson spikes of that rate are added to the
     evoked ones. With ``volition="signed"`` the box is [−1, 1] and negative entries suppress evoked
     firing (use ``log_std_init=-1`` with policy gradients: at unit exploration noise, suppression
-    drowns the observation). Entries outside the box are clipped. `Episodes.to_hz` and `from_hz` of
-    ``env.unwrapped.episodes`` convert to and from firing rates.
+    drowns the observation). Entries outside the box are clipped.
+
+    In ShiftTargetSOC-v0, and with ``cortex="soc"``, the entries are input to the n recorded
+    excitatory neurons of the circuit, held during the window, as fractions of 100 Hz (the input
+    that alone would take an isolated neuron to 100 Hz above rest). What that adds to the spikes is
+    up to the circuit, so that all spikes count as evoked. The id has a signed box. `Episodes.to_hz`
+    and `from_hz` of ``env.unwrapped.episodes`` convert to and from firing rates, or input.
 
     ## Observation Space
     A flat float32 Box, by ``observe``:
 
     | quantity | entries | unit | bounds | neural | state | full |
     |---|---|---|---|---|---|---|
-    | counts: last recorded spikes | n | full volition's (40) | 0, far above | yes | | yes |
+    | counts: last recorded spikes | n | full volition's (40; SOC: 30) | 0, far above \
+    | yes | | yes |
     | position | 2 | L (10 cm) | ±2 | | yes | yes |
     | velocity | 2 | largest force / b (3 cm/s) | ±1 | | yes | yes |
     | action: own last action | n | | 0 or −1, 1 | yes | yes | yes |
@@ -97,6 +105,8 @@ class BMIEnv(gymnasium.Env[Any, Any]):
 
     ``preset="paper"`` takes metric, plant and fields from a set of parameters under which most of
     the published findings hold (`ndbmi_gym.presets`); other arguments override it.
+    ``cortex={"kind": "soc", ...}`` puts a stability-optimised circuit in the place of the paper's
+    cortex in any id (`ndbmi_gym.cortex.soc.SOCOptions`: stimuli, units, core, carry, control, ...).
 
     ## Vectorized environment
     ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one

@@ -101,12 +101,12 @@ def _angle(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.asarray(np.arctan2(cross, (a * b).sum(axis=-1)))
 
 
-def f_factor_misfit(f_factors: dict[int, FloatArray]) -> float:
-    """How far the f factors of sets are from those that Table 1 prints.
+def f_factor_residuals(f_factors: dict[int, FloatArray]) -> dict[int, float]:
+    """How far the f factors of every set are from those that Table 1 prints, as log ratios.
 
     The unit of length is lost, and the text says that sets 1-4 differ slightly from the others, so
-    only ratios within sets 1-4 and within sets 5-7 are compared: root mean square of the remaining
-    logarithmic differences, each set's two factors averaged.
+    only ratios within sets 1-4 and within sets 5-7 are compared; each set's two factors are
+    averaged.
 
     Parameters
     ----------
@@ -117,8 +117,13 @@ def f_factor_misfit(f_factors: dict[int, FloatArray]) -> float:
         n: float(np.mean(np.log(f)) - np.mean(np.log(stimulus_set(n).printed_f_factors)))
         for n, f in f_factors.items()
     }
-    residuals = []
+    residuals: dict[int, float] = {}
     for family in ((1, 2, 3, 4), (5, 6, 7)):
-        members = [off[n] for n in family if n in off]
-        residuals += [m - np.mean(members) for m in members]
-    return float(np.sqrt(np.mean(np.square(residuals))))
+        members = {n: off[n] for n in family if n in off}
+        residuals |= {n: m - float(np.mean(list(members.values()))) for n, m in members.items()}
+    return residuals
+
+
+def f_factor_misfit(f_factors: dict[int, FloatArray]) -> float:
+    """Root mean square of `f_factor_residuals`."""
+    return float(np.sqrt(np.mean(np.square(list(f_factor_residuals(f_factors).values())))))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 from tqdm import tqdm
 
 from ndbmi_gym.experiments import report
@@ -17,7 +18,7 @@ from ndbmi_gym.experiments.claims import judge
 from ndbmi_gym.experiments.conditions import FIELDS, REFERENCE
 from ndbmi_gym.experiments.evidence import f_factors, from_tables
 from ndbmi_gym.experiments.figures.figure import Figure
-from ndbmi_gym.experiments.geometry import f_factor_misfit
+from ndbmi_gym.experiments.geometry import f_factor_misfit, f_factor_residuals
 from ndbmi_gym.experiments.records import (
     JSON,
     Tables,
@@ -238,7 +239,12 @@ def judge_claims(reproduction: Reproduction, tables: dict[str, Tables]) -> str:
     """Judge the claims on the tables of all figures, write the report, return its summary."""
     evidence = from_tables(tables)
     findings = judge(evidence)
-    misfit = f_factor_misfit(f_factors(tables["fig4"]["shares"]))
+    factors = f_factors(tables["fig4"]["shares"])
+    misfit = f_factor_misfit(factors)
+    off = ", ".join(
+        f"set {n}: {100 * np.expm1(residual):+.0f} %"
+        for n, residual in f_factor_residuals(factors).items()
+    )
     cut = [
         f"{ratio_interval(evidence.ratios('truncated to 50 ms', REFERENCE, field))} ({field})"
         for field in FIELDS
@@ -246,7 +252,7 @@ def judge_claims(reproduction: Reproduction, tables: dict[str, Tables]) -> str:
     remarks = (
         "Table 1: within sets 1-4 and within sets 5-7, the f factors are off from the printed ones "
         f"by {100 * misfit:.0f} % (root mean square of logarithmic differences; the unit of length "
-        "is lost).",
+        f"is lost); {off}.",
         "C22 keeps the spikes per window, as Eq 17 defines h. If responses are cut to their first "
         f"50 ms at unchanged rates instead, mean wtpe is {', '.join(cut)} times that of 600 ms.",
     )

@@ -17,7 +17,7 @@ from ndbmi_gym.experiments.conditions import (
     stream,
 )
 from ndbmi_gym.experiments.protocol import FloatArray, wtpe
-from ndbmi_gym.experiments.records import JSON, Table, Tables
+from ndbmi_gym.experiments.records import JSON, Table, Tables, where
 from ndbmi_gym.experiments.volition import command_runs
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
@@ -99,9 +99,20 @@ class Case:
         """The closed loop of an animal."""
         return loop_with(preset, self.options(), field, decoder, subject)
 
-    def labels(self, size: int) -> Table:
-        """The case as columns of a table."""
-        return {name: np.full(size, value) for name, value in asdict(self).items()}
+    @property
+    def name(self) -> str:
+        """The cortex, and in what it is unusual."""
+        extra = [self.core] if self.core != "linear" else []
+        return ", ".join([self.cortex, *extra, *(["carried"] if self.carry else [])])
+
+    @property
+    def lows(self) -> tuple[float, ...]:
+        """Least volition to try, in units of full volition; the paper's is positive."""
+        return (0.0,) if self.cortex == "topographic" else (0.0, -1.0)
+
+    def rows(self, table: Table, **values: Any) -> Table:
+        """The case's rows of a table, of those with the given values."""
+        return where(table, **asdict(self), **values)
 
 
 def _usual(cortex: str, stimuli: int) -> Case:
@@ -193,7 +204,7 @@ def run_volition(cases: Sequence[Case], preset: Preset, subject: int, seed: int)
     reached, commands, policies = [], [], []
     for case in cases:
         loop = case.make_loop(preset, subject)
-        for low in (0.0, -1.0):
+        for low in case.lows:
             key = asdict(case) | {"low": low, "subject": subject}
             for direction, distance in enumerate(reach(loop, low)):
                 reached.append(key | {"direction": direction, "reach": distance})
@@ -212,7 +223,9 @@ def run_volition(cases: Sequence[Case], preset: Preset, subject: int, seed: int)
 def reach(loop: ClosedLoop, low: float) -> FloatArray:
     """How far volition displaces the expected projected response in each of 16 directions, cm.
 
-    The volition is, on every electrode, the end of its range that the linearised effect favours.
+    It says what the map shows of volition, not that nearest responses decode it: a weak evoked
+    response is stretched to the workspace (Eq 5), and volition with it. The volition is, on every
+    electrode, the end of its range that the linearised effect favours.
 
     Parameters
     ----------
@@ -235,7 +248,10 @@ def _displacement(loop: ClosedLoop, action: FloatArray) -> FloatArray:
 
 
 def play(case: Case, subject: int, seed: int, low: float) -> list[JSON]:
-    """Success and mean steps of floor, Eq 24 and ceiling in the shift task, state in view."""
+    """Success and mean steps of floor, Eq 24 and ceiling in the shift task, state in view.
+
+    Plant and field are the default preset's.
+    """
     rows = []
     for name in ("zero", "eq24", "ceiling"):
         env = BMIVectorEnv(

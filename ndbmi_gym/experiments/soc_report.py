@@ -1,764 +1,385 @@
-"""What a stability-optimised circuit does, beside controls of the same size and abscissa.
+"""The report on a stability-optimised circuit: tables, pictures, and what must come out.
 
-Measured are its construction, the balance of excitation and inhibition, amplification, reliability,
-the dimension of transients, and the read-out of reaching movements. A table sets what was measured
-against what an independent build of 200 neurons must show.
-
-A control amplifies little. It is therefore compared twice: with prepared states of the *same*
-amplitude, and with states enlarged by √(E₁/E₁') until they evoke the same energy (*matched*), E₁
-being the largest energy of the stabilised circuit and E₁' that of the control. What is left of a
-difference then is not one of size.
+A table sets what was measured against what an independent build of 200 neurons must show; another
+compares the circuit with its controls.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from scipy.integrate import simpson
-from scipy.linalg import expm
-from scipy.optimize import brentq
-from tqdm import tqdm
 
-from ndbmi_gym.circuit import (
-    ABSCISSA,
-    CONTROLS,
-    Circuit,
-    abscissa_gradient,
-    balance,
-    energy_matrix,
-    load_circuit,
-    noise_covariance,
-    shuffle_inhibition,
-)
-from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import WINDOW_S, SOCCortex, SOCOptions, soc_cortex
-from ndbmi_gym.experiments.conditions import stream
-from ndbmi_gym.experiments.figures.soc import PICTURES
+from ndbmi_gym.circuit import ABSCISSA
+from ndbmi_gym.cortex.soc import WINDOW_S
+from ndbmi_gym.experiments.figures.circuit_drawing import PICTURES
 from ndbmi_gym.experiments.records import (
     JSON,
     Table,
     Tables,
-    concatenate,
     versions,
     where,
     write_csv,
     write_json,
     write_text,
 )
+from ndbmi_gym.experiments.soc_measures import (
+    BALANCED,
+    COMPARED_UNITS,
+    MATCHED,
+    MODES,
+    SAME,
+    SHORT_S,
+    SOC,
+    SUBJECTS,
+    TRIALS,
+    Subject,
+    from_rows,
+    measure,
+    parameters,
+)
 from ndbmi_gym.files import whole_file
-from ndbmi_gym.transients import TAU_S, impulses
 
-FloatArray = npt.NDArray[np.float64]
-
-SOC = "SOC"
-"""Name of the stabilised circuit in tables; controls go by their names in `CONTROLS`."""
-
-SAME, MATCHED = "same", "matched"
-"""Amplitudes of the prepared states: as large as the SOC's, or evoking as much energy."""
-
-MODES = 10  # leading states that transients begin from
-AMPLITUDE_HZ = 100.0  # of the states that prepare movements
-TRIALS = 50  # fresh responses to every stimulus in the plane
-SUBJECTS = 4  # animals
-REPEATS = 5  # independent draws, whose standard deviation is given
-SINGLE_TRIALS = 25  # of every stimulus, for reliability
-READ_TRIALS = 20  # of every movement, half for training
-UNITS = (1, 4, 16, np.inf)  # recorded of every excitatory neuron; infinitely many have no noise
-DRAWN_UNITS = 4  # of the drawn read-out
-DRAWN_TRIALS = 5  # of every movement
-NOISE = (0.0, 0.1, 0.2, 0.4)  # in the prepared state, relative to its size
-SMOOTHING_S = 0.02  # standard deviation of the Gaussian
-PENALTIES = np.logspace(-5, 3, 17)  # of the ridge regression, relative to the mean variance
-
+_BAR = "\\|"  # one that ends no cell
+_NOISY = 0.2  # noise in the prepared state, of the comparison
 _DPI = 110
-_STEP_S = 0.005  # of courses
-_FEWEST = 20  # neurons
+
+_RESULTS = (
+    "circuits", "shuffles", "balance", "reliability", "dimensions", "reaching", "recognition",
+    "exact",
+)  # fmt: skip
+"""Tables that are small enough for the JSON file."""
 
 
-@dataclass(frozen=True)
-class Subject:
-    """The circuit in question, its controls and its random streams.
+class Row(NamedTuple):
+    """A quantity, the interval in which it is accepted, and what was measured.
 
     Attributes
     ----------
+    quantity : str
+    low, high : float
+        Ends of the interval, which belong to it; infinite where there is none.
+    measured : float
+    """
+
+    quantity: str
+    low: float
+    high: float
+    measured: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it is accepted; what is not a number is not."""
+        return bool(self.low <= self.measured <= self.high)
+
+    @property
+    def accepted(self) -> str:
+        """The interval in words."""
+        if np.isinf(self.low):
+            return f"≤ {self.high:g}"
+        if np.isinf(self.high):
+            return f"≥ {self.low:g}"
+        return f"{self.low:g} to {self.high:g}"
+
+
+def acceptance(tables: Tables) -> list[Row]:
+    """Every row of the table of an independent build of 200 neurons, from the tables."""
+    inf = np.inf
+    trace = tables["construction"]["abscissa"]
+    exact = dict(zip(tables["exact"]["quantity"], tables["exact"]["value"], strict=True))
+    simulated = np.abs(tables["balance"]["simulated"] - tables["balance"]["exact"]).max()
+
+    def of(table: str, column: str, **values: str | float) -> float:
+        return float(where(tables[table], **values)[column].mean())
+
+    def soc(column: str) -> float:
+        return of("circuits", column, circuit=SOC)
+
+    def recognised(name: str, stimuli: int, window_s: float, column: str = "recognised") -> float:
+        setting: dict[str, str | float] = {"circuit": name, "amplitude": SAME}
+        return of("recognition", column, **setting, stimuli=stimuli, window_s=window_s)
+
+    rows = [
+        Row("spectral abscissa, initial", 8.5, 11.5, float(trace[0])),
+        Row("spectral abscissa, final", 0.14, 0.15, soc("abscissa")),
+        Row("E₁", 9, 16, soc("E1")),
+        Row("E₁₀", 6, 9, soc("E10")),
+        Row("mean E", 2.1, 2.6, soc("mean_E")),
+        Row("median E", 1.4, 1.6, soc("median_E")),
+        Row("modes with E > 1", 124, 136, soc("amplifying")),
+        Row("peak of |x| from unit v₁", 2.3, 3.4, soc("peak")),
+        Row("its time (ms)", 80, 130, 1e3 * soc("peak_s")),
+    ]
+    for name, bounds in (
+        (SOC, {"E": (0.43, 0.51), "I": (0.297, 0.337)}),
+        *((control, dict.fromkeys("EI", (-0.03, 0.03))) for control in BALANCED[1:]),
+    ):
+        for population, (low, high) in bounds.items():
+            value = of("balance", "exact", circuit=name, population=population)
+            rows.append(Row(f"E–I correlation on {population} cells, {name}", low, high, value))
+    return [
+        *rows,
+        Row("E₁, scaled", -inf, 1.5, of("circuits", "E1", circuit="scaled")),
+        Row("peak of |x|, scaled", 0.95, 1.05, of("circuits", "peak", circuit="scaled")),
+        Row("abscissa, inhibition shuffled", 5, inf, float(tables["shuffles"]["abscissa"].min())),
+        Row("share of evoked energy by 100 ms, v₁", 0.33, 0.43, soc("spent_100ms")),
+        Row("share of evoked energy by 300 ms, v₁", 0.92, 0.96, soc("spent_300ms")),
+        Row("the same by 100 ms, all stimuli", 0.33, 0.43, soc("spent_100ms_stimuli")),
+        Row("the same by 300 ms, all stimuli", 0.92, 0.96, soc("spent_300ms_stimuli")),
+        Row("nearest class mean, S = 8", 0.93, inf, recognised(SOC, 8, WINDOW_S)),
+        Row("layout R², S = 8", 0.95, inf, recognised(SOC, 8, WINDOW_S, "layout_r2")),
+        Row("nearest class mean, S = 8, T = 50 ms", 0.4, 0.75, recognised(SOC, 8, SHORT_S)),
+        Row("nearest class mean, S = 8, scaled", -inf, 0.6, recognised("scaled", 8, WINDOW_S)),
+        Row("nearest class mean, S = 32", 0.9, inf, recognised(SOC, 32, WINDOW_S)),
+        Row("W = 0: largest |E − 1|", -inf, 1e-12, exact["no weights"]),
+        Row("symmetric: |E₁ − 1/0.85|", -inf, 1e-10, exact["symmetric"]),
+        Row("numerical integral: relative error of E₁", -inf, 0.01, exact["integral"]),
+        Row("superposition: relative error", -inf, 1e-10, exact["superposition"]),
+        Row("gradient: error against differences", -inf, 1e-8, exact["gradient"]),
+        Row("E–I correlation, simulated: largest error", -inf, 0.02, float(simulated)),
+    ]
+
+
+def acceptance_table(rows: Sequence[Row]) -> str:
+    """The rows as Markdown."""
+    lines = ["| quantity | accepted | measured | |", "|---|---|---|---|"]
+    lines += [
+        f"| {row.quantity.replace('|', _BAR)} | {row.accepted} | {row.measured:.4g} | "
+        f"{'met' if row.met else '**not met**'} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def comparison(subject: Subject, tables: Tables) -> Table:
+    """A row of numbers for every circuit and amplitude."""
+    rows = []
+    for name, amplitude in subject.conditions:
+        own = {"circuit": name, "amplitude": amplitude}
+        circuit = _first(tables["circuits"], circuit=name)
+        balanced = where(tables["balance"], circuit=name, population="E")["exact"]
+        quiet = _first(tables["reliability"], **own, noise=0.0)
+        noisy = _first(tables["reliability"], **own, noise=_NOISY)
+        read = _first(tables["reaching"], **own, units=COMPARED_UNITS)
+        fitted = _first(tables["reaching"], **own, units=np.inf)
+        recognised = where(tables["recognition"], **own, stimuli=8, window_s=WINDOW_S)
+        together, alone = (
+            _first(tables["dimensions"], circuit=name, states=states)
+            for states in ("all", "single")
+        )
+        rows.append(
+            own
+            | {
+                "states ×": subject.factor(name, amplitude),
+                "E₁": circuit["E1"],
+                "E₁/mean E": circuit["selectivity"],
+                "peak of |x|": circuit["peak"],
+                "E–I correlation": balanced[0] if len(balanced) else np.nan,
+                "dimension": together["participation"],
+                "dimension of one transient": alone["participation"],
+                "explained": quiet["share"],
+                f"explained, {_NOISY:.0%} noise": noisy["share"],
+                f"explained, {_NOISY:.0%} noise, no spikes' noise": noisy["rates"],
+                "recognised": recognised["recognised"].mean(),
+                "movement R²": read["r2"],
+                "movement R², no spikes' noise": fitted["r2"],
+                "path error (cm)": read["error_cm"],
+            }
+        )
+    return from_rows(rows)
+
+
+def comparison_table(compared: Table) -> str:
+    """The comparison as Markdown, a column for every circuit and amplitude."""
+    header = [
+        name if amplitude == SAME else f"{name}, {amplitude}"
+        for name, amplitude in zip(compared["circuit"], compared["amplitude"], strict=True)
+    ]
+    lines = [f"| | {' | '.join(header)} |", "|---|" + "---:|" * len(header)]
+    for name, values in compared.items():
+        if values.dtype.kind == "f":
+            cells = ["–" if np.isnan(value) else f"{value:.3g}" for value in values]
+            lines.append(f"| {name.replace('|', _BAR)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def remaining(compared: Table) -> str:
+    """What is left of the SOC's lead where the best control evokes as much energy, in words."""
+    controls = where(compared, amplitude=MATCHED)
+    own = _first(compared, circuit=SOC)
+    columns = list(compared)
+    parts = []
+    for name in columns[columns.index("explained") :]:
+        errs = name.startswith("path error")
+        best = controls[name].argmin() if errs else controls[name].argmax()
+        value, other = f"{own[name]:.3g}", f"{controls[name][best]:.3g}"
+        parts.append(f"{name}: {value} against {other} ({controls['circuit'][best]})")
+    return f"SOC against the best of the matched controls: {'; '.join(parts)}."
+
+
+def _first(table: Table, **values: str | float) -> JSON:
+    """The first row with the given values."""
+    return {name: column[0] for name, column in where(table, **values).items()}
+
+
+def summary(subject: Subject, rows: Sequence[Row], compared: Table) -> str:
+    """How many rows are met, the acceptance table and the comparison, as Markdown."""
+    n = subject.circuit.n_neurons
+    size = "" if n == 200 else f" The intervals are those of 200 neurons; this circuit has {n}."
+    failed = ", ".join(row.quantity for row in rows if not row.met)
+    return "\n\n".join(
+        (
+            f"{sum(row.met for row in rows)} of {len(rows)} rows of the acceptance table are met"
+            f"{f'; not met: {failed}' if failed else ''}.{size}",
+            acceptance_table(rows),
+            comparison_table(compared),
+            remaining(compared),
+        )
+    )
+
+
+_EXPLANATIONS = {
+    "construction": (
+        "Construction",
+        "The spectral abscissa is the largest real part of the eigenvalues of W: above 1 activity "
+        "explodes. It is lowered by moving inhibitory weights only. Controls: **scaled**, the "
+        "initial random weights scaled down to abscissa 0.15; **shuffled**, the tuned inhibitory "
+        "weights in random order within either block, then scaled likewise; **symmetric**, the "
+        "symmetric part of the initial weights, scaled likewise.",
+    ),
+    "balance": (
+        "Balance of excitation and inhibition",
+        "All neurons receive independent white noise. The correlation of a neuron's excitatory "
+        "input Σ_E W·x with its inhibitory input −Σ_I W·x, averaged over E cells or I cells, is "
+        "exact from the Lyapunov equation; dots: 2,000 s of simulation. Time courses, in standard "
+        "deviations, are those of the excitatory neuron nearest to the mean correlation. In the "
+        "symmetric control neurons have outgoing weights of both signs: there is nothing to "
+        "compare.",
+    ),
+    "transients": (
+        "Amplification of prepared states",
+        "The energy of a prepared state x₀ of norm 1 is (2/τ)∫|x|²dt of the linear core; 1 is that "
+        "of unconnected neurons. v_k are the orthogonal states of largest energy, v₁ first; the "
+        "mean of all E is that of a random state, so that E₁/mean E tells how much more the "
+        "circuit amplifies what is prepared than noise. One random state begins the transients of "
+        "all circuits. Neurons shown: the six excitatory ones that vary most.",
+    ),
+    "reliability": (
+        "Reliability over trials",
+        "Eight stimuli prepare states on a ring in the plane of v₁ and v₂ (100 Hz); 25 electrodes "
+        "record Poisson spikes for 300 ms, smoothed by a Gaussian of 20 ms. *Explained* is the "
+        "share of the single-trial variance, summed over electrodes and times, that is due to the "
+        "stimulus: the intraclass correlation σ²_s/(σ²_s + σ²_e), unbiased by the number of "
+        "trials. Error bars: standard deviation over repetitions. Noise in the prepared state is "
+        "isotropic over all neurons, its expected norm given relative to the state's; without "
+        "spikes' noise (expected counts) it is all that varies. *Recognised* is the share of fresh "
+        "single trials nearest to the calibration mean of their own stimulus in the plane of "
+        f"multidimensional scaling ({SUBJECTS} animals, {TRIALS} trials per stimulus). The layout "
+        "R² is that of the *affine* map from the class means to the stimuli's code, which for "
+        "eight stimuli leaves 10 of 16 degrees of freedom.",
+    ),
+    "richness": (
+        "Dimension of transients",
+        "Principal components of the linear states of all excitatory neurons over 300 ms, after "
+        f"the {MODES} leading states (norm 1) together, or one at a time (mean); and of their "
+        "firing rates after the eight stimuli at the same amplitude. The dimension is the "
+        "participation ratio (Σλ)²/Σλ². Ten orthogonal states span up to ten dimensions even in a "
+        "circuit that merely lets them fade: what the circuit adds is seen in the dimension of one "
+        "transient, and in the share of power outside the span of the prepared states.",
+    ),
+    "reaching": (
+        "Read-out of movements",
+        "Eight movements of 300 ms begin and end at rest with a minimum-jerk profile; opposite "
+        "directions have opposite movements, so that time alone explains nothing. Each is prepared "
+        f"by a random unit combination of the {MODES} leading states times 100 Hz (the same "
+        "coefficients in all circuits). The velocity is read out linearly, at each moment, from "
+        "the firing of all excitatory neurons: spikes of 1, 4 or 16 Poisson units per neuron in "
+        "10 ms bins, smoothed by a Gaussian of 20 ms. Ridge regression on half of the trials, its "
+        "penalty chosen by five-fold cross-validation; R² and the root-mean-square distance of the "
+        "integrated path are those of the other half. Infinitely many units have no noise: a fit, "
+        "not a test, that shows what the transients could serve at best. Error bars: standard "
+        "deviation over draws of prepared states and spikes. *Matched* states are enlarged by the "
+        "ratio for v₁; a control's energies fall off less with k, so that its combinations evoke "
+        "somewhat more energy than the SOC's. Drawn: targets in grey, single test trials of "
+        f"{COMPARED_UNITS} units per neuron (thin), the fit without noise (bold).",
+    ),
+}
+
+
+def markdown(subject: Subject, tables: Tables, told: str) -> str:
+    """The report in Markdown, a summary before the pictures, which are linked to."""
+    share = ABSCISSA / tables["construction"]["abscissa"][0]
+    parts = [
+        "# The stability-optimised circuit",
+        f"{subject.circuit.n_neurons} neurons, circuit of seed {subject.circuit.seed} "
+        f"({subject.path or 'packaged'}), measurements of seed {subject.seed}.",
+        told,
+        "Amplification is of a unit state in the linear core; what is recorded are rates, which "
+        "saturate between 0 and 100 Hz. Circuits are compared at the same amplitude of the "
+        "prepared states (× 1), and with states enlarged until they evoke as much energy as the "
+        "SOC's: differences that remain are of structure, not of size. Scaled to the same abscissa "
+        f"the initial weights are {share:.3f} of what they were: the controls are close to "
+        "unconnected neurons, whose transients all fade alike.",
+    ]
+    for name, (title, text) in _EXPLANATIONS.items():
+        parts += [f"## {title}", text, f"![{title}]({name}.png)"]
+    return "\n\n".join(parts) + "\n"
+
+
+def settings(subject: Subject) -> JSON:
+    """What the results depend on."""
+    return {
+        "circuit": subject.path or "packaged",
+        "neurons": subject.circuit.n_neurons,
+        "circuit_seed": subject.circuit.seed,
+        "seed": subject.seed,
+        "parameters": parameters(),
+        "versions": versions("matplotlib"),
+    }
+
+
+def write(folder: Path, path: str | None, seed: int) -> str:
+    """Measure a circuit and write tables, pictures, ``soc.json`` and ``report.md``.
+
+    Parameters
+    ----------
+    folder : Path
     path : str or None
-        A file that `Circuit.save` wrote; None: the packaged circuit.
+        A file that ``ndbmi-gym soc build`` wrote; None: the packaged circuit.
     seed : int
+        Of all measurements.
+
+    Returns
+    -------
+    str
+        A summary in Markdown.
 
     Raises
     ------
     ValueError
-        If the circuit is too small for ten electrodes and ten leading states.
+        If the circuit is too small, or unfinished.
     """
-
-    path: str | None
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed {self.seed}: give a seed >= 0")
-        if self.circuit.n_neurons < _FEWEST:
-            raise ValueError(
-                f"a circuit of {self.circuit.n_neurons} neurons: the report needs {_FEWEST}"
-            )
-
-    @property
-    def circuit(self) -> Circuit:
-        """The stabilised circuit."""
-        return load_circuit(self.path)
-
-    @cached_property
-    def circuits(self) -> dict[str, Circuit]:
-        """The stabilised circuit and its controls by name."""
-        controls = {kind: load_circuit(self.path, kind) for kind in CONTROLS[1:]}
-        return {SOC: self.circuit, **controls}
-
-    @property
-    def conditions(self) -> list[tuple[str, str]]:
-        """Circuits and amplitudes to compare."""
-        controls = [name for name in self.circuits if name != SOC]
-        return [(SOC, SAME), *((name, how) for name in controls for how in (SAME, MATCHED))]
-
-    def factor(self, name: str, amplitude: str) -> float:
-        """How much larger a condition's prepared states are than the SOC's."""
-        if amplitude == SAME:
-            return 1.0
-        return float(np.sqrt(self.circuit.modes[0][0] / self.circuits[name].modes[0][0]))
-
-    def options(self, name: str, amplitude: str, stimuli: int = 8) -> JSON:
-        """Options of the cortex (`SOCOptions`)."""
-        return {
-            "stimuli": stimuli,
-            "circuit": self.path,
-            "control": CONTROLS[0] if name == SOC else name,
-            "match_energy": amplitude == MATCHED,
-            "electrodes": min(SOCOptions.electrodes, self.circuit.n_excitatory),
-        }
-
-    def stream(self, repeat: int, *names: str) -> np.random.Generator:
-        """A random stream for one use."""
-        return stream(self.seed, repeat, "soc", *names)
-
-
-def course(weights: FloatArray, states: FloatArray, step_s: float, steps: int) -> FloatArray:
-    """Free transients of the linear core, (steps + 1, N, M).
-
-    Parameters
-    ----------
-    weights : ndarray (N, N)
-    states : ndarray (N, M)
-        What they begin with.
-    step_s : float
-        Between successive times, s.
-    steps : int
-    """
-    propagator = expm((weights - np.eye(len(weights))) * step_s / TAU_S)
-    x = [states]
-    for _ in range(steps):
-        x.append(propagator @ x[-1])
-    return np.array(x)
-
-
-def energy_share(circuit: Circuit, state: FloatArray, after_s: float) -> float:
-    """Share of the energy evoked by a state (N,) that is spent after a time, exact."""
-    matrix = energy_matrix(circuit.weights)
-    later = course(circuit.weights, state[:, None], after_s, 1)[1, :, 0]
-    return float(1 - (later @ matrix @ later) / (state @ matrix @ state))
-
-
-def explained_share(responses: FloatArray) -> float:
-    """Share of the single-trial variance that is explained by the stimulus.
-
-    The intraclass correlation σ²_s/(σ²_s + σ²_e) of a one-way random-effects analysis, variances
-    summed over features: unbiased by the number of trials (slightly negative without any effect).
-
-    Parameters
-    ----------
-    responses : ndarray (S, R, F)
-        R single trials of S stimuli, in F features.
-    """
-    trials = responses.shape[1]
-    within = float(responses.var(axis=1, ddof=1).mean(axis=0).sum())
-    between = float(responses.mean(axis=1).var(axis=0, ddof=1).sum()) - within / trials
-    return between / (between + within)
-
-
-def participation(variances: FloatArray) -> float:
-    """Participation ratio (Σλ)²/Σλ² of variances: the number of equal ones as spread out."""
-    return float(variances.sum() ** 2 / (variances**2).sum())
-
-
-def n_components(variances: FloatArray, share: float = 0.9) -> int:
-    """Number of the largest variances that together make up a share of all."""
-    cumulative = np.cumsum(np.sort(variances)[::-1])
-    return int(np.searchsorted(cumulative, share * cumulative[-1] * (1 - 1e-12)) + 1)
-
-
-def component_variances(samples: FloatArray) -> FloatArray:
-    """Variances along the principal components of samples (M, N), falling."""
-    centred = samples - samples.mean(axis=0)
-    return np.asarray(np.linalg.svd(centred, compute_uv=False) ** 2 / len(samples))
-
-
-def smoother(n_pieces: int, piece_s: float, width_s: float = SMOOTHING_S) -> FloatArray:
-    """Matrix (K, K) of a Gaussian that smooths counts (..., K) from the left; columns sum to 1."""
-    place = np.arange(n_pieces) * piece_s
-    weights = np.exp(-0.5 * ((place[:, None] - place) / width_s) ** 2)
-    return np.asarray(weights / weights.sum(axis=0))
-
-
-def movements(times_s: FloatArray) -> FloatArray:
-    """Eight reaching movements, (8, K, 2) in cm: two straight, curved, S-shaped, with a loop.
-
-    They last from the first to the last time, begin at 0, end 10 cm away in eight directions, and
-    run along their paths with the minimum-jerk profile 10s³ − 15s⁴ + 6s⁵ of the path's parameter.
-
-    Parameters
-    ----------
-    times_s : ndarray (K,)
-    """
-    s = (times_s - times_s[0]) / (times_s[-1] - times_s[0])
-    u = s**3 * (10 - 15 * s + 6 * s**2)
-    zero = np.zeros_like(u)
-    shapes = (
-        (10 * u, zero),
-        (10 * u, 3 * np.sin(np.pi * u)),
-        (10 * u, 3 * np.sin(2 * np.pi * u)),
-        (10 * u - 3 * np.sin(2 * np.pi * u), 3 * (1 - np.cos(2 * np.pi * u))),
+    subject = Subject(path, seed)
+    tables = measure(subject)
+    rows, compared = acceptance(tables), comparison(subject, tables)
+    accepted = [row._asdict() | {"met": row.met} for row in rows]
+    tables["acceptance"] = from_rows([row | {"met": int(row["met"])} for row in accepted])
+    tables["comparison"] = compared
+    for name, columns in tables.items():
+        write_csv(folder / f"{name}.csv", columns)
+    for name, draw in PICTURES.items():
+        with whole_file(folder / f"{name}.png") as part:
+            draw(tables).savefig(part, dpi=_DPI)
+    results = {name: _records(tables[name]) for name in _RESULTS}
+    write_json(
+        folder / "soc.json", settings(subject) | {"results": results, "acceptance": accepted}
     )
-    made = []
-    for k in range(8):
-        along, aside = shapes[k % 4]
-        angle = 2 * np.pi * k / 8
-        cos, sin = np.cos(angle), np.sin(angle)
-        made.append(np.stack((cos * along - sin * aside, sin * along + cos * aside), axis=1))
-    return np.array(made)
-
-
-class Readout(NamedTuple):
-    """An affine map from F features to D outputs.
-
-    Attributes
-    ----------
-    weights : ndarray (F, D)
-    offset : ndarray (D,)
-    penalty : float
-        Of the ridge regression, relative to the features' mean variance.
-    """
-
-    weights: FloatArray
-    offset: FloatArray
-    penalty: float
-
-    def __call__(self, features: FloatArray) -> FloatArray:
-        """Outputs, (..., F) to (..., D)."""
-        return features @ self.weights + self.offset
-
-
-def ridge(features: FloatArray, outputs: FloatArray, penalties: FloatArray) -> list[Readout]:
-    """Ridge regression for every penalty; the offset goes unpunished.
-
-    Parameters
-    ----------
-    features : ndarray (M, F)
-    outputs : ndarray (M, D)
-    penalties : ndarray (P,)
-        Relative to the mean variance of the features.
-    """
-    centre, mean = features.mean(axis=0), outputs.mean(axis=0)
-    centred = features - centre
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    turned = vectors.T @ (centred.T @ (outputs - mean))
-    found = []
-    for penalty in penalties:
-        weights = vectors @ (turned / (values + penalty * values.mean())[:, None])
-        found.append(Readout(weights, mean - centre @ weights, float(penalty)))
-    return found
-
-
-def fit_readout(
-    features: FloatArray, outputs: FloatArray, penalties: FloatArray, folds: int = 5
-) -> Readout:
-    """Ridge regression with the penalty that errs least in cross-validation over trials.
-
-    Parameters
-    ----------
-    features : ndarray (S, R, K, F)
-        R trials of S movements at K times.
-    outputs : ndarray (S, K, D)
-        The same in all trials.
-    penalties : ndarray (P,)
-    folds : int
-        At most R.
-    """
-    everywhere = np.broadcast_to(outputs[:, None], (*features.shape[:3], outputs.shape[-1]))
-
-    def flat(a: FloatArray) -> FloatArray:
-        return a.reshape(-1, a.shape[-1])
-
-    errors = np.zeros(len(penalties))
-    fold = np.arange(features.shape[1]) % min(folds, features.shape[1])
-    for held in np.unique(fold):
-        own, rest = fold == held, fold != held
-        tried = ridge(flat(features[:, rest]), flat(everywhere[:, rest]), penalties)
-        errors += [((r(features[:, own]) - everywhere[:, own]) ** 2).sum() for r in tried]
-    best = penalties[[errors.argmin()]]
-    return ridge(flat(features), flat(everywhere), best)[0]
-
-
-def explained(outputs: FloatArray, predicted: FloatArray) -> float:
-    """R² of predictions (..., D): 1 less the squared error in units of the outputs' variance."""
-    mean = outputs.reshape(-1, outputs.shape[-1]).mean(axis=0)
-    return float(1 - ((predicted - outputs) ** 2).sum() / ((outputs - mean) ** 2).sum())
-
-
-def affine_r2(points: FloatArray, layout: FloatArray) -> float:
-    """R² of the affine map from points (S, 2) that comes nearest to a layout (S, 2)."""
-    design = np.column_stack((points, np.ones(len(points))))
-    solution = np.linalg.lstsq(design, layout)[0]
-    return explained(layout, design @ solution)
-
-
-# --- stages: each measures one topic and returns its tables ---
-
-
-def measure_construction(subject: Subject) -> Tables:
-    """``construction``: abscissa by iteration; ``eigenvalues`` of all circuits."""
-    circuit = subject.circuit
-    spectra = {"initial": circuit.initial}
-    spectra |= {name: c.weights for name, c in subject.circuits.items()}
-    found = {name: np.linalg.eigvals(weights) for name, weights in spectra.items()}
-    shuffled = [
-        np.linalg.eigvals(shuffle_inhibition(circuit, subject.stream(k, "shuffle"))).real.max()
-        for k in range(REPEATS)
-    ]
-    return {
-        "construction": {
-            "iteration": np.arange(len(circuit.trace)),
-            "abscissa": circuit.trace,
-        },
-        "eigenvalues": concatenate(
-            {"circuit": np.full(len(v), name), "real": v.real, "imaginary": v.imag}
-            for name, v in found.items()
-        ),
-        "shuffles": {"shuffle": np.arange(REPEATS), "abscissa": np.array(shuffled)},
-    }
-
-
-_BALANCED = (SOC, "scaled", "shuffled")
-"""Circuits of which a neuron excites or inhibits: in the symmetric one it does both."""
-
-
-def measure_balance(subject: Subject) -> Tables:
-    """``balance`` by circuit and population, exact and simulated; ``inputs`` of a neuron in time.
-
-    The neuron is the excitatory one whose correlation is nearest to the mean of all; its inputs are
-    in units of their standard deviation.
-    """
-    rows, inputs = [], []
-    for name in _BALANCED:
-        circuit = subject.circuits[name]
-        half = circuit.n_excitatory
-        rng = subject.stream(0, "white noise", name)
-        long = white_noise(circuit, rng, 40, 500, 0.1)
-        excitation, inhibition = received(circuit, long.reshape(-1, circuit.n_neurons))
-        correlation = _correlations(excitation, inhibition)
-        for population, chosen, exact in zip(
-            ("E", "I"), (slice(0, half), slice(half, None)), balance(circuit), strict=True
-        ):
-            simulated = float(np.nanmean(correlation[chosen]))
-            rows.append((name, population, exact, simulated))
-        typical = int(np.nanargmin(np.abs(correlation[:half] - np.nanmean(correlation[:half]))))
-        short = received(circuit, white_noise(circuit, rng, 1, 401, _STEP_S)[0])
-        e, i = (
-            own[:, typical] / all_time[:, typical].std()
-            for own, all_time in zip(short, (excitation, inhibition), strict=True)
-        )
-        inputs.append(
-            {
-                "circuit": np.full(len(e), name),
-                "time_s": np.arange(len(e)) * _STEP_S,
-                "excitation": e,
-                "inhibition": i,
-                "correlation": np.full(len(e), correlation[typical]),
-            }
-        )
-    names = ("circuit", "population", "exact", "simulated")
-    columns = map(np.array, zip(*rows, strict=True))
-    return {"balance": dict(zip(names, columns, strict=True)), "inputs": concatenate(inputs)}
-
-
-def received(circuit: Circuit, activity: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Excitation Σ_E W·x and inhibition −Σ_I W·x of all neurons, (M, N) each."""
-    half = circuit.n_excitatory
-    excitation = activity[:, :half] @ circuit.weights[:, :half].T
-    return excitation, -activity[:, half:] @ circuit.weights[:, half:].T
-
-
-def white_noise(
-    circuit: Circuit, rng: np.random.Generator, runs: int, steps: int, step_s: float
-) -> FloatArray:
-    """Stationary activity of the linear core under white noise, (runs, steps, N).
-
-    Exact in distribution at every step: no discretisation error. Its unit is that of
-    `ndbmi_gym.circuit.noise_covariance`.
-    """
-    covariance = noise_covariance(circuit.weights)
-    propagator = expm((circuit.weights - np.eye(circuit.n_neurons)) * step_s / TAU_S)
-    added = _root(covariance - propagator @ covariance @ propagator.T)
-    x = np.empty((runs, steps, circuit.n_neurons))
-    x[:, 0] = rng.standard_normal((runs, circuit.n_neurons)) @ _root(covariance).T
-    for k in range(1, steps):
-        noise = rng.standard_normal((runs, circuit.n_neurons))
-        x[:, k] = x[:, k - 1] @ propagator.T + noise @ added.T
-    return x
-
-
-def _root(covariance: FloatArray) -> FloatArray:
-    """L of LLᵀ; rounding may leave a semi-definite matrix without a Cholesky factor."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
-
-def _correlations(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Correlation of every column of (M, N) with its like; NaN where one does not vary."""
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    power = (a**2).sum(axis=0) * (b**2).sum(axis=0)
-    return np.asarray((a * b).sum(axis=0) / np.sqrt(np.where(power > 0, power, np.nan)))
-
-
-def measure_transients(subject: Subject) -> Tables:
-    """Energies, the leading states' transients, and numbers on them for every circuit."""
-    energies, courses, neurons, numbers = [], [], [], []
-    random = subject.stream(0, "random state").standard_normal(subject.circuit.n_neurons)
-    steps = round(1.0 / _STEP_S)
-    for name, circuit in subject.circuits.items():
-        values, states = circuit.modes
-        energies.append(
-            {
-                "circuit": np.full(len(values), name),
-                "mode": np.arange(1, len(values) + 1),
-                "energy": values,
-            }
-        )
-        begins = {
-            "v1": states[:, 0],
-            f"v{MODES}": states[:, MODES - 1],
-            "random": random / np.linalg.norm(random),
-        }
-        x = course(circuit.weights, np.column_stack(list(begins.values())), _STEP_S, steps)
-        for j, state in enumerate(begins):
-            courses.append(
-                {
-                    "circuit": np.full(steps + 1, name),
-                    "state": np.full(steps + 1, state),
-                    "time_s": np.arange(steps + 1) * _STEP_S,
-                    "norm": np.linalg.norm(x[:, :, j], axis=1),
-                }
-            )
-            own = x[:, : circuit.n_excitatory, j]
-            for neuron in np.argsort(own.var(axis=0))[::-1][:6]:
-                neurons.append(
-                    {
-                        "circuit": np.full(steps + 1, name),
-                        "state": np.full(steps + 1, state),
-                        "neuron": np.full(steps + 1, neuron),
-                        "time_s": np.arange(steps + 1) * _STEP_S,
-                        "x": own[:, neuron],
-                    }
-                )
-        norm = np.linalg.norm(course(circuit.weights, states[:, :1], 1e-3, 1000)[..., 0], axis=1)
-        numbers.append(
-            {
-                "circuit": name,
-                "abscissa": circuit.abscissa,
-                "E1": values[0],
-                "E10": values[MODES - 1],
-                "mean_E": values.mean(),
-                "median_E": np.median(values),
-                "amplifying": int((values > 1).sum()),
-                "peak": norm.max(),
-                "peak_s": norm.argmax() * 1e-3,
-                "spent_100ms": energy_share(circuit, states[:, 0], 0.1),
-                "spent_300ms": energy_share(circuit, states[:, 0], 0.3),
-                "selectivity": values[0] / values.mean(),
-            }
-        )
-    return {
-        "energies": concatenate(energies),
-        "courses": concatenate(courses),
-        "neurons": concatenate(neurons),
-        "circuits": _rows(numbers),
-    }
-
-
-def measure_reliability(subject: Subject) -> Tables:
-    """``reliability``: share of single-trial variance explained by the stimulus.
-
-    With Poisson spikes (``share``) and without (``rates``), by noise in the prepared state.
-    """
-    rows = []
-    for name, amplitude in subject.conditions:
-        options = SOCOptions.of(subject.options(name, amplitude) | {"carry": True})
-        cortex = soc_cortex(options)
-        size = np.linalg.norm(cortex.prepared, axis=1)
-        smooth = smoother(len(cortex.nodes) - 1, _STEP_S)[:, ::2]  # every 10 ms is enough
-        stimulus = np.repeat(np.arange(cortex.n_stimuli), SINGLE_TRIALS)
-        for noise in NOISE:
-            shares = []
-            for repeat in range(REPEATS):
-                rng = subject.stream(repeat, "reliability", name, amplitude, str(noise))
-                added = rng.standard_normal((len(stimulus), cortex.circuit.n_neurons))
-                added *= noise * size[stimulus, None] / np.sqrt(cortex.circuit.n_neurons)
-                expected = cortex.profile(stimulus, None, added)
-                kinds = [rng.poisson(expected), expected][: 2 if noise else 1]
-                shares.append(
-                    [
-                        explained_share(
-                            (counts @ smooth).reshape(cortex.n_stimuli, SINGLE_TRIALS, -1)
-                        )
-                        for counts in kinds
-                    ]
-                    + [1.0] * (not noise)  # nothing else varies
-                )
-            mean, spread = np.mean(shares, axis=0), np.std(shares, axis=0, ddof=1)
-            rows.append(
-                {
-                    "circuit": name,
-                    "amplitude": amplitude,
-                    "noise": noise,
-                    "share": mean[0],
-                    "spread": spread[0],
-                    "rates": mean[1],
-                }
-            )
-    return {"reliability": _rows(rows)}
-
-
-def measure_richness(subject: Subject) -> Tables:
-    """``dimensions`` of the excitatory neurons' transients, and ``variance`` by component.
-
-    ``all``: of the transients from the ten leading states together; ``single``: mean over those of
-    one state alone; ``stimuli``: of the firing rates after the eight stimuli of a ring. ``outside``
-    is the share of their power that lies outside the span of the states that they begin with.
-    """
-    rows, variances = [], []
-    steps = round(WINDOW_S / _STEP_S)
-    for name, circuit in subject.circuits.items():
-        half = circuit.n_excitatory
-        states = circuit.modes[1][:, :MODES]
-        x = course(circuit.weights, states, _STEP_S, steps)[:, :half]
-        together = component_variances(x.transpose(0, 2, 1).reshape(-1, half))
-        alone = [component_variances(x[..., j]) for j in range(MODES)]
-        cortex = soc_cortex(SOCOptions.of(subject.options(name, SAME) | {"electrodes": half}))
-        rates = cortex.profile(np.arange(cortex.n_stimuli), None)
-        evoked = component_variances(rates.transpose(0, 2, 1).reshape(-1, half))
-        rows += [
-            _dimension(name, "all", [together]) | {"outside": _outside(x)},
-            _dimension(name, "single", alone)
-            | {"outside": float(np.mean([_outside(x[..., [j]]) for j in range(MODES)]))},
-            _dimension(name, "stimuli", [evoked]) | {"outside": np.nan},
-        ]
-        cumulative = np.cumsum(together) / together.sum()
-        variances.append(
-            {
-                "circuit": np.full(len(cumulative), name),
-                "component": np.arange(1, len(cumulative) + 1),
-                "cumulative": cumulative,
-            }
-        )
-    return {"dimensions": _rows(rows), "variance": concatenate(variances)}
-
-
-def _dimension(name: str, states: str, variances: Sequence[FloatArray]) -> JSON:
-    return {
-        "circuit": name,
-        "states": states,
-        "participation": float(np.mean([participation(v) for v in variances])),
-        "components": float(np.mean([n_components(v) for v in variances])),
-    }
-
-
-def _outside(x: FloatArray) -> float:
-    """Share of the power of transients (K, N, M) outside the span of those at the first time."""
-    basis = np.linalg.qr(x[0])[0]
-    inside = np.einsum("nm,kns->kms", basis, x)
-    return max(0.0, float(1 - (inside**2).sum() / (x**2).sum()))
-
-
-def measure_reaching(subject: Subject) -> Tables:
-    """``reaching``: held-out read-out of movements; ``paths`` drawn, ``targets``."""
-    half = subject.circuit.n_excitatory
-    nodes_s = np.linspace(0, WINDOW_S, round(WINDOW_S / (2 * _STEP_S)) + 1)
-    gap = nodes_s[1]
-    places = movements(nodes_s)
-    velocity = np.diff(places, axis=1) / gap
-    smooth = smoother(len(nodes_s) - 1, gap)
-    rng = subject.stream(0, "prepared states")
-    mixed = rng.standard_normal((REPEATS, len(places), MODES))
-    mixed /= np.linalg.norm(mixed, axis=-1, keepdims=True)
-    rows, paths = [], [_paths(places[:, None], nodes_s, "target", "")]
-    for name, amplitude in subject.conditions:
-        circuit = subject.circuits[name]
-        size = AMPLITUDE_HZ * subject.factor(name, amplitude)
-        prepared = size * mixed.reshape(-1, MODES) @ circuit.modes[1][:, :MODES].T
-        cortex = SOCCortex(circuit, prepared, np.tile(places[:, -1], (REPEATS, 1)), n_units=half)
-        fine = cortex.profile(np.arange(cortex.n_stimuli), None)
-        expected = fine.reshape(REPEATS, len(places), half, -1, 2).sum(axis=-1)
-        for units in UNITS:
-            scores = []
-            for repeat in range(REPEATS):
-                rng = subject.stream(repeat, "reaching", name, amplitude, str(units))
-                trials = np.repeat(expected[repeat][:, None], READ_TRIALS, axis=1)
-                if np.isfinite(units):
-                    trials = rng.poisson(units * trials) / units
-                rates = np.swapaxes(trials @ smooth, -1, -2) / gap
-                train, test = np.split(rates, 2, axis=1)
-                readout = fit_readout(train, velocity, PENALTIES)
-                read = readout(test)
-                wanted = np.broadcast_to(velocity[:, None], read.shape)
-                run = np.cumsum(read, axis=2) * gap
-                off = run - places[:, None, 1:]
-                scores.append(
-                    (
-                        explained(wanted, read),
-                        np.sqrt((off**2).sum(axis=-1).mean()),
-                        np.linalg.norm(off[:, :, -1], axis=-1).mean(),
-                        np.log10(readout.penalty),
-                    )
-                )
-                if repeat == 0 and units == DRAWN_UNITS:
-                    begun = np.pad(run[:, :DRAWN_TRIALS], ((0, 0), (0, 0), (1, 0), (0, 0)))
-                    paths.append(_paths(begun, nodes_s, name, amplitude))
-            mean, spread = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)
-            rows.append(
-                {
-                    "circuit": name,
-                    "amplitude": amplitude,
-                    "units": units,
-                    "r2": mean[0],
-                    "r2_spread": spread[0],
-                    "error_cm": mean[1],
-                    "error_spread": spread[1],
-                    "end_error_cm": mean[2],
-                    "log10_penalty": mean[3],
-                }
-            )
-    return {"reaching": _rows(rows), "paths": concatenate(paths)}
-
-
-def _paths(places: FloatArray, times_s: FloatArray, name: str, amplitude: str) -> Table:
-    """Rows for places (S, R, K, 2)."""
-    movement, trial, time = np.indices(places.shape[:3]).reshape(3, -1)
-    return {
-        "circuit": np.full(movement.size, name),
-        "amplitude": np.full(movement.size, amplitude),
-        "movement": movement,
-        "trial": trial,
-        "time_s": times_s[time],
-        "x": places[..., 0].ravel(),
-        "y": places[..., 1].ravel(),
-    }
-
-
-def measure_recognition(subject: Subject) -> Tables:
-    """``recognition``: single trials assigned to the nearest class mean in the MDS plane."""
-    settings = [(name, amplitude, 8, WINDOW_S) for name, amplitude in subject.conditions]
-    settings += [(SOC, SAME, 8, 0.05), (SOC, SAME, 32, WINDOW_S)]
-    rows = []
-    for name, amplitude, stimuli, window_s in settings:
-        config = Config(
-            cortex={"kind": "soc"} | subject.options(name, amplitude, stimuli), window_s=window_s
-        )
-        for animal in range(SUBJECTS):
-            cortex, interface = (loop := config.make_loop(animal)).cortex, loop.interface
-            stimulus = np.repeat(np.arange(stimuli), TRIALS)
-            rng = subject.stream(animal, "recognition", name, amplitude, f"{stimuli} {window_s}")
-            trains = cortex.respond(stimulus, None, rng).trains
-            assigned = interface.sense(interface.decode(trains, "projection"))
-            assert cortex.layout is not None
-            rows.append(
-                {
-                    "circuit": name,
-                    "amplitude": amplitude,
-                    "stimuli": stimuli,
-                    "window_s": window_s,
-                    "subject": animal,
-                    "recognised": float((assigned == stimulus).mean()),
-                    "layout_r2": affine_r2(interface.sites, cortex.layout),
-                }
-            )
-    return {"recognition": _rows(rows)}
-
-
-def measure_exact(subject: Subject) -> Tables:
-    """``exact``: what holds of any circuit, as deviations."""
-    circuit, symmetric = subject.circuit, subject.circuits["symmetric"]
-    free = np.linalg.eigvalsh(energy_matrix(np.zeros_like(circuit.weights)))
-    energies, states = circuit.modes
-    norm = np.linalg.norm(course(circuit.weights, states[:, :1], 1e-3, 6000)[..., 0], axis=1)
-    integral = 2 / TAU_S * simpson(norm**2, dx=1e-3)
-    values = {
-        "no weights": np.abs(free - 1).max(),
-        "symmetric": abs(symmetric.modes[0][0] - 1 / (1 - ABSCISSA)),
-        "integral": abs(integral / energies[0] - 1),
-        "superposition": superposition_error(circuit, subject.stream(0, "superposition")),
-        "gradient": gradient_error(circuit, subject.stream(0, "gradient")),
-    }
-    return {"exact": {"quantity": np.array(list(values)), "value": np.array(list(values.values()))}}
-
-
-def superposition_error(circuit: Circuit, rng: np.random.Generator) -> float:
-    """Largest error of the tabulated transient of a state and a held input together.
-
-    Against the solution of the system with the input as further, constant variables, relative to
-    the largest state.
-    """
-    n = circuit.n_neurons
-    state, drive = rng.standard_normal((2, n))
-    nodes_s = np.linspace(0, WINDOW_S, 7)
-    everywhere = np.arange(n)
-    table = impulses(circuit.weights, nodes_s, everywhere, everywhere)
-    system = np.zeros((2 * n, 2 * n))
-    system[:n, :n] = circuit.weights - np.eye(n)
-    system[:n, n:] = np.eye(n)
-    whole = np.array([expm(system * t / TAU_S)[:n] @ np.append(state, drive) for t in nodes_s])
-    parts = table.free @ state + table.held @ drive
-    return float(np.abs(whole - parts).max() / np.abs(whole).max())
-
-
-def gradient_error(circuit: Circuit, rng: np.random.Generator, directions: int = 3) -> float:
-    """Largest error of the gradient of the smoothed abscissa along random unit directions.
-
-    Against differences of fourth order of the shift at which the trace of Q(W, s) keeps its value.
-    """
-    weights, identity = circuit.weights, np.eye(circuit.n_neurons)
-    shift = max(1.5 * circuit.abscissa, circuit.abscissa + 0.2)
-
-    def trace(moved: FloatArray, s: float) -> float:
-        return float(np.trace(energy_matrix(moved - (s - 1) * identity)))
-
-    level = trace(weights, shift)
-
-    def smoothed(moved: FloatArray) -> float:
-        def excess(s: float) -> float:
-            return trace(moved, s) / level - 1
-
-        return float(brentq(excess, shift - 0.1, shift + 0.1, xtol=1e-15, rtol=1e-14))
-
-    errors = []
-    for direction in rng.standard_normal((directions, *weights.shape)):
-        step = 0.01 * direction / np.linalg.norm(direction)
-        near, far = (smoothed(weights + k * step) - smoothed(weights - k * step) for k in (1, 2))
-        difference = (8 * near - far) / 12
-        errors.append(abs((abscissa_gradient(weights, shift) * step).sum() - difference) / 0.01)
-    return float(max(errors))
-
-
-def _rows(rows: Sequence[JSON]) -> Table:
-    """A table from its rows."""
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    told = summary(subject, rows, compared)
+    write_text(folder / "report.md", markdown(subject, tables, told))
+    return told
+
+
+def _records(table: Table) -> list[JSON]:
+    """The rows of a table, as plain values."""
+    columns = [column.tolist() for column in table.values()]
+    return [dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -1,7 +1,6 @@
 """`ndbmi-gym soc study`: the circuit in the closed loop, beside the paper's cortex and controls."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +43,8 @@ def summary(tables: dict[str, Tables]) -> str:
     head += [f"{field}, {decoder}" for field in FIELDS for decoder in DECODERS]
     rows = []
     for case in STRUCTURE:
-        row = [_name(case), f"{case.stimuli}", f"{_mean(_of(decoding, case), 'accuracy'):.2f}"]
-        own = _of(structure, case)
+        row = [case.name, f"{case.stimuli}", f"{_mean(case.rows(decoding), 'accuracy'):.2f}"]
+        own = case.rows(structure)
         row += [
             _cell(where(own, field=field, decoder=decoder))
             for field in FIELDS
@@ -64,14 +63,12 @@ def summary(tables: dict[str, Tables]) -> str:
             lines = dict.fromkeys((c.cortex, c.carry, c.stimuli) for c in cases)
             rows = [
                 [
-                    _name(Case(cortex, carry=carry)),
+                    Case(cortex, carry=carry).name,
                     f"{stimuli}",
                     *(
                         _cell(
-                            where(
-                                _of(loops, Case(cortex, stimuli, t, carry)),
-                                field=field,
-                                decoder=DECODERS[0],
+                            Case(cortex, stimuli, t, carry).rows(
+                                loops, field=field, decoder=DECODERS[0]
                             )
                         )
                         for t in WINDOWS_S
@@ -89,11 +86,9 @@ def _volition_table(tables: Tables) -> str:
     head += ["settles off by, cm", "Eq 24 success", "ceiling success", "ceiling steps"]
     rows = []
     for case in VOLITION:
-        for low in (0.0, -1.0):
-            reached, commands, policies = (
-                where(_of(tables[name], case), low=low)
-                for name in ("reach", "commands", "policies")
-            )
+        for low in case.lows:
+            own = {name: case.rows(table, low=low) for name, table in tables.items()}
+            reached, commands, policies = own["reach"], own["commands"], own["policies"]
             by_direction = reached["reach"].reshape(-1, DIRECTIONS).mean(axis=0)
             free, curled = (
                 where(commands, curl=curl) for curl in sorted(set(commands["curl"].tolist()))
@@ -101,10 +96,10 @@ def _volition_table(tables: Tables) -> str:
             ceiling = where(policies, policy="ceiling")
             rows.append(
                 [
-                    _name(case),
+                    case.name,
                     f"{case.stimuli}",
                     "signed" if low else "positive",
-                    f"{by_direction.min():.1f} to {by_direction.max():.1f}",
+                    f"{max(by_direction.min(), 0.0):.1f} to {by_direction.max():.1f}",
                     f"{free['arrived'].mean():.2f}",
                     f"{curled['arrived'].mean():.2f}",
                     f"{free['settled_off'].mean():.1f}",
@@ -116,15 +111,6 @@ def _volition_table(tables: Tables) -> str:
     return _markdown(head, rows)
 
 
-def _of(table: Table, case: Case) -> Table:
-    return where(table, **asdict(case))
-
-
-def _name(case: Case) -> str:
-    extra = [case.core] if case.core != "linear" else []
-    return ", ".join([case.cortex, *extra, *(["carried"] if case.carry else [])])
-
-
 def _mean(table: Table, column: str) -> float:
     """Over the animals in which there is a value."""
     finite = table[column][np.isfinite(table[column])]
@@ -132,6 +118,8 @@ def _mean(table: Table, column: str) -> float:
 
 
 def _cell(table: Table) -> str:
+    if not len(table["wtpe"]):
+        return ""
     error = _mean(table, "wtpe")
     shown = "–" if np.isnan(error) else f"{error:.2f}"
     return f"{shown} ({_mean(table, 'convergent'):.2f})"

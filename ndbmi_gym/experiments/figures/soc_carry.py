@@ -1,4 +1,4 @@
-"""State carried from step to step: convergence, wtpe and decoding."""
+"""State carried from step to step: convergence and wtpe."""
 
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def data(preset: Preset, subject: int, seed: int) -> Tables:
-    """Protocol and decoding in one animal."""
-    return run_cases(CARRY, preset, subject, seed, DECODERS)
+    """Protocol in one animal."""
+    # responses are identified one by one, from rest: there is nothing to carry
+    return {"loops": run_cases(CARRY, preset, subject, seed, DECODERS)["loops"]}
 
 
 def draw(tables: Tables, preset: Preset) -> "Canvas":
@@ -29,5 +30,5 @@ FIGURE = Figure(
     "State carried from step to step",
     data,
     draw,
-    pooled=("loops", "decoding"),
+    pooled=("loops",),
 )

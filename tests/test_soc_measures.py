@@ -1,0 +1,143 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ndbmi_gym.circuit import energy_matrix, noise_covariance, random_circuit, stabilise
+from ndbmi_gym.cortex.soc import SOCOptions, soc_cortex
+from ndbmi_gym.experiments import soc_measures
+from ndbmi_gym.experiments.records import where
+from ndbmi_gym.experiments.soc_measures import MATCHED, SAME, SOC, Subject
+
+
+@pytest.fixture(scope="module")
+def circuit():
+    return stabilise(random_circuit(np.random.default_rng(0), 50))
+
+
+@pytest.fixture(scope="module")
+def path(circuit, tmp_path_factory):
+    return str(circuit.save(tmp_path_factory.mktemp("soc") / "small.npz"))
+
+
+def test_courses_follow_the_equation(circuit):
+    states = np.random.default_rng(1).standard_normal((50, 2))
+    x = soc_measures.course(circuit.weights, states, 1e-4, 20)
+    np.testing.assert_array_equal(x[0], states)
+    slope = (x[11] - x[9]) / 2e-4
+    np.testing.assert_allclose(slope, (circuit.weights - np.eye(50)) @ x[10] / 0.2, atol=1e-3)
+
+
+def test_the_share_of_energy_is_that_of_the_integral(circuit):
+    state = circuit.modes[1][:, 0]
+    norm = np.linalg.norm(soc_measures.course(circuit.weights, state[:, None], 1e-3, 100), axis=1)
+    spent = 2 / 0.2 * np.trapezoid(norm[:, 0] ** 2, dx=1e-3)
+    share = spent / (state @ energy_matrix(circuit.weights) @ state)
+    assert soc_measures.energy_share(circuit, state, 0.1) == pytest.approx(share, rel=1e-4)
+
+
+@pytest.mark.parametrize("trials", [5, 200])
+def test_explained_share_does_not_depend_on_the_number_of_trials(trials):
+    """Variance 1 of stimuli and 3 of trials: a quarter is explained."""
+    rng = np.random.default_rng(2)
+    stimuli = rng.standard_normal((400, 1, 50))
+    responses = stimuli + 3**0.5 * rng.standard_normal((400, trials, 50))
+    assert soc_measures.explained_share(responses) == pytest.approx(0.25, abs=0.01)
+    assert soc_measures.explained_share(responses - stimuli) == pytest.approx(0, abs=0.01)
+    assert soc_measures.explained_share(np.repeat(stimuli, 2, axis=1)) == 1
+
+
+def test_dimensions():
+    assert soc_measures.participation(np.array([2.0, 2, 2, 0])) == pytest.approx(3)
+    assert soc_measures.participation(np.array([5.0, 0])) == 1
+    assert soc_measures.n_components(np.ones(10)) == 9
+    assert soc_measures.n_components(np.array([1.0, 92, 7])) == 1
+    samples = np.random.default_rng(3).standard_normal((30, 4))
+    expected = np.linalg.eigvalsh(np.cov(samples.T, bias=True))[::-1]
+    np.testing.assert_allclose(soc_measures.component_variances(samples), expected)
+
+
+def test_power_outside_the_prepared_span():
+    x = np.zeros((2, 3, 1))
+    x[0, 0], x[1, 1] = 3, 4  # first along one axis, then along another
+    assert soc_measures.power_outside(x) == pytest.approx(16 / 25)
+    assert soc_measures.power_outside(x[[0, 0]]) == 0
+
+
+def test_the_layout_may_be_turned_and_stretched():
+    layout = np.array([[0.0, 0], [2, 0], [0, 2], [2, 2]])
+    turned = layout @ np.array([[0, 3], [-1, 1]]) + 7
+    assert soc_measures.affine_r2(turned, layout) == pytest.approx(1)
+    assert soc_measures.affine_r2(np.zeros((4, 2)), layout) == pytest.approx(0)
+
+
+def test_white_noise_has_the_circuits_covariance(circuit):
+    noise = soc_measures.white_noise(circuit, np.random.default_rng(6), 200, 100, 0.3)
+    covariance = np.cov(noise.reshape(-1, 50).T)
+    expected = noise_covariance(circuit.weights)
+    assert np.linalg.norm(covariance - expected) < 0.05 * np.linalg.norm(expected)
+    slow = (noise[:, 1:] * noise[:, :-1]).mean()
+    assert abs(slow) < np.abs(np.diag(expected)).mean()  # it does not explode
+
+
+def test_received_inputs_add_up(circuit):
+    activity = np.random.default_rng(7).standard_normal((5, 50))
+    excitation, inhibition = soc_measures.received(circuit, activity)
+    np.testing.assert_allclose(excitation - inhibition, activity @ circuit.weights.T)
+
+
+def test_transients_superpose_and_the_gradient_is_that_of_differences(circuit):
+    assert soc_measures.superposition_error(circuit, np.random.default_rng(8)) < 1e-10
+    assert soc_measures.gradient_error(circuit, np.random.default_rng(9)) < 1e-8
+
+
+def test_circuits_that_cannot_be_measured(tmp_path):
+    random = random_circuit(np.random.default_rng(0), 50)
+    with pytest.raises(ValueError, match="unfinished"):
+        Subject(str(random.save(tmp_path / "random.npz")), 0)
+    small = stabilise(random_circuit(np.random.default_rng(0), 10))
+    with pytest.raises(ValueError, match="10 neurons"):
+        Subject(str(small.save(tmp_path / "small.npz")), 0)
+    with pytest.raises(ValueError, match="seed -1"):
+        Subject(None, -1)
+
+
+def test_matched_states_evoke_the_same_energy(path, circuit):
+    subject = Subject(path, 0)
+    for name in ("scaled", "symmetric"):
+        control = subject.circuits[name]
+        state = subject.factor(name, MATCHED) * control.modes[1][:, 0]
+        energy = state @ energy_matrix(control.weights) @ state
+        assert energy == pytest.approx(circuit.modes[0][0])
+        assert subject.factor(name, SAME) == 1
+
+
+def test_energy_spent_after_a_ring_of_stimuli(path, circuit):
+    numbers = soc_measures.measure_transients(Subject(path, 0))["circuits"]
+    cortex = soc_cortex(SOCOptions(circuit=path))
+    shares = [soc_measures.energy_share(circuit, state, 0.1) for state in cortex.prepared]
+    assert where(numbers, circuit=SOC)["spent_100ms_stimuli"] == pytest.approx(np.mean(shares))
+
+
+def test_stages_repeat(path):
+    for stage in (soc_measures.measure_balance, soc_measures.measure_transients):
+        first, again = (stage(Subject(path, 1)) for _ in range(2))
+        for name, table in first.items():
+            for column, values in table.items():
+                np.testing.assert_array_equal(values, again[name][column])
+    other = soc_measures.measure_balance(Subject(path, 2))["balance"]
+    first = soc_measures.measure_balance(Subject(path, 1))["balance"]
+    assert (other["exact"] == first["exact"]).all()
+    assert (other["simulated"] != first["simulated"]).all()
+
+
+def test_simulation_agrees_with_the_exact_balance(path):
+    table = soc_measures.measure_balance(Subject(path, 1))["balance"]
+    np.testing.assert_allclose(table["simulated"], table["exact"], atol=0.03)
+
+
+def test_courses_of_controls_fall(path):
+    courses = soc_measures.measure_transients(Subject(path, 0))["courses"]
+    norm = where(courses, circuit="symmetric", state="v1")["norm"]
+    assert all(later < earlier for earlier, later in pairwise(norm))
+    assert where(courses, circuit=SOC, state="v1")["norm"].max() > 1.3
