@@ -13,7 +13,6 @@ Vanbiervliet J, Vandereycken B, Michiels W, Vandewalle S, Diehl M (2009). The sm
 abscissa for robust stability optimization. SIAM J Optim 20:156-171.
 """
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ import numpy.typing as npt
 from scipy.linalg import schur
 from scipy.linalg.lapack import dtrsyl
 
-from ndbmi_gym.files import whole_file
+from ndbmi_gym.files import Kind, read_arrays, reading, write_arrays
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,7 +40,8 @@ INHIBITION = 3.0
 
 _RATE = 10.0  # of the gradient descent
 _KEPT = 0.4  # share of the inhibitory weights that are not zero
-_FORMAT, _VERSION = "ndbmi_gym.Circuit", 1
+_KIND = Kind("ndbmi_gym.Circuit", 1)
+_ARRAYS = ("weights", "initial", "trace")
 
 
 @dataclass(frozen=True)
@@ -119,20 +119,8 @@ class Circuit:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the circuit to a ``.npz`` file, atomically and without pickle."""
         path = Path(path)
-        header = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "n_excitatory": self.n_excitatory,
-            "seed": self.seed,
-        }
-        with whole_file(path) as part, part.open("wb") as file:
-            np.savez_compressed(
-                file,
-                header=np.array(json.dumps(header)),
-                weights=self.weights,
-                initial=self.initial,
-                trace=self.trace,
-            )
+        header = {"n_excitatory": self.n_excitatory, "seed": self.seed}
+        write_arrays(path, header, {name: getattr(self, name) for name in _ARRAYS}, _KIND)
         return path
 
     @classmethod
@@ -146,28 +134,12 @@ class Circuit:
         ValueError
             If the file is damaged, of another program, or of a version this one cannot read.
         """
-        try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                if (header["format"], header["version"]) != (_FORMAT, _VERSION):
-                    raise ValueError(
-                        f"it is {header['format']!r}, version {header['version']}; "
-                        f"this program reads version {_VERSION}"
-                    )
-                weights, initial, trace = (
-                    np.ascontiguousarray(file[name], float)
-                    for name in ("weights", "initial", "trace")
-                )
-                return cls(
-                    weights, int(header["n_excitatory"]), initial, trace, int(header["seed"])
-                )
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # zip, zlib, numpy and JSON each have their own for damage
-            raise ValueError(
-                f"{os.fspath(path)} is not an intact {_FORMAT} file ({error}): "
-                "build it again with `ndbmi-gym soc build`"
-            ) from error
+        with reading(path, _KIND, "build it again with `ndbmi-gym soc build`"):
+            header, arrays = read_arrays(path, _KIND, _ARRAYS)
+            weights, initial, trace = (
+                np.ascontiguousarray(arrays[name], float) for name in _ARRAYS
+            )
+            return cls(weights, int(header["n_excitatory"]), initial, trace, int(header["seed"]))
 
 
 @lru_cache(maxsize=8)

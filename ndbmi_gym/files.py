@@ -1,9 +1,16 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, and arrays in them."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+_HEADER = "header"
 
 
 @contextmanager
@@ -29,3 +36,78 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+class Kind(NamedTuple):
+    """What a file of arrays is: the first entries of its header."""
+
+    format: str
+    version: int
+
+
+def write_arrays(
+    path: Path,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    kind: Kind | None = None,
+) -> None:
+    """Write arrays and a header of JSON types to a ``.npz`` file, without pickle."""
+    whole = header if kind is None else kind._asdict() | dict(header)
+    content: dict[str, Any] = {_HEADER: np.array(json.dumps(whole)), **arrays}
+    with whole_file(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **content)
+
+
+def read_arrays(
+    path: str | os.PathLike[str],
+    kind: Kind | None = None,
+    names: Iterable[str] | None = None,
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Read header and arrays that `write_arrays` wrote; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+    kind : Kind, optional
+        What the file has to be.
+    names : iterable of str, optional
+        The arrays to read; by default all.
+
+    Raises
+    ------
+    ValueError
+        If it is of another kind. Damage has many errors: see `reading`.
+    """
+    # opened here, because numpy leaves a damaged archive open
+    with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+        header = json.loads(str(file[_HEADER]))
+        if kind is not None:
+            if header["format"] != kind.format:
+                raise ValueError(f"its format is {header['format']!r}")
+            if header["version"] != kind.version:
+                raise ValueError(
+                    f"its version is {header['version']}, this program reads {kind.version}"
+                )
+        chosen = [name for name in file.files if name != _HEADER] if names is None else names
+        return header, {name: file[name] for name in chosen}
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str], kind: Kind, remedy: str) -> Iterator[None]:
+    """Turn whatever goes wrong in reading a file, but its absence, into one ValueError.
+
+    Parameters
+    ----------
+    path : path
+    kind : Kind
+    remedy : str
+        What to do if it is not.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zip, zlib, numpy and JSON each have their own for damage
+        raise ValueError(
+            f"{os.fspath(path)} is not an intact {kind.format} file ({error}): {remedy}"
+        ) from error

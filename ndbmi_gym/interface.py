@@ -3,7 +3,6 @@
 `ndbmi_gym.calibration` builds it; nothing changes it afterwards.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.files import whole_file
+from ndbmi_gym.files import Kind, read_arrays, reading, write_arrays
 from ndbmi_gym.metric import Metric, ResponseBank
 from ndbmi_gym.spikes import SpikeTrains
 
@@ -23,8 +22,7 @@ IntArray = npt.NDArray[np.int64]
 DECODERS = ("multiple-points", "single-point", "projection")
 """Ways of turning a response into a virtual point; see `Interface.decode`."""
 
-_FORMAT = "ndbmi_gym.Interface"
-_VERSION = 1
+_KIND = Kind("ndbmi_gym.Interface", 1)
 
 
 @dataclass(frozen=True)
@@ -138,8 +136,6 @@ class Interface:
         """
         path = Path(path)
         header = {
-            "format": _FORMAT,
-            "version": _VERSION,
             "tau_s": self.metric.tau_s,
             "theta": self.metric.theta,
             "clock_s": self.metric.clock_s,
@@ -148,15 +144,9 @@ class Interface:
             "half_side_cm": self.half_side_cm,
             "exponent": self.exponent,
         }
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        with whole_file(path) as part, part.open("wb") as file:
-            np.savez_compressed(
-                file,
-                header=np.array(json.dumps(header)),
-                rows=self.trains.rows,
-                offsets=self.trains.offsets,
-                **arrays,
-            )
+        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
+        arrays |= {"rows": self.trains.rows, "offsets": self.trains.offsets}
+        write_arrays(path, header, arrays, _KIND)
         return path
 
     @classmethod
@@ -170,35 +160,21 @@ class Interface:
         ValueError
             If the file is damaged, of another program, or of a version this one cannot read.
         """
-        try:
-            # opened here, because numpy leaves a damaged archive open
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                if header["format"] != _FORMAT:
-                    raise ValueError(f"its format is {header['format']!r}")
-                if header["version"] != _VERSION:
-                    raise ValueError(
-                        f"its version is {header['version']}, this program reads {_VERSION}: "
-                        "calibrate again"
-                    )
-                trains = SpikeTrains(
-                    file["rows"], file["offsets"], int(header["n_units"]), int(header["n_bins"])
-                )
-                interface = cls(
-                    metric=Metric(header["tau_s"], header["theta"], header["clock_s"]),
-                    trains=trains,
-                    half_side_cm=float(header["half_side_cm"]),
-                    exponent=float(header["exponent"]),
-                    **{name: file[name] for name in _ARRAYS},
-                )
+        with reading(path, _KIND, "calibrate again, and save it with Interface.save"):
+            header, arrays = read_arrays(path, _KIND, ("rows", "offsets", *_ARRAYS))
+            interface = cls(
+                metric=Metric(header["tau_s"], header["theta"], header["clock_s"]),
+                trains=SpikeTrains(
+                    arrays["rows"],
+                    arrays["offsets"],
+                    int(header["n_units"]),
+                    int(header["n_bins"]),
+                ),
+                half_side_cm=float(header["half_side_cm"]),
+                exponent=float(header["exponent"]),
+                **{name: arrays[name] for name in _ARRAYS},
+            )
             interface._check()
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # zip, zlib, numpy and JSON each have their own for damage
-            raise ValueError(
-                f"{os.fspath(path)} is not an intact {_FORMAT} file ({error}): "
-                "save it again with Interface.save"
-            ) from error
         return interface
 
     def _check(self) -> None:

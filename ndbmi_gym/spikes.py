@@ -5,7 +5,7 @@ spikes, each an (electrode, bin) pair. A spike is kept as the single integer
 ``electrode * n_bins + bin``, the row that it selects in every table built on such trains.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numba
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +165,10 @@ def sample(
     n_trials, n_units = mean_counts.shape
     added = np.zeros((n_trials, n_units)) if added_counts is None else added_counts
     if shape == 1.0:
-        expected = _expected(mean_counts, added)
-        draws = int(expected + 5 * expected**0.5) + n_trials + 10
-        gaps = rng.standard_exponential(draws)
-        rows, offsets, counts = _poisson(mean_counts, added, gaps, n_bins)
-        while offsets[-1] < 0:  # a batch in a million wants more intervals than these
-            gaps = np.concatenate((gaps, rng.standard_exponential(draws)))
-            rows, offsets, counts = _poisson(mean_counts, added, gaps, n_bins)
+        total = _expected(mean_counts, added)
+        rows, offsets, counts = _drawn(
+            rng, total, n_trials, lambda gaps: _poisson(mean_counts, added, gaps, n_bins)
+        )
         return SpikeTrains(rows, offsets, n_units, n_bins), counts
     kept = np.maximum(mean_counts + np.minimum(added, 0.0), 0.0)
     rows, offsets = _gamma_renewal(rng, kept, n_bins, shape)
@@ -199,14 +197,26 @@ def sample_profile(
     counts : ndarray of int64 (B, n)
     """
     n_trials, n_units, _ = expected.shape
-    total = float(expected.sum())
-    draws = int(total + 5 * total**0.5) + n_trials + 10
-    gaps = rng.standard_exponential(draws)
-    rows, offsets, counts = _poisson_profile(expected, edges, gaps)
-    while offsets[-1] < 0:  # a batch in a million wants more intervals than these
-        gaps = np.concatenate((gaps, rng.standard_exponential(draws)))
-        rows, offsets, counts = _poisson_profile(expected, edges, gaps)
+    rows, offsets, counts = _drawn(
+        rng, expected.sum(), n_trials, lambda gaps: _poisson_profile(expected, edges, gaps)
+    )
     return SpikeTrains(rows, offsets, n_units, int(edges[-1])), counts
+
+
+def _drawn(
+    rng: np.random.Generator,
+    total: float,
+    n_trials: int,
+    draw: Callable[[FloatArray], tuple[Rows, IntArray, IntArray]],
+) -> tuple[Rows, IntArray, IntArray]:
+    """Spikes that are drawn from as many unit-rate intervals as they turn out to need."""
+    size = int(total + 5 * total**0.5) + n_trials + 10
+    gaps = rng.standard_exponential(size)
+    rows, offsets, counts = draw(gaps)
+    while offsets[-1] < 0:  # a batch in a million wants more intervals than these
+        gaps = np.concatenate((gaps, rng.standard_exponential(size)))
+        rows, offsets, counts = draw(gaps)
+    return rows, offsets, counts
 
 
 def place(

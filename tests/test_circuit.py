@@ -520,7 +520,7 @@ def test_the_unchanged_parts_make_an_intact_file(tmp_path):
     ("change", "message"),
     [
         (lambda h, p: h.update(format="ndbmi_gym.Interface"), "ndbmi_gym.Interface"),
-        (lambda h, p: h.update(version=2), "version 2; this program reads version 1"),
+        (lambda h, p: h.update(version=2), "its version is 2, this program reads 1"),
         (lambda h, p: h.pop("seed"), "seed"),
         (lambda h, p: h.update(n_excitatory=5), "n_excitatory = 5"),
         (lambda h, p: h.update(n_excitatory="many"), "many"),

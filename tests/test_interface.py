@@ -404,7 +404,7 @@ def test_another_version_asks_to_calibrate_again(intact, tmp_path):
     for version in (0, 2, "1", None):
         np.savez(path, **with_header(intact, version=version))
         message = refuse(path)
-        assert f"its version is {version}, this program reads 1: calibrate again" in message
+        assert f"its version is {version}, this program reads 1): calibrate again" in message
 
 
 @pytest.mark.parametrize("missing", ["header", "rows", "offsets", *ARRAYS])

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.config import Config
+from ndbmi_gym.cortex import soc
 from ndbmi_gym.experiments.protocol import (
     FloatArray,
     IntArray,
@@ -58,6 +59,21 @@ def conditions(preset: Preset) -> dict[str, dict[str, Any]]:
     return table
 
 
+def circuit(stimuli: int, window_s: float = soc.WINDOW_S, **options: Any) -> dict[str, Any]:
+    """Options of an environment with the circuit as its cortex (`ndbmi_gym.cortex.soc`)."""
+    cortex = {"kind": "soc", "stimuli": stimuli, **options}
+    return {"cortex": cortex, "window_s": window_s, "tau_s": soc.METRIC_TAU_S}
+
+
+CIRCUITS = {
+    "circuit, 8 stimuli": circuit(8),
+    "shuffled, 8 stimuli": circuit(8, control="shuffled", match_energy=True),
+    "circuit, 32 stimuli": circuit(32),
+    "shuffled, 32 stimuli": circuit(32, control="shuffled", match_energy=True),
+}
+"""Conditions with a circuit as the cortex, which the text does not have."""
+
+
 class Setting(NamedTuple):
     """One loop under test: condition, field and decoder, by name."""
 
@@ -68,7 +84,7 @@ class Setting(NamedTuple):
 
 def make_loop(preset: Preset, setting: Setting, subject: int) -> ClosedLoop:
     """The closed loop of an animal under a setting."""
-    options = conditions(preset)[setting.condition]
+    options = (conditions(preset) | CIRCUITS)[setting.condition]
     return loop_with(preset, options, setting.field, setting.decoder, subject)
 
 

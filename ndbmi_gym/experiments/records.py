@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.files import whole_file
+from ndbmi_gym.files import read_arrays, whole_file, write_arrays
 
 Table = dict[str, npt.NDArray[Any]]
 Tables = dict[str, Table]
@@ -25,7 +25,6 @@ JSON = dict[str, Any]
 
 _PACKAGES = ("ndbmi-gym", "numpy", "scipy", "numba")
 """What all results depend on."""
-_HEADER = "header"
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -121,24 +120,24 @@ def _numbers(column: npt.NDArray[np.str_]) -> npt.NDArray[Any]:
 
 def save_tables(path: Path, header: Mapping[str, Any], tables: Tables) -> None:
     """Write tables to one ``.npz`` file."""
-    arrays: dict[str, Any] = {_HEADER: np.array(json.dumps(header))}
-    for name, table in tables.items():
-        arrays |= {f"{name}/{column}": values for column, values in table.items()}
-    with whole_file(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    arrays = {
+        f"{name}/{column}": values
+        for name, table in tables.items()
+        for column, values in table.items()
+    }
+    write_arrays(path, header, arrays)
 
 
 def load_tables(path: Path, header: Mapping[str, Any]) -> Tables | None:
     """Read tables that `save_tables` wrote under the same header; None if there are none."""
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            if json.loads(str(file[_HEADER])) != json.loads(json.dumps(header)):
-                return None
-            tables: Tables = {}
-            for name in file.files:
-                if name != _HEADER:
-                    table, column = name.split("/")
-                    tables.setdefault(table, {})[column] = file[name]
-            return tables
+        found, arrays = read_arrays(path)
     except Exception:  # absent, cut off or of another program: it is made anew
         return None
+    if found != json.loads(json.dumps(header)):
+        return None
+    tables: Tables = {}
+    for name, values in arrays.items():
+        table, column = name.split("/")
+        tables.setdefault(table, {})[column] = values
+    return tables

@@ -49,7 +49,14 @@ FIGURES = (
 )
 """The text's figures; short windows and the earlier interface, which it describes without one."""
 
-STUDIES = ("soc_structure", "soc_windows", "soc_carry", "soc_volition")
+STUDIES = (
+    "soc_paths",
+    "soc_structure",
+    "soc_windows",
+    "soc_carry",
+    "soc_shift",
+    "soc_volition",
+)
 """What `ndbmi_gym.experiments.soc_study` measures of the circuit in the closed loop."""
 
 BACKENDS = ("loky", "ray", "dask")

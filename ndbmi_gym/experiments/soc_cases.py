@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ndbmi_gym.commands import expected_projection
-from ndbmi_gym.cortex.soc import METRIC_TAU_S
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.experiments.conditions import (
     FIELDS,
+    circuit,
     loop_with,
     run_loop,
     starts_of,
@@ -82,16 +82,15 @@ class Case:
             gain = self.window_s / _PAPERS_WINDOW_S
             return {"dataset": _SETS[self.stimuli], "window_s": self.window_s, "gain": gain}
         control, _, matched = self.cortex.partition(", ")
-        cortex = {
-            "kind": "soc",
-            "stimuli": self.stimuli,
-            "control": "none" if control == "soc" else control,
-            "match_energy": bool(matched),
-            "carry": self.carry,
-            "core": self.core,
-            "units": self.units or None,
-        }
-        return {"cortex": cortex, "window_s": self.window_s, "tau_s": METRIC_TAU_S}
+        return circuit(
+            self.stimuli,
+            self.window_s,
+            control="none" if control == "soc" else control,
+            match_energy=bool(matched),
+            carry=self.carry,
+            core=self.core,
+            units=self.units or None,
+        )
 
     def make_loop(
         self, preset: Preset, subject: int, field: str = FIELDS[0], decoder: str = DECODERS[0]

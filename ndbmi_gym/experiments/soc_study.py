@@ -17,6 +17,7 @@ from ndbmi_gym.experiments.soc_cases import (
     WINDOWS_S,
     Case,
 )
+from ndbmi_gym.experiments.statistics import ratio_interval
 from ndbmi_gym.interface import DECODERS
 
 
@@ -40,7 +41,7 @@ def summary(tables: dict[str, Tables]) -> str:
     """Means over animals as Markdown."""
     structure, decoding = (tables["soc_structure"][name] for name in ("loops", "decoding"))
     head = ["cortex", "stimuli", "identified"]
-    head += [f"{field}, {decoder}" for field in FIELDS for decoder in DECODERS]
+    head += _COLUMNS
     rows = []
     for case in STRUCTURE:
         row = [case.name, f"{case.stimuli}", f"{_mean(case.rows(decoding), 'accuracy'):.2f}"]
@@ -55,6 +56,11 @@ def summary(tables: dict[str, Tables]) -> str:
         "wtpe in cm of the runs that converge (share that does), means over animals; *identified*: "
         "single responses whose projection is nearest to their own site.",
         _markdown(head, rows),
+    ]
+    blocks += [
+        "Mean wtpe of the first cortex in units of the second's: geometric mean over animals (95 % "
+        "interval).",
+        _markdown(["", "stimuli", *_COLUMNS], _contrasts(structure)),
     ]
     for part, cases in (("soc_windows", WINDOWS), ("soc_carry", CARRY)):
         loops = tables[part]["loops"]
@@ -77,8 +83,62 @@ def summary(tables: dict[str, Tables]) -> str:
                 for cortex, carry, stimuli in lines
             ]
             blocks.append(_markdown(head, rows))
+    head = ["carried / not", "stimuli", *(f"{1e3 * t:g} ms" for t in WINDOWS_S)]
+    blocks.append(_markdown(head, _carried(tables["soc_carry"]["loops"])))
     blocks.append(_volition_table(tables["soc_volition"]))
     return "\n\n".join(blocks)
+
+
+_COLUMNS = [f"{field}, {decoder}" for field in FIELDS for decoder in DECODERS]
+
+
+def _contrasts(loops: Table) -> list[list[str]]:
+    """The circuit against every other cortex."""
+    rows = []
+    for case in STRUCTURE:
+        own = next(c for c in STRUCTURE if c.name == "soc" and c.stimuli == case.stimuli)
+        if case == own:
+            continue
+        ratios = [
+            _ratio(loops, own, case, field=field, decoder=decoder)
+            for field in FIELDS
+            for decoder in DECODERS
+        ]
+        rows.append([f"{own.name} / {case.name}", f"{case.stimuli}", *ratios])
+    return rows
+
+
+def _carried(loops: Table) -> list[list[str]]:
+    """Carried state against none."""
+    rows = []
+    for field in FIELDS:
+        for stimuli in dict.fromkeys(case.stimuli for case in CARRY):
+            ratios = [
+                _ratio(
+                    loops,
+                    Case("soc", stimuli, window_s, True),
+                    Case("soc", stimuli, window_s, False),
+                    field=field,
+                    decoder=DECODERS[0],
+                )
+                for window_s in WINDOWS_S
+            ]
+            rows.append([f"{field}, {DECODERS[0]}", f"{stimuli}", *ratios])
+    return rows
+
+
+def _ratio(loops: Table, case: Case, other: Case, **values: str) -> str:
+    """Ratio of mean wtpe in the same animals; blank where too few runs converge to compare."""
+    first, second = (c.rows(loops, **values) for c in (case, other))
+    shares = np.append(first["convergent"], second["convergent"])
+    if len(first["wtpe"]) < 2 or shares.min() < _COMPARABLE:
+        return ""
+    order, others = np.argsort(first["subject"]), np.argsort(second["subject"])
+    return str(ratio_interval(first["wtpe"][order] / second["wtpe"][others]))
+
+
+_COMPARABLE = 0.5
+"""Share of convergent runs in every animal from which on their wtpe is not that of a selection."""
 
 
 def _volition_table(tables: Tables) -> str:

@@ -1,12 +1,13 @@
 """Fig 12: constant volition (Eq 24) towards four targets, without and with a curl field."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ndbmi_gym.commands import evoking
-from ndbmi_gym.config import Config
-from ndbmi_gym.experiments.conditions import stream
+from ndbmi_gym.experiments.conditions import DECODERS, loop_with, stream
 from ndbmi_gym.experiments.protocol import (
     BoolArray,
     FloatArray,
@@ -62,7 +63,14 @@ class Volition(NamedTuple):
         return np.array([_turn(runs.path[:6]).mean() for runs in self.runs])
 
 
-def run_volition(preset: Preset, subject: int, seed: int, curl: float = 0.0) -> Volition:
+def run_volition(
+    preset: Preset,
+    subject: int,
+    seed: int,
+    curl: float = 0.0,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    low: float = 0.0,
+) -> Volition:
     """Run Fig 12 in one animal.
 
     Parameters
@@ -71,12 +79,14 @@ def run_volition(preset: Preset, subject: int, seed: int, curl: float = 0.0) -> 
     subject, seed : int
     curl : float
         Strength of the curl field (Eq 25), kg/s.
+    options : mapping
+        Of `ndbmi_gym.config.Config`, on top of the preset.
+    low : float
+        Least volition in units of full volition, 0 or −1.
     """
-    loop = Config.from_options({**preset.options(), "field": preset.field("gaussian")}).make_loop(
-        subject
-    )
+    loop = loop_with(preset, options, "gaussian", DECODERS[0], subject)
     rng, places = stream(seed, subject, "volition"), stream(seed, subject, "volition starts")
-    return command_runs(preset, loop, rng, places, curl)
+    return command_runs(preset, loop, rng, places, curl, low)
 
 
 def command_runs(

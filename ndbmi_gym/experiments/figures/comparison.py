@@ -85,9 +85,10 @@ def comparison(
     labels: tuple[str, ...],
     axis: str,
     letters: Letters = (("A", "B"), ("C", "D")),
+    reference: str = REFERENCE,
 ) -> Figure:
     """A figure that compares conditions."""
-    made = Comparison(conditions, labels, axis, letters)
+    made = Comparison(conditions, labels, axis, letters, reference)
     return Figure(name, title, made.data, made.draw)
 
 

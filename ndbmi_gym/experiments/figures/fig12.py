@@ -1,6 +1,8 @@
 """Fig 12: volition towards four targets, without and with a curl field (Eqs 23-25)."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +15,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 
-def data(preset: Preset, subject: int, seed: int) -> Tables:
-    """Paths to every target, and where they settle."""
+def data(
+    preset: Preset,
+    subject: int,
+    seed: int,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    low: float = 0.0,
+) -> Tables:
+    """Paths to every target, and where they settle.
+
+    Parameters
+    ----------
+    preset : Preset
+    subject, seed : int
+    options : mapping
+        Of `ndbmi_gym.config.Config`, on top of the preset.
+    low : float
+        Least volition in units of full volition, 0 or −1.
+    """
     parts: dict[str, list[Table]] = {"paths": [], "shares": []}
     for curl in (0.0, preset.curl):
-        volition = run_volition(preset, subject, seed, curl)
+        volition = run_volition(preset, subject, seed, curl, options, low)
         parts["shares"].append(
             {
                 "subject": np.full(N_TARGETS, subject),

@@ -217,7 +217,7 @@ def _draw_identified(axes: Axes, decoding: Table, series: Sequence[Series]) -> N
         _draw(axes, one, accuracy)
     cases = [case for one in series for case in one.cases]
     axes.axhline(1 / cases[0].stimuli, color="0.4", ls="--", lw=1, zorder=0)
-    axes.text(0.99, 0.02, "dashed: chance", transform=axes.transAxes, size=_SMALL, ha="right")
+    axes.text(0.99, 0.12, "dashed: chance", transform=axes.transAxes, size=_SMALL, ha="right")
     _make_share(axes)
 
 

@@ -1,0 +1,13 @@
+"""Fig 6 with a circuit as the cortex: paths over the regions, and wtpe."""
+
+from ndbmi_gym.experiments.conditions import CIRCUITS
+from ndbmi_gym.experiments.figures.comparison import comparison
+
+FIGURE = comparison(
+    "soc_paths",
+    "Performance with a circuit as the cortex",
+    tuple(CIRCUITS),
+    tuple(name.replace(", ", "\n") for name in CIRCUITS),
+    "cortex (the shuffled circuit evokes as much energy)",
+    reference="circuit, 32 stimuli",
+)

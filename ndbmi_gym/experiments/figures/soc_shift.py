@@ -1,0 +1,21 @@
+"""Fig 12 with a circuit as the cortex: signed volition towards four targets."""
+
+from ndbmi_gym.experiments.conditions import circuit
+from ndbmi_gym.experiments.figures import fig12
+from ndbmi_gym.experiments.figures.figure import Figure
+from ndbmi_gym.experiments.records import Tables
+from ndbmi_gym.presets import Preset
+
+
+def data(preset: Preset, subject: int, seed: int) -> Tables:
+    """Paths to every target, and where they settle."""
+    return fig12.data(preset, subject, seed, circuit(32, units=1), low=-1.0)
+
+
+FIGURE = Figure(
+    "soc_shift",
+    "Volitional shift of the equilibrium through a circuit",
+    data,
+    fig12.draw,
+    pooled=("shares",),
+)
