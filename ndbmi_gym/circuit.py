@@ -44,7 +44,7 @@ _KIND = Kind("ndbmi_gym.Circuit", 1)
 _ARRAYS = ("weights", "initial", "trace")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Circuit:
     """A recurrent network.
 
@@ -81,8 +81,12 @@ class Circuit:
             raise ValueError(
                 f"n_excitatory = {self.n_excitatory!r}: give a number between 1 and {n - 1}"
             )
-        for array in (self.weights, self.initial, self.trace):
+        if not len(self.trace):
+            raise ValueError("the trace is empty: give at least the initial spectral abscissa")
+        for name in _ARRAYS:
+            array = np.array(getattr(self, name), dtype=float)
             array.setflags(write=False)
+            object.__setattr__(self, name, array)
 
     @property
     def n_neurons(self) -> int:
@@ -114,7 +118,10 @@ class Circuit:
         energies, states = np.linalg.eigh(energy_matrix(self.weights))
         energies, states = energies[::-1], states[:, ::-1]
         largest = states[np.abs(states).argmax(axis=0), np.arange(self.n_neurons)]
-        return energies, states * np.sign(largest)
+        states = states * np.sign(largest)
+        for array in (energies, states):
+            array.setflags(write=False)
+        return energies, states
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the circuit to a ``.npz`` file, atomically and without pickle."""
@@ -144,7 +151,7 @@ class Circuit:
 
 @lru_cache(maxsize=8)
 def load_circuit(path: str | None = None, kind: str = "none") -> Circuit:
-    """A circuit, or a control of it, loaded once per process.
+    """A circuit, or a control of it; a file is read once per process.
 
     Parameters
     ----------
@@ -162,7 +169,8 @@ def load_circuit(path: str | None = None, kind: str = "none") -> Circuit:
     if circuit.trace[-1] > ABSCISSA:
         raise ValueError(
             f"{path} holds an unfinished circuit of spectral abscissa {circuit.trace[-1]:.3g}: go "
-            f"on with `ndbmi-gym soc build --out {path}` until {ABSCISSA}"
+            f"on with `ndbmi-gym soc build --neurons {circuit.n_neurons} --seed {circuit.seed} "
+            f"--out {path}` until {ABSCISSA}"
         )
     return control(circuit, kind)
 
@@ -345,12 +353,16 @@ def _gradient(triangular: FloatArray, basis: FloatArray, shift: float) -> FloatA
 
 
 def _lyapunov(triangular: FloatArray, transposed: bool) -> FloatArray:
-    """Solve TᵀQ + QT = −2I (transposed) or TP + PTᵀ = −2I for a quasi-triangular T."""
+    """Solve TᵀQ + QT = −2I (transposed) or TP + PTᵀ = −2I for a stable quasi-triangular T."""
+    largest = float(np.diag(triangular).max())
+    if largest >= 0:
+        raise ValueError(
+            f"an eigenvalue of real part {largest:.3g}: nothing decays, and there is no energy; "
+            "give a stable circuit (abscissa < 1), or a shift above its abscissa"
+        )
     sides = ("T", "N") if transposed else ("N", "T")
     right = -2 * np.eye(len(triangular))
-    solution, scale, failed = dtrsyl(triangular, triangular, right, *sides)
-    if failed:
-        raise RuntimeError("the Lyapunov equation is singular: the matrix is not stable")
+    solution, scale, _ = dtrsyl(triangular, triangular, right, *sides)
     return np.asarray(scale * solution)
 
 
@@ -415,10 +427,15 @@ def control(circuit: Circuit, kind: str) -> Circuit:
         return circuit
     weights = circuit.initial
     if kind == "shuffled":
-        weights = shuffle_inhibition(circuit, np.random.default_rng((circuit.seed, 1)))
+        weights = shuffle_inhibition(circuit, _shuffling(circuit.seed))
     elif kind == "symmetric":
         weights = _symmetric(circuit.initial)
     return replace(circuit, weights=weights * (ABSCISSA / np.linalg.eigvals(weights).real.max()))
+
+
+def _shuffling(seed: int) -> np.random.Generator:
+    """A random stream apart from every stream that a user seeds."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0x50C,)))
 
 
 def shuffle_inhibition(circuit: Circuit, rng: np.random.Generator) -> FloatArray:

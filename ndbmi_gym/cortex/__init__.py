@@ -57,7 +57,11 @@ class Cortex(Protocol):
 
     @property
     def max_count(self) -> float:
-        """Spikes per window that full volition (an action entry of 1) adds by default."""
+        """Full volition (an action entry of 1) by default, in spikes per window."""
+
+    @property
+    def volition_adds(self) -> bool:
+        """Whether volition adds spikes to the evoked ones (Eq 23), or acts through a circuit."""
 
     @property
     def n_states(self) -> int:

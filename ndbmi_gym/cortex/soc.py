@@ -6,13 +6,15 @@ the spikes is up to the circuit, so that no spike is volitional in itself. State
 do not.
 """
 
-from dataclasses import dataclass, field, fields
+import os
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from numbers import Integral, Real
 from typing import Any
 
 import numba
 import numpy as np
+from scipy.optimize import brentq
 
 from ndbmi_gym.circuit import CONTROLS, Circuit, load_circuit
 from ndbmi_gym.cortex import FloatArray, IntArray, Response
@@ -23,6 +25,9 @@ CODES = ("ring", "grid")
 
 WINDOW_S, METRIC_TAU_S = 0.3, 0.05
 """Recording window and time constant of the spike-train metric that suit the circuit, s."""
+
+DRIVE_HZ = 100.0
+"""Input that full volition means, unless an environment's `max_rate_hz` says otherwise."""
 
 _NODE_S = 0.005  # between two points at which rates are computed; the circuit is far slower
 _RATE_STEPS = 200  # tabulated rates per reach of the gain
@@ -45,20 +50,20 @@ class SOCOptions:
         ring, 4 on a grid.
     electrodes : int
         Recording electrodes n.
-    drive_hz : float
-        Input that an action entry of 1 means by default, Hz.
     core : {"linear", "nonlinear"}
         Whether neurons hear each other's states x or their gains g(x).
     carry : bool
-        Whether a trial's next transient starts from what is left of the last one.
+        Whether a trial's next transient starts from what is left at the end of the last window. No
+        time passes for the circuit between the windows of two steps, and calibration is at rest.
     circuit : path or None
         A file of ``ndbmi-gym soc build``. None: the packaged circuit of 200 neurons.
     control : str
         ``"none"``, or a control in the place of the stabilised circuit: ``"scaled"``,
         ``"shuffled"`` or ``"symmetric"`` (`ndbmi_gym.circuit.control`).
-    match_energy : bool
-        Whether a control's states are enlarged until they evoke as much energy (in the linear core)
-        as the stabilised circuit's. Controls amplify little: without, they also fire less.
+    match_signal : bool
+        Whether a control's states are enlarged until what is recorded of them differs between
+        stimuli as much as with the stabilised circuit (`matched`). Controls amplify little:
+        without, a difference may be one of size.
 
     Raises
     ------
@@ -71,12 +76,11 @@ class SOCOptions:
     amplitude_hz: float | None = None
     units: int | None = None
     electrodes: int = 25
-    drive_hz: float = 100.0
     core: str = "linear"
     carry: bool = False
     circuit: str | None = None
     control: str = "none"
-    match_energy: bool = False
+    match_signal: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("stimuli", 2), ("units", 1), ("electrodes", 1)):
@@ -86,25 +90,25 @@ class SOCOptions:
             whole = isinstance(value, Integral) and not isinstance(value, bool)
             if not (whole and value >= least):
                 raise ValueError(f"{name} = {value!r}: give a whole number >= {least}")
-        for name in ("amplitude_hz", "drive_hz"):
-            value = getattr(self, name)
-            if name == "amplitude_hz" and value is None:
-                continue
-            real = isinstance(value, Real) and not isinstance(value, bool)
-            if not (real and 0 < value < np.inf):
-                raise ValueError(f"{name} = {value!r}: give a finite number > 0 Hz")
+        size = self.amplitude_hz
+        real = isinstance(size, Real) and not isinstance(size, bool) and 0 < size < np.inf
+        if not (size is None or real):
+            raise ValueError(f"amplitude_hz = {size!r}: give a finite number > 0 Hz, or None")
+        for name in ("carry", "match_signal"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"{name} = {getattr(self, name)!r}: give True or False")
         for name, choices in (
             ("code", (None, *CODES)),
             ("core", CORES),
             ("control", CONTROLS),
-            ("carry", (False, True)),
-            ("match_energy", (False, True)),
         ):
             if getattr(self, name) not in choices:
                 known = ", ".join(map(str, choices))
                 raise ValueError(f"{name} = {getattr(self, name)!r}: choose one of {known}")
-        if not (self.circuit is None or isinstance(self.circuit, str)):
+        if not (self.circuit is None or isinstance(self.circuit, str | os.PathLike)):
             raise ValueError(f"circuit = {self.circuit!r}: give the path of a file, or None")
+        if self.circuit is not None:
+            object.__setattr__(self, "circuit", os.fspath(self.circuit))
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> "SOCOptions":
@@ -139,8 +143,6 @@ class SOCCortex:
         Recording electrodes n.
     units : int
         Units recorded by each.
-    drive_hz : float
-        Input of full volition, Hz.
     window_s, clock_s : float
         Recording window T and its clock, s.
     gain : Gain
@@ -159,7 +161,6 @@ class SOCCortex:
     layout: FloatArray
     n_units: int = 25
     units: int = 1
-    drive_hz: float = 100.0
     window_s: float = WINDOW_S
     clock_s: float = 1e-3
     gain: Gain = field(default_factory=Gain)
@@ -186,11 +187,11 @@ class SOCCortex:
             )
         if self.core not in CORES:
             raise ValueError(f"core = {self.core!r}: choose one of {', '.join(CORES)}")
-        if not (self.units >= 1 and 0 < self.drive_hz < np.inf):
-            raise ValueError(
-                f"units = {self.units!r}, drive_hz = {self.drive_hz!r}: give a whole number >= 1 "
-                "and a finite input > 0 Hz"
-            )
+        if not self.units >= 1:
+            raise ValueError(f"units = {self.units!r}: give a whole number >= 1")
+        _ = self.circuit.modes  # an unstable circuit has none
+        for array in (self.prepared, self.layout):
+            array.setflags(write=False)
 
     @property
     def n_stimuli(self) -> int:
@@ -204,8 +205,17 @@ class SOCCortex:
 
     @property
     def max_count(self) -> float:
-        """Spikes per window that the input of full volition would add to an isolated unit."""
-        return self.drive_hz * self.window_s
+        """Full volition: the input that would hold an isolated neuron at x = 100 Hz, times T.
+
+        A unit of account, in which volition is given: such a neuron approaches x with the time
+        constant of the circuit, and its rate saturates.
+        """
+        return DRIVE_HZ * self.window_s
+
+    @property
+    def volition_adds(self) -> bool:
+        """Volition acts through the circuit."""
+        return False
 
     @property
     def n_states(self) -> int:
@@ -265,7 +275,7 @@ class SOCCortex:
         stimulus : ndarray of int (B,) or None
             None: no stimulus, the circuit is at rest.
         volition : ndarray (B, n) or None
-            Held input, in spikes per window that it would add to an isolated unit.
+            Held input in Hz, times T.
         activity : ndarray (B, N), optional
             State that is left of the last transient.
         """
@@ -278,13 +288,28 @@ class SOCCortex:
         rng: np.random.Generator,
         activity: FloatArray | None = None,
     ) -> Response:
-        """Draw the responses to B stimuli under volition (B, n), in spikes per window.
+        """Draw the responses to B stimuli under volition (B, n), held input in Hz times T.
 
         No spike is counted as volitional: volition acts through the circuit.
         """
         x, last = self._transient(stimulus, volition, activity)
         trains, counts = sample_profile(rng, self._profile(x), self.nodes)
         return Response(trains, np.hstack((counts, np.zeros_like(counts))), last)
+
+    def signal(self, size: float = 1.0) -> float:
+        """Variance over stimuli of the expected spikes, summed over electrodes and nodes.
+
+        Parameters
+        ----------
+        size : float
+            Factor on all prepared states.
+        """
+        every = np.arange(self.n_stimuli)
+        if self.core == "linear":
+            expected = self._profile(size * self._evoked)
+        else:
+            expected = replace(self, prepared=size * self.prepared).profile(every, None)
+        return float(expected.var(axis=0).sum())
 
     def _profile(self, x: FloatArray) -> FloatArray:
         gaps = np.diff(self.nodes) * (self.clock_s * self.units)
@@ -366,25 +391,49 @@ def soc_cortex(options: SOCOptions, window_s: float = WINDOW_S, clock_s: float =
     window_s, clock_s : float
         Recording window T and tick of its clock, s.
     """
-    ring = options.code == "ring" if options.code else options.stimuli <= 12
-    layout = planar_code("ring" if ring else "grid", options.stimuli)
+    code = options.code or ("ring" if options.stimuli <= 12 else "grid")
+    amplitude, units = (100.0, 1) if code == "ring" else (150.0, 4)
+    layout = planar_code(code, options.stimuli)
     circuit = load_circuit(options.circuit, options.control)
     energies, states = circuit.modes
-    amplitude = options.amplitude_hz or (100.0 if ring else 150.0)
-    like = load_circuit(options.circuit) if options.match_energy else circuit
-    axes = amplitude * states[:, :2] * np.sqrt(like.modes[0][0] / energies[:2])
-    return SOCCortex(
+    axes = states[:, :2] * np.sqrt(energies[0] / energies[:2])
+    cortex = SOCCortex(
         circuit=circuit,
-        prepared=layout @ axes.T,
+        prepared=(options.amplitude_hz or amplitude) * layout @ axes.T,
         layout=layout,
         n_units=options.electrodes,
-        units=options.units or (1 if ring else 4),
-        drive_hz=float(options.drive_hz),
+        units=options.units or units,
         window_s=window_s,
         clock_s=clock_s,
         core=options.core,
         carry=options.carry,
     )
+    if not options.match_signal or options.control == "none":
+        return cortex
+    stabilised = replace(options, control="none", match_signal=False)
+    return matched(cortex, soc_cortex(stabilised, window_s, clock_s))
+
+
+def matched(cortex: SOCCortex, like: SOCCortex) -> SOCCortex:
+    """A cortex whose prepared states are resized until its signal is as large as another's.
+
+    Raises
+    ------
+    ValueError
+        If rates saturate before.
+    """
+
+    def excess(log_size: float) -> float:
+        return cortex.signal(float(np.exp(log_size))) - like.signal()
+
+    low, high = -3.0, 5.0
+    if excess(high) < 0:
+        raise ValueError(
+            f"a signal of {like.signal():.3g} is out of reach: the rates of the control saturate; "
+            "lower amplitude_hz"
+        )
+    size = float(np.exp(brentq(excess, low, high, xtol=1e-6)))
+    return replace(cortex, prepared=size * cortex.prepared)
 
 
 def planar_code(code: str, stimuli: int) -> FloatArray:

@@ -61,6 +61,11 @@ class TopographicCortex:
         return self.evoked.shape[1]
 
     @property
+    def volition_adds(self) -> bool:
+        """Volition adds its own spikes (Eq 23)."""
+        return True
+
+    @property
     def n_states(self) -> int:
         """Nothing is carried from step to step."""
         return 0
