@@ -2,25 +2,25 @@
 
 import numpy as np
 
-from ndbmi_gym.commands import evoking, expected_projection
 from ndbmi_gym.config import Config
+from ndbmi_gym.inversion import command, expected_projection
 
 loop = Config(cortex={"kind": "soc", "stimuli": 32, "units": 1}).make_loop(0)
 cortex, interface = loop.cortex, loop.interface
 most = cortex.max_count
 target = np.array([[4.0, 0.0]])
-command = evoking(loop, -target, -most, most)  # the input that displaces the decoded point so
+volition = command(loop, target, -most, most)  # displaces the decoded point by −target
 stimulus = interface.sense(target)
 
-silence = np.zeros_like(command)
-for name, which, volition in (
+silence = np.zeros_like(volition)
+for name, which, held in (
     ("rest", None, silence),
     ("stimulus", stimulus, silence),
-    ("input", None, command),
-    ("both", stimulus, command),
+    ("input", None, volition),
+    ("both", stimulus, volition),
 ):
-    rates = cortex.profile(which, volition)[0] / np.diff(cortex.nodes) * 1e3  # Hz, (n, K)
-    place = expected_projection(cortex, interface, which, volition)[0]
+    rates = cortex.profile(which, held)[0] / np.diff(cortex.nodes) * 1e3  # Hz, (n, K)
+    place = expected_projection(cortex, interface, which, held)[0]
     print(
         f"{name:>9}: first three electrodes after 100 ms at "
         f"{np.array2string(rates[:3, 20], precision=0)} Hz; "

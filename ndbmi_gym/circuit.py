@@ -272,7 +272,7 @@ def stabilise(
         _constrain(weights, half)
     raise RuntimeError(
         f"spectral abscissa {current:.3g} after {max_iterations} iterations, {abscissa:g} was "
-        "asked for: allow more iterations, or take another seed"
+        "asked for: take another seed, or allow more iterations"
     )
 
 

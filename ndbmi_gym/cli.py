@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         wanted = _PACKAGES.get(str(error.name), "-c constraints.txt -e '.[reproduce]'")
         print(f"ndbmi-gym: {error}: pip install {wanted}", file=sys.stderr)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"ndbmi-gym: {error}", file=sys.stderr)
     return 2
 
@@ -115,7 +115,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument("--seed", type=int, default=0, help="of the random weights")
     build.add_argument(
-        "--out", type=Path, default=argparse.SUPPRESS, help="file (default: runs/soc/NEURONS-SEED)"
+        "--out",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="file (default: runs/soc/NEURONS-SEED.npz)",
     )
 
     report = command("report", "what the circuit does, beside its controls", _report, soc)
@@ -192,6 +195,8 @@ def _build(asked: argparse.Namespace) -> int:
 
     from ndbmi_gym.circuit import ABSCISSA, Circuit, build
 
+    if asked.neurons < 20:
+        raise ValueError(f"--neurons {asked.neurons}: at least 20 make a circuit")
     path = getattr(asked, "out", Path("runs/soc") / f"{asked.neurons}-{asked.seed}.npz")
     with tqdm(unit=" iterations", desc="spectral abscissa") as bar:
 

@@ -61,7 +61,7 @@ class Config:
         Whether the action box is [0, 1] or [−1, 1]; negative entries suppress evoked firing.
     max_rate_hz : float or None
         Firing rate added by an action entry of 1. None: the largest evoked peak over the window
-        (66.7 Hz on set 6).
+        (66.7 Hz on set 6). With ``cortex="soc"`` the input that it means; None: 100 Hz.
     observe : {"neural", "state", "full"}
         What the agent sees.
     observe_perturbation : bool
@@ -143,10 +143,11 @@ class Config:
     step_s: float = 0.5
 
     def __post_init__(self) -> None:
-        model = _model(self.cortex)
+        model, options = _model(self.cortex)
         for name in ("window_s", "tau_s"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(model, name))
+        model.check(self, options)
         for name, choices in (
             ("decoder", DECODERS),
             ("observe", OBSERVATIONS),
@@ -190,7 +191,8 @@ class Config:
         """A configuration from keyword arguments: the fields, and ``preset``.
 
         A preset (`ndbmi_gym.presets`) gives metric, plant, the shape of fields that are given by
-        name, and the target's radius of the task ``"fixed"``; other options override it.
+        name, and the target's radius of the task ``"fixed"``; other options override it. Its window
+        and time constant are those of the paper's cortex, and of no other.
 
         Raises
         ------
@@ -210,7 +212,11 @@ class Config:
         if name == "default":
             return cls(**chosen)
         preset = load_preset(name)
-        chosen = {**preset.options(), **chosen}
+        given = preset.options()
+        if chosen.get("cortex", "topographic") != "topographic":
+            for own in ("window_s", "tau_s"):  # they suit the paper's cortex
+                del given[own]
+        chosen = {**given, **chosen}
         if chosen.get("field", "gaussian") in ("gaussian", "dipole"):
             chosen["field"] = preset.field(chosen.get("field", "gaussian"))
         if chosen.get("task") == "fixed":
@@ -240,9 +246,7 @@ class Config:
         ValueError
             If it does not know an option, or a value is out of range.
         """
-        model = _model(self.cortex)
-        options = dict(self.cortex) if isinstance(self.cortex, Mapping) else {}
-        options.pop("kind", None)
+        model, options = _model(self.cortex)
         return model.make(self, options)
 
     def make_loop(self, subject: int) -> ClosedLoop:
@@ -269,22 +273,27 @@ class CortexModel(NamedTuple):
 
     Attributes
     ----------
-    make : callable
+    make, check : callable
+        Of a configuration and options. The latter raises ValueError if they are not right.
     window_s, tau_s : float
         Default of `Config`'s recording window and time constant of the metric, s.
     """
 
     make: Callable[[Config, dict[str, Any]], Cortex]
+    check: Callable[[Config, dict[str, Any]], object]
     window_s: float = 0.6
     tau_s: float = 0.1
 
 
-def _paper_cortex(config: Config, options: dict[str, Any]) -> Cortex:
+def _check_paper(config: Config, options: dict[str, Any]) -> None:
     if options:
         raise ValueError(
             f"unknown option {min(options)!r} of the topographic cortex: its options are those of "
             "the environment (dataset, gain, flatten, ...)"
         )
+
+
+def _paper_cortex(config: Config, options: dict[str, Any]) -> Cortex:
     stimuli = stimulus_set(config.dataset)
     cortex = topographic_cortex(
         stimuli, config.window_s, config.clock_s, config.spontaneous, config.gamma_shape
@@ -297,7 +306,8 @@ def _paper_cortex(config: Config, options: dict[str, Any]) -> Cortex:
     return replace(cortex, evoked=flatten(evoked, config.flatten))
 
 
-def _soc_cortex(config: Config, options: dict[str, Any]) -> Cortex:
+def _check_soc(config: Config, options: dict[str, Any]) -> None:
+    SOCOptions.of(options)
     for name in _PAPERS_OWN:
         value = getattr(config, name)
         if value != getattr(Config, name):
@@ -305,21 +315,26 @@ def _soc_cortex(config: Config, options: dict[str, Any]) -> Cortex:
                 f"{name} = {value!r} is an option of the topographic cortex: drop it, or drop "
                 "cortex='soc'"
             )
+
+
+def _soc_cortex(config: Config, options: dict[str, Any]) -> Cortex:
     return soc_cortex(SOCOptions.of(options), config.window_s, config.clock_s)
 
 
 CORTICES: dict[str, CortexModel] = {
-    "topographic": CortexModel(_paper_cortex),
-    "soc": CortexModel(_soc_cortex, soc.WINDOW_S, soc.METRIC_TAU_S),
+    "topographic": CortexModel(_paper_cortex, _check_paper),
+    "soc": CortexModel(_soc_cortex, _check_soc, soc.WINDOW_S, soc.METRIC_TAU_S),
 }
 """Models of the cortex by name. Recorded data would add an entry."""
 
 
-def _model(spec: Any) -> CortexModel:
-    kind = spec.get("kind") if isinstance(spec, Mapping) else spec
+def _model(spec: Any) -> tuple[CortexModel, dict[str, Any]]:
+    """The model of a cortex, and its options."""
+    options = dict(spec) if isinstance(spec, Mapping) else {"kind": spec}
+    kind = options.pop("kind", None)
     if not isinstance(kind, str) or kind not in CORTICES:
         raise ValueError(f"unknown cortex {kind!r}: choose one of {', '.join(CORTICES)}")
-    return CORTICES[kind]
+    return CORTICES[kind], options
 
 
 _PAPERS_OWN = (

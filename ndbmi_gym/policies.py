@@ -11,9 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.commands import evoking
-from ndbmi_gym.cortex.soc import SOCCortex
 from ndbmi_gym.episodes import Episodes
+from ndbmi_gym.inversion import command, displacing
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plant import Device
 from ndbmi_gym.spikes import SpikeTrains, place
@@ -123,7 +122,8 @@ class Eq24(Policy):
 
     For a target x_T in a field that is radial around 0 it is the mean response of the stimulus
     whose site is nearest to −x_T: alone, it would push from the equilibrium towards the target.
-    Through a circuit it is the input that does the same (`ndbmi_gym.commands`).
+    Through a circuit it is the input that displaces the decoded point by −x_T
+    (`ndbmi_gym.inversion`).
     """
 
     def __init__(self, env: HasEpisodes) -> None:
@@ -140,7 +140,7 @@ class Eq24(Policy):
             key = int(animal), wanted.tobytes()
             if key not in self._commands:
                 low = episodes.low * episodes.max_count
-                made = evoking(episodes.loops[animal], -wanted[None], low, episodes.max_count)
+                made = command(episodes.loops[animal], wanted[None], low, episodes.max_count)
                 self._commands[key] = made[0]
             counts[b] = self._commands[key]
         return counts / episodes.max_count, None
@@ -351,12 +351,15 @@ def _candidates(loop: ClosedLoop, gains: tuple[float, ...], low: float, high: fl
     """Volitions that a look-ahead chooses from, by stimulus, (S, C, n)."""
     n_stimuli, n_units = loop.cortex.n_stimuli, loop.cortex.n_units
     nothing = np.zeros((n_stimuli, 1, n_units))
-    if isinstance(loop.cortex, SOCCortex):
+    if not loop.cortex.volition_adds:
         angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
         ring = np.column_stack((np.cos(angle), np.sin(angle)))
-        half_side = loop.interface.half_side_cm
-        wanted = evoking(
-            loop, np.concatenate([r * half_side * ring for r in _DISPLACEMENTS]), low, high
+        sizes = loop.interface.half_side_cm * np.array(_DISPLACEMENTS)
+        wanted = np.array(
+            [
+                displacing(loop.cortex, loop.interface, displacement, low, high)
+                for displacement in (sizes[:, None, None] * ring).reshape(-1, 2)
+            ]
         )
         alone = np.broadcast_to(wanted, (n_stimuli, *wanted.shape))
         return np.concatenate([nothing, alone], axis=1)

@@ -175,7 +175,7 @@ PRESETS: dict[str, Preset] = {
 """Presets by name."""
 
 
-def load_preset(name: str) -> Preset:
+def load_preset(name: str | Preset) -> Preset:
     """A preset by name, or from a JSON file with some of its fields under ``"parameters"``.
 
     Raises
@@ -183,6 +183,8 @@ def load_preset(name: str) -> Preset:
     ValueError
         If there is neither, or the file names an unknown parameter.
     """
+    if isinstance(name, Preset):
+        return name
     if name in PRESETS:
         return PRESETS[name]
     try:

@@ -45,6 +45,6 @@ def noiseless(monkeypatch):
         paper = topographic_cortex(stimulus_set(c.dataset), c.window_s, c.clock_s)
         return NoiselessCortex(paper.evoked, paper.max_count, paper.layout, c.window_s, c.clock_s)
 
-    monkeypatch.setitem(config.CORTICES, "noiseless", config.CortexModel(make))
+    monkeypatch.setitem(config.CORTICES, "noiseless", config.CortexModel(make, config._check_paper))
     yield "noiseless"
     config._calibrated.cache_clear()

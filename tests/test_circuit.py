@@ -184,10 +184,28 @@ def test_an_unstable_circuit_has_no_energies(abscissa):
         _ = Circuit(weights, 3, weights, np.zeros(1)).modes
 
 
-def test_a_singular_equation_is_named():
+def test_without_decay_there_is_neither_energy_nor_balance():
+    unstable = random_circuit(np.random.default_rng(0), 20)
     for solve in (energy_matrix, noise_covariance):
-        with pytest.raises(RuntimeError, match="not stable"):
-            solve(np.eye(3))
+        for weights in (np.eye(3), unstable.weights):
+            with pytest.raises(ValueError, match=r"real part .* give a stable circuit"):
+                solve(weights)
+    with pytest.raises(ValueError, match="nothing decays"):
+        balance(unstable)
+    with pytest.raises(ValueError, match="or a shift above its abscissa"):
+        abscissa_gradient(unstable.weights, 0.9 * unstable.abscissa)
+
+
+def test_what_a_circuit_is_made_of_cannot_change():
+    weights = np.diag([0.1, -0.2, 0.3])
+    circuit = Circuit(weights, 2, weights, np.array([0.3]))
+    weights[0, 1] = 5.0
+    assert circuit.weights[0, 1] == circuit.initial[0, 1] == 0.0
+    for array in (circuit.weights, circuit.initial, circuit.trace, *circuit.modes):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+    with pytest.raises(ValueError, match="the trace is empty"):
+        Circuit(weights, 2, weights, np.array([]))
 
 
 def test_balance_is_the_correlation_of_the_inputs():

@@ -6,8 +6,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from ndbmi_gym.circuit import random_circuit, stabilise
+from ndbmi_gym.circuit import CONTROLS, random_circuit, stabilise
 from ndbmi_gym.experiments import soc_measures
+from ndbmi_gym.experiments.figures import circuit_drawing, soc_drawing
 from ndbmi_gym.experiments.figures.circuit_drawing import PICTURES
 from ndbmi_gym.experiments.records import read_csv, where, write_csv
 
@@ -88,8 +89,8 @@ def test_transients(pictures, tables):
 
 def test_reliability(pictures, tables):
     spikes, rates, chart = pictures["reliability"].axes
-    assert len(rates.lines) == 7
-    assert len([c for c in spikes.collections if isinstance(c, LineCollection)]) == 7
+    for axes in (spikes, rates):
+        assert len([c for c in axes.collections if isinstance(c, LineCollection)]) == 7
     widths = [p.get_width() for p in chart.patches]
     recognised = tables["recognition"]["recognised"].reshape(-1, 2).mean(axis=1)
     np.testing.assert_allclose(widths, recognised)
@@ -113,7 +114,16 @@ def test_reaching(pictures, tables):
     assert first.get_ylabel() == "SOC"
     target = where(tables["paths"], circuit="target", movement=0)
     np.testing.assert_array_equal(first.lines[0].get_xdata(), target["x"])
-    # target, single trials, what is read out without noise, start
+    # target, single trials of few units and of many, start
     assert all(len(axes.lines) == 1 + 3 + 1 + 1 for axes in canvas.axes[:56])
+    widths = [line.get_linewidth() for line in first.lines[1:5]]
+    assert widths[0] == widths[1] == widths[2] < widths[3]
+    places = np.abs([tables["paths"][axis] for axis in "xy"]).max()
+    assert first.get_xlim()[1] > places  # nothing is cut off
     fit = canvas.axes[56]
-    assert [t.get_text() for t in fit.get_xticklabels()] == ["1", "4", "16", "∞ (fit)"]
+    assert [t.get_text() for t in fit.get_xticklabels()] == ["1", "4", "16", "64"]
+
+
+def test_circuits_have_the_colours_of_the_study():
+    for name in ("SOC", *CONTROLS[1:]):
+        assert circuit_drawing._COLORS[name] == soc_drawing._CORTICES[name.lower()]["color"]

@@ -7,6 +7,7 @@ import pytest
 from ndbmi_gym.calibration import SCALINGS
 from ndbmi_gym.config import Config, subject_rng
 from ndbmi_gym.perturbations import Draw
+from ndbmi_gym.presets import Preset, load_preset
 from ndbmi_gym.stimuli import evoked_counts, flatten, lose_site, misplace_electrode, stimulus_set
 
 SET_6 = evoked_counts(stimulus_set(6))
@@ -254,12 +255,28 @@ def test_window_and_time_constant_are_the_cortex_s_own(options, window_s, tau_s)
 )
 def test_options_of_the_papers_cortex_are_refused_beside_a_circuit(name, value):
     for cortex in ("soc", FAST):
-        config = Config(cortex=cortex, **{name: value})
         message = f"{name} = {value!r} is an option of the topographic cortex: drop it, or drop"
         with pytest.raises(ValueError, match=message):
-            config.make_cortex()
+            Config(cortex=cortex, **{name: value})
     default = getattr(Config(), name)
     assert Config(cortex=FAST, **{name: default}).make_cortex().n_stimuli == 4
+
+
+def test_options_of_a_cortex_are_checked_at_once():
+    with pytest.raises(ValueError, match="stimuli = 'many': give a whole number"):
+        Config(cortex={"kind": "soc", "stimuli": "many"})
+    with pytest.raises(ValueError, match="unknown option 'bogus' of the topographic cortex"):
+        Config(cortex={"kind": "topographic", "bogus": 1})
+
+
+@pytest.mark.parametrize("preset", ["paper", Preset(window_s=0.4, tau_s=0.7, mass=2.0)])
+def test_a_preset_brings_no_window_and_time_constant_to_a_circuit(preset):
+    config = Config.from_options({"preset": preset, "cortex": "soc"})
+    assert (config.window_s, config.tau_s) == (0.3, 0.05)
+    assert config.mass == load_preset(preset).mass
+    own = Config.from_options({"preset": preset, "cortex": "soc", "window_s": 0.1})
+    assert own.window_s == 0.1
+    assert Config.from_options({"preset": preset}).tau_s == load_preset(preset).tau_s
 
 
 def test_an_animal_of_a_circuit_is_calibrated_once():

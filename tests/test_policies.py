@@ -2,7 +2,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from ndbmi_gym.commands import expected_projection, invert
+from ndbmi_gym.inversion import displacing, expected_projection
 from ndbmi_gym.policies import (
     POLICIES,
     Eq24,
@@ -223,7 +223,7 @@ def test_eq24_through_a_circuit_displaces_the_device_s_point_from_the_target(ani
         loop = episodes.loops[animal]
         high = loop.cortex.max_count
         # a target is seen in single precision
-        expected = invert(loop.cortex, loop.interface, -target, -high, high) / high
+        expected = displacing(loop.cortex, loop.interface, -target, -high, high) / high
         np.testing.assert_allclose(one, expected, atol=1e-4)
         both = np.stack((np.zeros(8), expected * high))
         rest, moved = expected_projection(loop.cortex, loop.interface, None, both)

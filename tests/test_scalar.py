@@ -7,6 +7,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import ndbmi_gym
+from ndbmi_gym.cortex.soc import DRIVE_HZ
 from ndbmi_gym.envs.scalar import BMIEnv
 
 IDS = [f"ndbmi/{name}" for name in ndbmi_gym._IDS]
@@ -176,7 +177,7 @@ def test_activity_is_carried_through_a_trial_and_forgotten_at_the_next(n_subject
                 env.step(rng.uniform(-1, 1, 25).astype(np.float32))
             begun = cortex.prepared[episodes.signals.stimulus[0]] + before
             expected = impulses.last_free @ begun
-            expected += impulses.last_held @ (cortex.drive_hz * episodes.action[0])
+            expected += impulses.last_held @ (DRIVE_HZ * episodes.action[0])
             np.testing.assert_allclose(episodes.signals.activity[0], expected, atol=1e-9)
             assert np.linalg.norm(expected) > 1
             before = expected

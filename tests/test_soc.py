@@ -25,6 +25,7 @@ from ndbmi_gym.circuit import (
     stabilise,
 )
 from ndbmi_gym.config import Config
+from ndbmi_gym.cortex import soc
 from ndbmi_gym.cortex.soc import (
     METRIC_TAU_S,
     WINDOW_S,
@@ -50,7 +51,7 @@ def small_circuit():
 def make(window_s=0.1, size=60.0, **options):
     """A cortex of 20 neurons with arbitrary prepared states."""
     prepared = size * np.random.default_rng(7).normal(size=(S, N))
-    options = {"n_units": UNITS, "drive_hz": 80.0, "units": 2, "window_s": window_s, **options}
+    options = {"n_units": UNITS, "units": 2, "window_s": window_s, **options}
     return SOCCortex(small_circuit(), prepared, planar_code("ring", S), **options)
 
 
@@ -95,7 +96,7 @@ def test_profile_is_the_rate_of_the_transient(window_s):
         error = np.abs(profile[b] - expected.T) / (cortex.units * gaps * 1e-3)
         assert error.max() < 1e-4
     np.testing.assert_allclose(cortex.mean_counts(stimulus, volition), profile.sum(axis=-1))
-    assert cortex.max_count == pytest.approx(80.0 * window_s)
+    assert cortex.max_count == pytest.approx(100.0 * window_s)
 
 
 def test_five_milliseconds_between_rates_are_fine_enough():
@@ -209,7 +210,7 @@ def test_other_gains_reach_the_cortex():
 
 def test_counts_and_times_are_poisson_of_the_profile():
     cortex, n_trials = make(size=5.0), 20_000
-    volition = np.random.default_rng(1).uniform(-0.1, 0.1, UNITS) * cortex.max_count
+    volition = np.random.default_rng(1).uniform(-0.08, 0.08, UNITS) * cortex.max_count
     response = cortex.respond(
         np.full(n_trials, 1), np.tile(volition, (n_trials, 1)), np.random.default_rng(2)
     )
@@ -381,11 +382,11 @@ def test_stimuli_prepare_the_two_most_amplified_states(options, code, size, unit
 
 
 def test_options_reach_the_cortex():
-    options = SOCOptions(electrodes=7, drive_hz=12, core="nonlinear", carry=True, units=2)
+    options = SOCOptions(electrodes=7, core="nonlinear", carry=True, units=2)
     cortex = soc_cortex(options, 0.2, 2e-3)
-    assert (cortex.n_units, cortex.drive_hz, cortex.core, cortex.carry) == (7, 12, "nonlinear", 1)
+    assert (cortex.n_units, cortex.core, cortex.carry) == (7, "nonlinear", True)
     assert (cortex.window_s, cortex.n_bins, cortex.clock_s) == (0.2, 100, 2e-3)
-    assert cortex.max_count == pytest.approx(12 * 0.2)
+    assert cortex.max_count == pytest.approx(100 * 0.2)
     assert cortex.n_states == 200
     assert soc_cortex(options, 0.2, 2e-3) is cortex
     assert (WINDOW_S, METRIC_TAU_S) == (0.3, 0.05)
@@ -408,18 +409,34 @@ def test_an_unfinished_circuit_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["scaled", "shuffled", "symmetric"])
-def test_controls_can_be_made_to_evoke_as_much(kind):
+def test_controls_can_be_made_to_signal_as_much(kind):
     made = control(load_circuit(), kind)
-    energy = energy_matrix(made.weights)
-    ours, stabilised = made.modes[0][0], load_circuit().modes[0][0]
-    for match, expected in ((False, ours), (True, stabilised)):
-        cortex = soc_cortex(SOCOptions(control=kind, match_energy=match))
+    stabilised = soc_cortex(SOCOptions())
+    plain, matched = (soc_cortex(SOCOptions(control=kind, match_signal=m)) for m in (False, True))
+    for cortex in (plain, matched):
         np.testing.assert_array_equal(cortex.circuit.weights, made.weights)
-        evoked = np.einsum("si,ij,sj->s", cortex.prepared, energy, cortex.prepared)
-        np.testing.assert_allclose(evoked, 100.0**2 * expected, rtol=1e-9)
-    assert stabilised > 4 * ours
-    plain, matched = (soc_cortex(SOCOptions(match_energy=m)).prepared for m in (False, True))
-    np.testing.assert_array_equal(plain, matched)
+    expected = stabilised.profile(np.arange(8), None)
+    by_hand = ((expected - expected.mean(axis=0)) ** 2).mean(axis=0).sum()
+    assert stabilised.signal() == pytest.approx(by_hand)
+    assert matched.signal() == pytest.approx(by_hand, rel=1e-4)
+    assert plain.signal() < by_hand / 4
+    size = matched.prepared[0, 0] / plain.prepared[0, 0]
+    np.testing.assert_allclose(matched.prepared, size * plain.prepared)
+    assert plain.signal(size) == pytest.approx(matched.signal())
+
+
+def test_the_signal_of_the_nonlinear_core_is_of_its_own_transients():
+    cortex = make(core="nonlinear")
+    expected = cortex.profile(np.arange(S), None).var(axis=0).sum()
+    assert cortex.signal() == pytest.approx(expected)
+    assert make().signal() != pytest.approx(expected, rel=1e-3)
+
+
+def test_the_circuit_itself_needs_no_match_and_a_mute_one_has_none():
+    plain, matched = (soc_cortex(SOCOptions(match_signal=m)) for m in (False, True))
+    np.testing.assert_array_equal(plain.prepared, matched.prepared)
+    with pytest.raises(ValueError, match=r"out of reach.*lower amplitude_hz"):
+        soc.matched(replace(plain, prepared=np.zeros_like(plain.prepared)), plain)
 
 
 # Bad options
@@ -441,16 +458,12 @@ def test_controls_can_be_made_to_evoke_as_much(kind):
         ({"amplitude_hz": -5}, "amplitude_hz = -5"),
         ({"amplitude_hz": float("inf")}, "amplitude_hz = inf"),
         ({"amplitude_hz": "big"}, "amplitude_hz = 'big'"),
-        ({"drive_hz": 0}, "drive_hz = 0: give a finite number > 0 Hz"),
-        ({"drive_hz": None}, "drive_hz = None"),
-        ({"drive_hz": True}, "drive_hz = True"),
-        ({"drive_hz": float("nan")}, "drive_hz = nan"),
         ({"code": "circle"}, "code = 'circle': choose one of None, ring, grid"),
         ({"core": "quadratic"}, "core = 'quadratic': choose one of linear, nonlinear"),
         ({"core": None}, "core = None"),
         ({"control": "random"}, "control = 'random': choose one of none, scaled, shuffled"),
-        ({"carry": "yes"}, "carry = 'yes': choose one of False, True"),
-        ({"match_energy": None}, "match_energy = None: choose one of False, True"),
+        ({"carry": "yes"}, "carry = 'yes': give True or False"),
+        ({"match_signal": None}, "match_signal = None: give True or False"),
         ({"circuit": 7}, "circuit = 7: give the path of a file, or None"),
         ({"neurons": 200}, "unknown option 'neurons' of the soc cortex: it has stimuli, code"),
     ],
@@ -475,8 +488,6 @@ def test_parts_that_do_not_fit_are_refused():
         make(core="quadratic")
     with pytest.raises(ValueError, match="units = 0"):
         make(units=0)
-    with pytest.raises(ValueError, match="drive_hz = 0"):
-        make(drive_hz=0.0)
     with pytest.raises(ValueError, match=r"clock_s = 0\.01: .* at most 0\.005 s"):
         replace(make(), clock_s=0.01)
     with pytest.raises(ValueError, match="neither stimulus nor volition nor activity"):

@@ -3,7 +3,6 @@ from dataclasses import asdict, fields
 import numpy as np
 import pytest
 
-from ndbmi_gym.commands import expected_projection
 from ndbmi_gym.config import Config
 from ndbmi_gym.cortex.soc import SOCCortex
 from ndbmi_gym.envs.vector import BMIVectorEnv
@@ -24,6 +23,7 @@ from ndbmi_gym.experiments.soc_cases import (
     run_volition,
 )
 from ndbmi_gym.interface import DECODERS
+from ndbmi_gym.inversion import expected_projection
 from ndbmi_gym.policies import make_policy
 from ndbmi_gym.presets import Preset
 
@@ -65,8 +65,8 @@ def test_the_papers_cortex_keeps_its_rates(case, dataset, gain):
     [
         (Case(), {}),
         (Case("scaled"), {"control": "scaled"}),
-        (Case("shuffled, matched", 32), {"control": "shuffled", "match_energy": True}),
-        (Case("symmetric, matched"), {"control": "symmetric", "match_energy": True}),
+        (Case("shuffled, matched", 32), {"control": "shuffled", "match_signal": True}),
+        (Case("symmetric, matched"), {"control": "symmetric", "match_signal": True}),
         (Case(carry=True, units=3), {"carry": True, "units": 3}),
         (Case(core="nonlinear", window_s=0.1), {"core": "nonlinear"}),
     ],
@@ -77,7 +77,7 @@ def test_options_of_circuits(case, expected):
         "kind": "soc",
         "stimuli": case.stimuli,
         "control": "none",
-        "match_energy": False,
+        "match_signal": False,
         "carry": False,
         "core": "linear",
         "units": None,

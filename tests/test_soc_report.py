@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,12 +59,35 @@ def test_the_lead_is_told_as_it_is():
         "amplitude": np.array([SAME, SAME, MATCHED, MATCHED]),
         "peak": np.array([3.0, 9, 9, 9]),
         "explained": np.array([0.3, 0.9, 0.2, 0.4]),
+        "explained ±": np.array([0.01, 0, 0.02, 0.004]),
         "path error (cm)": np.array([2.0, 1, 5, 4]),
+        "path error (cm) ±": np.array([0.1, 0.1, 0.1, 0.2]),
     }
     text = soc_report.remaining(compared)
-    assert "explained: 0.3 against 0.4 (shuffled)" in text
-    assert "path error (cm): 2 against 4 (shuffled)" in text
+    assert "explained: 0.300 ± 0.010 against 0.400 ± 0.004 (shuffled)" in text
+    assert "path error (cm): 2.00 ± 0.10 against 4.00 ± 0.20 (shuffled)" in text
     assert "peak" not in text
+    lines = soc_report.comparison_table(compared).splitlines()
+    assert lines[2:4] == [
+        "| peak | 3 | 9 | 9 | 9 |",
+        "| explained | 0.300 ± 0.010 | 0.900 ± 0.000 | 0.200 ± 0.020 | 0.400 ± 0.004 |",
+    ]
+    assert len(lines) == 5
+
+
+def test_penalties_at_an_end_of_the_grid_are_told():
+    reaching = {
+        "circuit": np.array([SOC, "scaled"]),
+        "amplitude": np.array([SAME, MATCHED]),
+        "units": np.array([1, 64]),
+        "at_end": np.array([0, 2]),
+    }
+    assert (
+        "its grid, so that its R² may be too low: scaled (matched), 64 units: 2 of 5 repeats."
+        in (soc_report.doubtful(reaching))
+    )
+    reaching["at_end"][:] = 0
+    assert soc_report.doubtful(reaching) == ""
 
 
 def test_every_file_is_written(written):
@@ -78,8 +102,14 @@ def test_every_file_is_written(written):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_results_tell_what_made_them(written, circuit):
-    saved = json.loads((written[0] / "soc.json").read_text())
+def test_results_tell_what_made_them(written, circuit, path):
+    text = (written[0] / "soc.json").read_text()
+    saved = json.loads(text)
+    assert saved["circuit"] == "small.npz"
+    assert saved["parameters"]["units"] == [1, 4, 16, 64]
+    report = (written[0] / "report.md").read_text()
+    assert "(small.npz)" in report
+    assert str(Path(path).parent) not in text + report  # no path of the machine
     assert (saved["seed"], saved["neurons"]) == (3, 50)
     assert saved["versions"]["numpy"] == np.__version__
     own = next(row for row in saved["results"]["circuits"] if row["circuit"] == SOC)

@@ -6,6 +6,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from scipy.stats import ks_2samp
 
 from ndbmi_gym.cortex import soc
+from ndbmi_gym.cortex.soc import DRIVE_HZ
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.spikes import SpikeTrains
 
@@ -173,7 +174,7 @@ def test_activity_is_each_trials_own_and_begins_at_rest(mode, drawn):
             restarts += begins.sum()
             assert (episodes.action[begins] == 0).all()
         begun = before + cortex.prepared[episodes.signals.stimulus]
-        expected = begun @ flow.T + cortex.drive_hz * episodes.action @ held.T
+        expected = begun @ flow.T + DRIVE_HZ * episodes.action @ held.T
         np.testing.assert_allclose(episodes.signals.activity, expected, atol=1e-9)
         before = expected.copy()
     assert restarts >= 2 * n

@@ -57,17 +57,20 @@ class BMIEnv(gymnasium.Env[Any, Any]):
     drowns the observation). Entries outside the box are clipped.
 
     In ShiftTargetSOC-v0, and with ``cortex="soc"``, the entries are input to the n recorded
-    excitatory neurons of the circuit, held during the window, as fractions of 100 Hz (the input
-    that alone would take an isolated neuron to 100 Hz above rest). What that adds to the spikes is
-    up to the circuit, so that all spikes count as evoked. The id has a signed box. `Episodes.to_hz`
-    and `from_hz` of ``env.unwrapped.episodes`` convert to and from firing rates, or input.
+    excitatory neurons of the circuit, held during the window, as fractions of 100 Hz (the state x
+    that such input would hold an isolated neuron at). What it adds to the spikes is up to the
+    circuit, so that all spikes count as evoked. ShiftTargetSOC-v0 has 25 electrodes, 32 stimuli,
+    single units (four per electrode, the circuit's default there, cost three times as much) and a
+    signed box. Its ``cortex`` is ``{"kind": "soc", "stimuli": 32, "units": 1}``: another mapping
+    replaces all of it. `Episodes.to_hz` and `from_hz` of ``env.unwrapped.episodes`` convert to and
+    from firing rates, or input.
 
     ## Observation Space
     A flat float32 Box, by ``observe``:
 
     | quantity | entries | unit | bounds | neural | state | full |
     |---|---|---|---|---|---|---|
-    | counts: last recorded spikes | n | full volition's (40; SOC: 30) | 0, far above \
+    | counts: last recorded spikes | n | full volition's (40; circuit: 30) | 0, far above \
     | yes | | yes |
     | position | 2 | L (10 cm) | ±2 | | yes | yes |
     | velocity | 2 | largest force / b (3 cm/s) | ±1 | | yes | yes |

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex import soc
 from ndbmi_gym.experiments.protocol import (
     FloatArray,
     IntArray,
@@ -59,17 +58,13 @@ def conditions(preset: Preset) -> dict[str, dict[str, Any]]:
     return table
 
 
-def circuit(stimuli: int, window_s: float = soc.WINDOW_S, **options: Any) -> dict[str, Any]:
-    """Options of an environment with the circuit as its cortex (`ndbmi_gym.cortex.soc`)."""
-    cortex = {"kind": "soc", "stimuli": stimuli, **options}
-    return {"cortex": cortex, "window_s": window_s, "tau_s": soc.METRIC_TAU_S}
-
-
 CIRCUITS = {
-    "circuit, 8 stimuli": circuit(8),
-    "shuffled, 8 stimuli": circuit(8, control="shuffled", match_energy=True),
-    "circuit, 32 stimuli": circuit(32),
-    "shuffled, 32 stimuli": circuit(32, control="shuffled", match_energy=True),
+    f"{name}, {stimuli} stimuli": {"cortex": {"kind": "soc", "stimuli": stimuli, **options}}
+    for stimuli in (8, 32)
+    for name, options in (
+        ("circuit", {}),
+        ("shuffled", {"control": "shuffled", "match_signal": True}),
+    )
 }
 """Conditions with a circuit as the cortex, which the text does not have."""
 
@@ -92,9 +87,8 @@ def loop_with(
     preset: Preset, options: Mapping[str, Any], field: str, decoder: str, subject: int
 ) -> ClosedLoop:
     """The closed loop of an animal under options of `Config` on top of a preset."""
-    return Config.from_options(
-        {**preset.options(), "field": preset.field(field), "decoder": decoder, **options}
-    ).make_loop(subject)
+    own = {"preset": preset, "field": field, "decoder": decoder}
+    return Config.from_options({**own, **options}).make_loop(subject)
 
 
 def stream(seed: int, subject: int, *names: str) -> np.random.Generator:

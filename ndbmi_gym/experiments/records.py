@@ -7,7 +7,7 @@ import csv
 import json
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -51,6 +51,11 @@ def _source() -> str:
     for path in sorted(package.rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def from_rows(rows: Sequence[JSON]) -> Table:
+    """A table from its rows."""
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def concatenate(tables: Iterable[Table]) -> Table:

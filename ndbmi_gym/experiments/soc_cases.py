@@ -5,24 +5,27 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import expm
 
-from ndbmi_gym.commands import expected_projection
+from ndbmi_gym.cortex.soc import WINDOW_S, SOCCortex, SOCOptions
 from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.experiments import conditions
 from ndbmi_gym.experiments.conditions import (
     FIELDS,
-    circuit,
     loop_with,
     run_loop,
     starts_of,
     stream,
 )
 from ndbmi_gym.experiments.protocol import FloatArray, wtpe
-from ndbmi_gym.experiments.records import JSON, Table, Tables, where
-from ndbmi_gym.experiments.volition import command_runs
+from ndbmi_gym.experiments.records import JSON, Table, Tables, from_rows, where
+from ndbmi_gym.experiments.volition import N_TARGETS, command_runs
 from ndbmi_gym.interface import DECODERS
+from ndbmi_gym.inversion import expected_projection
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.policies import make_policy
 from ndbmi_gym.presets import Preset
+from ndbmi_gym.transients import TAU_S
 
 STIMULI = (8, 32)
 _SETS = {8: 5, 32: 6}  # the paper's sets of as many stimuli
@@ -37,12 +40,12 @@ CORTICES = (
     "symmetric",
     "symmetric, matched",
 )
-"""The paper's cortex, the circuit, and its controls at the circuit's amplitude or evoked energy."""
+"""The paper's cortex, the circuit, and its controls at the circuit's amplitude or its signal."""
 
 WINDOWS_S = (0.05, 0.1, 0.2, 0.3, 0.6)
 N_STARTS, REPETITIONS = 24, 5
 
-_PAPERS_WINDOW_S, _WINDOW_S = 0.6, 0.3
+_PAPERS_WINDOW_S = Preset.window_s
 _TESTED = 50  # responses per stimulus that decoding is tested with
 _TRIALS = 100  # of the shift task, per policy
 _SHIFT_STEPS = 25  # its limit
@@ -67,14 +70,17 @@ class Case:
     core : {"linear", "nonlinear"}
     units : int
         Units per electrode of the circuit; 0: the default, 1 with 8 stimuli and 4 with 32.
+    electrodes : int
+        Of the circuit.
     """
 
     cortex: str = "soc"
     stimuli: int = 8
-    window_s: float = _WINDOW_S
+    window_s: float = WINDOW_S
     carry: bool = False
     core: str = "linear"
     units: int = 0
+    electrodes: int = SOCOptions.electrodes
 
     def options(self) -> dict[str, Any]:
         """Options of `ndbmi_gym.config.Config`."""
@@ -82,15 +88,17 @@ class Case:
             gain = self.window_s / _PAPERS_WINDOW_S
             return {"dataset": _SETS[self.stimuli], "window_s": self.window_s, "gain": gain}
         control, _, matched = self.cortex.partition(", ")
-        return circuit(
-            self.stimuli,
-            self.window_s,
-            control="none" if control == "soc" else control,
-            match_energy=bool(matched),
-            carry=self.carry,
-            core=self.core,
-            units=self.units or None,
-        )
+        cortex = {
+            "kind": "soc",
+            "stimuli": self.stimuli,
+            "control": "none" if control == "soc" else control,
+            "match_signal": bool(matched),
+            "carry": self.carry,
+            "core": self.core,
+            "units": self.units or None,
+            "electrodes": self.electrodes,
+        }
+        return {"cortex": cortex, "window_s": self.window_s}
 
     def make_loop(
         self, preset: Preset, subject: int, field: str = FIELDS[0], decoder: str = DECODERS[0]
@@ -102,6 +110,8 @@ class Case:
     def name(self) -> str:
         """The cortex, and in what it is unusual."""
         extra = [self.core] if self.core != "linear" else []
+        if self.electrodes != SOCOptions.electrodes:
+            extra.append(f"{self.electrodes} electrodes")
         return ", ".join([self.cortex, *extra, *(["carried"] if self.carry else [])])
 
     @property
@@ -115,12 +125,15 @@ class Case:
 
 
 def _usual(cortex: str, stimuli: int) -> Case:
-    return Case(cortex, stimuli, _PAPERS_WINDOW_S if cortex == "topographic" else _WINDOW_S)
+    return Case(cortex, stimuli, _PAPERS_WINDOW_S if cortex == "topographic" else WINDOW_S)
 
 
 STRUCTURE = (
     *(_usual(cortex, stimuli) for stimuli in STIMULI for cortex in CORTICES),
     *(Case("soc", stimuli, core="nonlinear") for stimuli in STIMULI),
+    # as many electrodes as the paper's sets 5 and 6 have, and about as many spikes as set 6 evokes
+    Case("soc", 8, electrodes=4),
+    Case("soc", 32, electrodes=9, units=2),
 )
 WINDOWS = tuple(
     Case(cortex, stimuli, window_s)
@@ -156,7 +169,8 @@ def run_cases(
     -------
     Tables
         ``loops``: share of convergent runs, mean wtpe (cm) and steps of these, by case, field and
-        decoder. ``decoding``: how well single responses tell their stimulus, by case.
+        decoder. ``decoding``: how well single responses tell their stimulus, on how many electrodes
+        and by how many spikes, by case.
     """
     starts = starts_of(subject, seed, N_STARTS, REPETITIONS)
     rows, decoding = [], []
@@ -167,26 +181,73 @@ def run_cases(
                 rng = stream(seed, subject, repr(case), field, decoder)
                 runs, ideal = run_loop(preset, loop, rng, starts)
                 error, arrived = wtpe(runs, ideal), runs.convergent
-                row = asdict(case) | {"field": field, "decoder": decoder, "subject": subject}
+                own = {"field": field, "decoder": decoder, "subject": subject}
                 rows.append(
-                    row
+                    asdict(case)
+                    | own
                     | {
                         "convergent": float(arrived.mean()),
                         "wtpe": float(error[arrived].mean()) if arrived.any() else np.nan,
                         "steps": float(runs.entered[arrived].mean()) if arrived.any() else np.nan,
                     }
                 )
-        accuracy = identified(loop, stream(seed, subject, repr(case), "decoding"))
-        decoding.append(asdict(case) | {"subject": subject, "accuracy": accuracy})
-    return {"loops": _table(rows), "decoding": _table(decoding)}
+        loop = case.make_loop(preset, subject)
+        counts = loop.cortex.profile(np.arange(loop.cortex.n_stimuli), None).sum(axis=(1, 2))
+        decoding.append(
+            asdict(case)
+            | {
+                "subject": subject,
+                "accuracy": identified(loop, stream(seed, subject, repr(case), "decoding")),
+                "recorded": loop.cortex.n_units,
+                "spikes": float(counts.mean()),
+            }
+        )
+    return {"loops": from_rows(rows), "decoding": from_rows(decoding)}
 
 
-def identified(loop: ClosedLoop, rng: np.random.Generator) -> float:
-    """Share of fresh single responses whose place in the MDS plane is nearest to their own site."""
-    stimulus = np.repeat(np.arange(loop.cortex.n_stimuli), _TESTED)
+def identified(loop: ClosedLoop, rng: np.random.Generator, trials: int | None = None) -> float:
+    """Share of fresh single responses whose place in the MDS plane is nearest to their own site.
+
+    Parameters
+    ----------
+    loop : ClosedLoop
+    rng : numpy.random.Generator
+    trials : int, optional
+        Per stimulus; by default 50.
+    """
+    stimulus = np.repeat(np.arange(loop.cortex.n_stimuli), trials or _TESTED)
     trains = loop.cortex.respond(stimulus, None, rng).trains
     places = loop.interface.decode(trains, "projection")
     return float((loop.interface.sense(places) == stimulus).mean())
+
+
+def carried_sizes(case: Case, preset: Preset) -> tuple[float, float]:
+    """Size of the state that is carried under a lasting stimulus, in units of the prepared one.
+
+    As it is, when one window follows the other; and if the circuit ran on until the end of the
+    loop's step. Means over stimuli, of the linear core without volition.
+    """
+    cortex = case.make_loop(preset, 0).cortex
+    assert isinstance(cortex, SOCCortex)
+    identity = np.eye(cortex.circuit.n_neurons)
+    sizes = []
+    for time_s in (case.window_s, max(case.window_s, preset.step_s)):
+        decay = expm((cortex.circuit.weights - identity) * time_s / TAU_S)
+        left = np.linalg.solve(identity - decay, decay @ cortex.prepared.T)
+        ratio = np.linalg.norm(left, axis=0) / np.linalg.norm(cortex.prepared, axis=1)
+        sizes.append(float(ratio.mean()))
+    return sizes[0], sizes[1]
+
+
+def run_carry(cases: Sequence[Case], preset: Preset, subject: int, seed: int) -> Tables:
+    """`run_cases` with the paper's decoders, and the ``sizes`` of what is carried, by case."""
+    loops = run_cases(cases, preset, subject, seed, conditions.DECODERS)["loops"]
+    sizes = []
+    for case in cases:
+        if case.carry:
+            size, later = carried_sizes(case, preset)
+            sizes.append(asdict(case) | {"size": size, "size_at_step": later})
+    return {"loops": loops, "sizes": from_rows(sizes)}
 
 
 def run_volition(cases: Sequence[Case], preset: Preset, subject: int, seed: int) -> Tables:
@@ -195,10 +256,11 @@ def run_volition(cases: Sequence[Case], preset: Preset, subject: int, seed: int)
     Returns
     -------
     Tables
-        ``reach``: how far volition within its bounds displaces the expected projected response, cm,
-        by direction. ``commands``: under the constant command towards four targets, the share of
-        runs that enter a target's region, and how far from it they settle (cm), without and with a
-        curl field. ``policies``: success and steps in the shift task with the state in view.
+        ``reach``: how far volition within its bounds displaces the expected projected response,
+        cm, by direction. ``commands``: share of runs that enter a target's region under the
+        constant command towards it, and without volition; and how far from it they settle, cm;
+        without and with a curl field. ``policies``: success and steps in the shift task with the
+        state in view.
     """
     reached, commands, policies = [], [], []
     for case in cases:
@@ -208,23 +270,36 @@ def run_volition(cases: Sequence[Case], preset: Preset, subject: int, seed: int)
             for direction, distance in enumerate(reach(loop, low)):
                 reached.append(key | {"direction": direction, "reach": distance})
             for curl in (0.0, preset.curl):
-                rng = stream(seed, subject, repr(case), f"{low} {curl}")
                 places = stream(seed, subject, "volition starts")
+                rng = stream(seed, subject, repr(case), f"{low} {curl}")
                 runs = command_runs(preset, loop, rng, places, curl, low)
+                places = stream(seed, subject, "volition starts")
+                still = command_runs(preset, loop, rng, places, curl, low, moved=False)
                 off = np.linalg.norm(runs.settled - runs.targets, axis=1)
-                for target, (arrived, miss) in enumerate(zip(runs.arrived, off, strict=True)):
-                    row = {"curl": curl, "target": target, "arrived": arrived, "settled_off": miss}
+                for target in range(N_TARGETS):
+                    row = {
+                        "curl": curl,
+                        "target": target,
+                        "arrived": runs.arrived[target],
+                        "by_itself": still.arrived[target],
+                        "settled_off": off[target],
+                    }
                     commands.append(key | row)
-            policies += [key | row for row in play(case, subject, seed, low)]
-    return {"reach": _table(reached), "commands": _table(commands), "policies": _table(policies)}
+            policies += [key | row for row in play(case, preset, subject, seed, low)]
+    return {
+        "reach": from_rows(reached),
+        "commands": from_rows(commands),
+        "policies": from_rows(policies),
+    }
 
 
 def reach(loop: ClosedLoop, low: float) -> FloatArray:
     """How far volition displaces the expected projected response in each of 16 directions, cm.
 
-    It says what the map shows of volition, not that nearest responses decode it: a weak evoked
-    response is stretched to the workspace (Eq 5), and volition with it. The volition is, on every
-    electrode, the end of its range that the linearised effect favours.
+    It says what the map shows of volition at rest, not that nearest responses decode it: a weak
+    evoked response is stretched to the workspace (Eq 5), and volition with it. The volition is
+    sought among the corners of its box: from the one that the linearised effect favours, single
+    entries are flipped as long as that leads farther. Where rates saturate it is a lower bound.
 
     Parameters
     ----------
@@ -232,12 +307,21 @@ def reach(loop: ClosedLoop, low: float) -> FloatArray:
     low : float
         Least volition in units of full volition, 0 or −1.
     """
+    n_units, small = loop.cortex.n_units, 1e-3
     angle = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
-    directions = np.column_stack((np.cos(angle), np.sin(angle)))
-    small = 1e-3
-    slopes = _displacement(loop, small * np.eye(loop.cortex.n_units)) / small
-    best = np.where(slopes @ directions.T > 0, 1.0, low).T
-    return np.asarray((_displacement(loop, best) * directions).sum(axis=1))
+    slopes = _displacement(loop, small * np.eye(n_units)) / small
+    return np.array([_farthest(loop, low, slopes, np.array([np.cos(a), np.sin(a)])) for a in angle])
+
+
+def _farthest(loop: ClosedLoop, low: float, slopes: FloatArray, direction: FloatArray) -> float:
+    corner = np.where(slopes @ direction > 0, 1.0, low)
+    best = float((_displacement(loop, corner[None]) @ direction)[0])
+    while True:
+        flipped = np.where(np.eye(len(corner), dtype=bool), 1.0 + low - corner, corner)
+        found = _displacement(loop, flipped) @ direction
+        if found.max() <= best + 1e-9:
+            return best
+        best, corner = float(found.max()), flipped[found.argmax()]
 
 
 def _displacement(loop: ClosedLoop, action: FloatArray) -> FloatArray:
@@ -246,11 +330,9 @@ def _displacement(loop: ClosedLoop, action: FloatArray) -> FloatArray:
     return expected_projection(cortex, interface, None, action * cortex.max_count) - rest
 
 
-def play(case: Case, subject: int, seed: int, low: float) -> list[JSON]:
-    """Success and mean steps of floor, Eq 24 and ceiling in the shift task, state in view.
-
-    Plant and field are the default preset's.
-    """
+def play(case: Case, preset: Preset, subject: int, seed: int, low: float) -> list[JSON]:
+    """Success and mean steps of floor, Eq 24 and ceiling in the shift task, state in view."""
+    trials = int(stream(seed, subject, "shift task").integers(2**31))  # the same for all policies
     rows = []
     for name in ("zero", "eq24", "ceiling"):
         env = BMIVectorEnv(
@@ -259,10 +341,11 @@ def play(case: Case, subject: int, seed: int, low: float) -> list[JSON]:
             task="shift",
             observe="state",
             subject=subject,
+            preset=preset,
             volition="signed" if low < 0 else "positive",
             **case.options(),
         )
-        seen, _ = env.reset(seed=seed)
+        seen, _ = env.reset(seed=trials)
         policy = make_policy(name, env)
         steps = np.full(_TRIALS, _SHIFT_STEPS)
         running, arrived = np.ones(_TRIALS, bool), np.zeros(_TRIALS, bool)
@@ -276,7 +359,3 @@ def play(case: Case, subject: int, seed: int, low: float) -> list[JSON]:
             {"policy": name, "success": float(arrived.mean()), "steps": float(steps.mean())}
         )
     return rows
-
-
-def _table(rows: Sequence[JSON]) -> Table:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

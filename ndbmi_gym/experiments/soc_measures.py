@@ -1,12 +1,14 @@
 """What a stability-optimised circuit does, beside controls of the same size and abscissa.
 
 A control amplifies little. It is therefore compared twice: with prepared states of the *same*
-amplitude, and with states enlarged by √(E₁/E₁') until they evoke the same energy (*matched*), E₁
-being the largest energy of the stabilised circuit and E₁' that of the control. What is left of a
-difference then is not one of size.
+amplitude, and *matched*, with states resized until their signal is that of the stabilised circuit
+(`ndbmi_gym.cortex.soc.matched`). The signal is the variance over stimuli of the expected spikes,
+summed over what is recorded in the window: what is left of a difference then is one of structure,
+not of size. The ring of stimuli is resized for its 25 electrodes, the states that prepare movements
+for all excitatory neurons and those of every repeat on their own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,17 +30,18 @@ from ndbmi_gym.circuit import (
     shuffle_inhibition,
 )
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import WINDOW_S, SOCCortex, SOCOptions, soc_cortex
+from ndbmi_gym.cortex.soc import WINDOW_S, SOCCortex, SOCOptions, matched, soc_cortex
 from ndbmi_gym.experiments.conditions import stream
 from ndbmi_gym.experiments.readout import FloatArray, explained, fit_readout, movements, smoother
-from ndbmi_gym.experiments.records import JSON, Table, Tables, concatenate
+from ndbmi_gym.experiments.records import JSON, Table, Tables, concatenate, from_rows
+from ndbmi_gym.experiments.soc_cases import identified
 from ndbmi_gym.transients import TAU_S, impulses
 
 SOC = "SOC"
 """Name of the stabilised circuit in tables; controls go by their names in `CONTROLS`."""
 
 SAME, MATCHED = "same", "matched"
-"""Amplitudes of the prepared states: as large as the SOC's, or evoking as much energy."""
+"""Amplitudes of the prepared states: as large as the SOC's, or with as much signal."""
 
 BALANCED = (SOC, "scaled", "shuffled")
 """Circuits of which a neuron excites or inhibits: in the symmetric one it does both."""
@@ -50,12 +53,12 @@ SUBJECTS = 4  # animals
 REPEATS = 5  # independent draws, whose standard deviation is given
 SINGLE_TRIALS = 25  # of every stimulus, for reliability
 READ_TRIALS = 20  # of every movement, half for training
-UNITS = (1, 4, 16, np.inf)  # recorded of every excitatory neuron; infinitely many have no noise
+UNITS = (1, 4, 16, 64)  # recorded of every excitatory neuron
 COMPARED_UNITS = 4  # of the comparison in numbers
-DRAWN_TRIALS = {COMPARED_UNITS: 5, np.inf: 1}  # of every movement, by units
+DRAWN_TRIALS = {COMPARED_UNITS: 5, UNITS[-1]: 1}  # of every movement, by units
 NOISE = (0.0, 0.1, 0.2, 0.4)  # in the prepared state, relative to its size
 SMOOTHING_S = 0.02  # standard deviation of the Gaussian
-PENALTIES = np.logspace(-5, 3, 17)  # of the ridge regression, relative to the mean variance
+PENALTIES = np.logspace(-6, 3, 19)  # of the ridge regression, relative to the mean variance
 SHORT_S = 0.05  # a window in which transients are hardly under way
 
 _STEP_S = 0.005  # of courses
@@ -68,12 +71,16 @@ def parameters() -> JSON:
         "modes": MODES,
         "amplitude_hz": AMPLITUDE_HZ,
         "window_s": WINDOW_S,
+        "short_s": SHORT_S,
+        "step_s": _STEP_S,
         "smoothing_s": SMOOTHING_S,
         "subjects": SUBJECTS,
         "trials": TRIALS,
         "repeats": REPEATS,
         "single_trials": SINGLE_TRIALS,
         "read_trials": READ_TRIALS,
+        "units": list(UNITS),
+        "compared_units": COMPARED_UNITS,
         "noise": list(NOISE),
         "penalties": PENALTIES.tolist(),
     }
@@ -122,19 +129,13 @@ class Subject:
         """Circuits and amplitudes to compare."""
         return [(SOC, SAME), *((name, how) for name in CONTROLS[1:] for how in (SAME, MATCHED))]
 
-    def factor(self, name: str, amplitude: str) -> float:
-        """How much larger a condition's prepared states are than the SOC's."""
-        if amplitude == SAME:
-            return 1.0
-        return float(np.sqrt(self.circuit.modes[0][0] / self.circuits[name].modes[0][0]))
-
     def options(self, name: str, amplitude: str, stimuli: int = 8) -> JSON:
         """Options of the cortex (`SOCOptions`)."""
         return {
             "stimuli": stimuli,
             "circuit": self.path,
             "control": CONTROLS[0] if name == SOC else name,
-            "match_energy": amplitude == MATCHED,
+            "match_signal": amplitude == MATCHED,
             "electrodes": min(SOCOptions.electrodes, self.circuit.n_excitatory),
         }
 
@@ -416,12 +417,16 @@ def measure_transients(subject: Subject) -> Tables:
 def measure_reliability(subject: Subject) -> Tables:
     """``reliability``: share of single-trial variance explained by the stimulus.
 
-    With Poisson spikes (``share``) and without (``rates``), by noise in the prepared state.
+    With Poisson spikes (``share``) and without (``rates``), by noise in the prepared state. States
+    are ``factor`` times as large as at the same amplitude.
     """
     rows = []
     for name, amplitude in subject.conditions:
         # what a cortex carries is added to the prepared state: this is where its noise enters
-        cortex = soc_cortex(SOCOptions.of(subject.options(name, amplitude) | {"carry": True}))
+        cortex, same = (
+            soc_cortex(SOCOptions.of(subject.options(name, how) | {"carry": True}))
+            for how in (amplitude, SAME)
+        )
         for noise in NOISE:
             names = ("reliability", name, amplitude, f"{noise}")
             shares = [_shares(cortex, noise, subject.stream(k, *names)) for k in range(REPEATS)]
@@ -430,13 +435,20 @@ def measure_reliability(subject: Subject) -> Tables:
                 {
                     "circuit": name,
                     "amplitude": amplitude,
+                    "factor": _factor(cortex, same),
                     "noise": noise,
                     "share": mean[0],
-                    "spread": spread[0],
+                    "share_spread": spread[0],
                     "rates": mean[1],
+                    "rates_spread": spread[1],
                 }
             )
     return {"reliability": from_rows(rows)}
+
+
+def _factor(cortex: SOCCortex, same: SOCCortex) -> float:
+    """How much larger a cortex's prepared states are than another's."""
+    return float(np.linalg.norm(cortex.prepared) / np.linalg.norm(same.prepared))
 
 
 def _shares(cortex: SOCCortex, noise: float, rng: np.random.Generator) -> tuple[float, float]:
@@ -492,12 +504,25 @@ def measure_richness(subject: Subject) -> Tables:
     return {"dimensions": from_rows(rows), "variance": concatenate(curves)}
 
 
+def preparing(subject: Subject, name: str, amplitude: str, coefficients: FloatArray) -> SOCCortex:
+    """A cortex that prepares combinations (S, `MODES`) of the leading states.
+
+    All excitatory neurons are recorded.
+    """
+    circuit = subject.circuits[name]
+    prepared = AMPLITUDE_HZ * coefficients @ circuit.modes[1][:, :MODES].T
+    cortex = SOCCortex(circuit, prepared, coefficients[:, :2], n_units=circuit.n_excitatory)
+    if amplitude == SAME:
+        return cortex
+    return matched(cortex, preparing(subject, SOC, SAME, coefficients))
+
+
 def measure_reaching(subject: Subject) -> Tables:
     """``reaching``: errors of movements read out of held-out trials; ``paths`` of some of them.
 
-    The paths of circuit "target" are the movements.
+    The paths of circuit "target" are the movements. ``at_end`` counts repeats whose penalty lies at
+    an end of its grid: a better one may lie beyond.
     """
-    half = subject.circuit.n_excitatory
     nodes_s = np.linspace(0, WINDOW_S, round(WINDOW_S / (2 * _STEP_S)) + 1)
     gap = nodes_s[1]
     places = movements(nodes_s)
@@ -509,20 +534,21 @@ def measure_reaching(subject: Subject) -> Tables:
     rows = []
     paths = [_paths(places[:, None], nodes_s, "target", "", np.nan)]
     for name, amplitude in subject.conditions:
-        circuit = subject.circuits[name]
-        size = AMPLITUDE_HZ * subject.factor(name, amplitude)
-        prepared = size * mixed.reshape(-1, MODES) @ circuit.modes[1][:, :MODES].T
-        cortex = SOCCortex(circuit, prepared, np.tile(places[:, -1], (REPEATS, 1)), n_units=half)
-        fine = cortex.profile(np.arange(cortex.n_stimuli), None)
-        expected = fine.reshape(REPEATS, len(places), half, -1, 2).sum(axis=-1)
+        factors, expected = [], []
+        for coefficients in mixed:
+            cortex, same = (
+                preparing(subject, name, how, coefficients) for how in (amplitude, SAME)
+            )
+            factors.append(_factor(cortex, same))
+            fine = cortex.profile(np.arange(len(places)), None)
+            expected.append(fine.reshape(*fine.shape[:2], -1, 2).sum(axis=-1))
         for units in UNITS:
             scores = []
             for repeat in range(REPEATS):
                 rng = subject.stream(repeat, "reaching", name, amplitude, str(units))
                 trials = np.repeat(expected[repeat][:, None], READ_TRIALS, axis=1)
-                if np.isfinite(units):
-                    trials = rng.poisson(units * trials) / units
-                rates = np.swapaxes(trials @ smooth, -1, -2) / gap
+                counts = rng.poisson(units * trials) / units
+                rates = np.swapaxes(counts @ smooth, -1, -2) / gap
                 train, test = np.split(rates, 2, axis=1)
                 readout = fit_readout(train, velocity, PENALTIES)
                 read = readout(test)
@@ -535,6 +561,7 @@ def measure_reaching(subject: Subject) -> Tables:
                         np.sqrt((off**2).sum(axis=-1).mean()),
                         np.linalg.norm(off[:, :, -1], axis=-1).mean(),
                         np.log10(readout.penalty),
+                        readout.penalty in PENALTIES[[0, -1]],
                     )
                 )
                 if repeat == 0 and units in DRAWN_TRIALS:
@@ -545,6 +572,7 @@ def measure_reaching(subject: Subject) -> Tables:
                 {
                     "circuit": name,
                     "amplitude": amplitude,
+                    "factor": np.mean(factors),
                     "units": units,
                     "r2": mean[0],
                     "r2_spread": spread[0],
@@ -552,6 +580,7 @@ def measure_reaching(subject: Subject) -> Tables:
                     "error_spread": spread[1],
                     "end_error_cm": mean[2],
                     "log10_penalty": mean[3],
+                    "at_end": sum(score[4] for score in scores),
                 }
             )
     return {"reaching": from_rows(rows), "paths": concatenate(paths)}
@@ -578,10 +607,7 @@ def measure_recognition(subject: Subject) -> Tables:
         )
         for animal in range(SUBJECTS):
             loop = config.make_loop(animal)
-            stimulus = np.repeat(np.arange(stimuli), TRIALS)
             rng = subject.stream(animal, "recognition", name, amplitude, f"{stimuli} {window_s}")
-            trains = loop.cortex.respond(stimulus, None, rng).trains
-            assigned = loop.interface.sense(loop.interface.decode(trains, "projection"))
             assert loop.cortex.layout is not None
             rows.append(
                 {
@@ -590,7 +616,7 @@ def measure_recognition(subject: Subject) -> Tables:
                     "stimuli": stimuli,
                     "window_s": window_s,
                     "subject": animal,
-                    "recognised": float((assigned == stimulus).mean()),
+                    "recognised": identified(loop, rng, TRIALS),
                     "layout_r2": affine_r2(loop.interface.sites, loop.cortex.layout),
                 }
             )
@@ -618,11 +644,6 @@ def _labelled(columns: Table, **labels: str | float) -> Table:
     """Columns, beside others that are the same in every row."""
     size = len(next(iter(columns.values())))
     return {name: np.full(size, value) for name, value in labels.items()} | columns
-
-
-def from_rows(rows: Sequence[JSON]) -> Table:
-    """A table from its rows."""
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 STAGES: dict[str, Callable[[Subject], Tables]] = {

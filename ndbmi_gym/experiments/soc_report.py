@@ -17,6 +17,7 @@ from ndbmi_gym.experiments.records import (
     JSON,
     Table,
     Tables,
+    from_rows,
     versions,
     where,
     write_csv,
@@ -26,21 +27,23 @@ from ndbmi_gym.experiments.records import (
 from ndbmi_gym.experiments.soc_measures import (
     BALANCED,
     COMPARED_UNITS,
+    DRAWN_TRIALS,
     MATCHED,
     MODES,
+    REPEATS,
     SAME,
     SHORT_S,
     SOC,
     SUBJECTS,
     TRIALS,
     Subject,
-    from_rows,
     measure,
     parameters,
 )
 from ndbmi_gym.files import whole_file
 
 _BAR = "\\|"  # one that ends no cell
+_SPREAD = " ±"  # at the end of the name of a column of standard deviations
 _NOISY = 0.2  # noise in the prepared state, of the comparison
 _DPI = 110
 
@@ -152,7 +155,10 @@ def acceptance_table(rows: Sequence[Row]) -> str:
 
 
 def comparison(subject: Subject, tables: Tables) -> Table:
-    """A row of numbers for every circuit and amplitude."""
+    """A row of numbers for every circuit and amplitude.
+
+    The column "x ±" holds standard deviations of x, over repeats or animals.
+    """
     rows = []
     for name, amplitude in subject.conditions:
         own = {"circuit": name, "amplitude": amplitude}
@@ -161,8 +167,8 @@ def comparison(subject: Subject, tables: Tables) -> Table:
         quiet = _first(tables["reliability"], **own, noise=0.0)
         noisy = _first(tables["reliability"], **own, noise=_NOISY)
         read = _first(tables["reaching"], **own, units=COMPARED_UNITS)
-        fitted = _first(tables["reaching"], **own, units=np.inf)
-        recognised = where(tables["recognition"], **own, stimuli=8, window_s=WINDOW_S)
+        animals = where(tables["recognition"], **own, stimuli=8, window_s=WINDOW_S)
+        recognised = animals["recognised"]
         together, alone = (
             _first(tables["dimensions"], circuit=name, states=states)
             for states in ("all", "single")
@@ -170,23 +176,46 @@ def comparison(subject: Subject, tables: Tables) -> Table:
         rows.append(
             own
             | {
-                "states ×": subject.factor(name, amplitude),
+                "states ×, stimuli": quiet["factor"],
+                "states ×, movements": read["factor"],
                 "E₁": circuit["E1"],
                 "E₁/mean E": circuit["selectivity"],
                 "peak of |x|": circuit["peak"],
                 "E–I correlation": balanced[0] if len(balanced) else np.nan,
                 "dimension": together["participation"],
                 "dimension of one transient": alone["participation"],
-                "explained": quiet["share"],
-                f"explained, {_NOISY:.0%} noise": noisy["share"],
-                f"explained, {_NOISY:.0%} noise, no spikes' noise": noisy["rates"],
-                "recognised": recognised["recognised"].mean(),
-                "movement R²": read["r2"],
-                "movement R², no spikes' noise": fitted["r2"],
-                "path error (cm)": read["error_cm"],
             }
+            | _spread("explained", quiet["share"], quiet["share_spread"])
+            | _spread(f"explained, {_NOISY:.0%} noise", noisy["share"], noisy["share_spread"])
+            | _spread(
+                f"explained, {_NOISY:.0%} noise, no spikes' noise",
+                noisy["rates"],
+                noisy["rates_spread"],
+            )
+            | _spread("recognised", recognised.mean(), recognised.std(ddof=1))
+            | _spread(f"movement R², {COMPARED_UNITS} units", read["r2"], read["r2_spread"])
+            | _spread(
+                f"path error (cm), {COMPARED_UNITS} units", read["error_cm"], read["error_spread"]
+            )
         )
     return from_rows(rows)
+
+
+def _spread(name: str, mean: float, deviation: float) -> JSON:
+    return {name: mean, name + _SPREAD: deviation}
+
+
+def _cells(compared: Table, name: str) -> list[str]:
+    """A column in words, with its standard deviations if there are any."""
+    values = compared[name]
+    if name + _SPREAD not in compared:
+        return ["–" if np.isnan(value) else f"{value:.3g}" for value in values]
+    spreads = compared[name + _SPREAD]
+    digits = 2 if spreads.min() >= 0.005 else 3
+    return [
+        f"{value:.{digits}f} ± {spread:.{digits}f}"
+        for value, spread in zip(values, spreads, strict=True)
+    ]
 
 
 def comparison_table(compared: Table) -> str:
@@ -197,24 +226,46 @@ def comparison_table(compared: Table) -> str:
     ]
     lines = [f"| | {' | '.join(header)} |", "|---|" + "---:|" * len(header)]
     for name, values in compared.items():
-        if values.dtype.kind == "f":
-            cells = ["–" if np.isnan(value) else f"{value:.3g}" for value in values]
-            lines.append(f"| {name.replace('|', _BAR)} | {' | '.join(cells)} |")
+        if values.dtype.kind == "f" and not name.endswith(_SPREAD):
+            lines.append(f"| {name.replace('|', _BAR)} | {' | '.join(_cells(compared, name))} |")
     return "\n".join(lines)
 
 
 def remaining(compared: Table) -> str:
-    """What is left of the SOC's lead where the best control evokes as much energy, in words."""
-    controls = where(compared, amplitude=MATCHED)
-    own = _first(compared, circuit=SOC)
-    columns = list(compared)
+    """What is left of the SOC's lead over the best of the controls of matched signal, in words."""
+    controls = np.flatnonzero(compared["amplitude"] == MATCHED)
+    own = compared["circuit"].tolist().index(SOC)
     parts = []
-    for name in columns[columns.index("explained") :]:
-        errs = name.startswith("path error")
-        best = controls[name].argmin() if errs else controls[name].argmax()
-        value, other = f"{own[name]:.3g}", f"{controls[name][best]:.3g}"
-        parts.append(f"{name}: {value} against {other} ({controls['circuit'][best]})")
-    return f"SOC against the best of the matched controls: {'; '.join(parts)}."
+    for name in compared:
+        if name + _SPREAD not in compared:
+            continue
+        better = -compared[name] if name.startswith("path error") else compared[name]
+        best = controls[better[controls].argmax()]
+        cells = _cells(compared, name)
+        parts.append(f"{name}: {cells[own]} against {cells[best]} ({compared['circuit'][best]})")
+    return (
+        "SOC against the best of the controls of matched signal (± standard deviation over "
+        f"repeats, over animals for *recognised*): {'; '.join(parts)}. All of it is one circuit "
+        "and its controls: measure other builds with `--circuit`."
+    )
+
+
+def doubtful(reaching: Table) -> str:
+    """Read-outs whose penalty lies at an end of its grid, in words; empty if there are none."""
+    found = [
+        f"{name} ({amplitude}), {units:g} units: {count:g} of {REPEATS} repeats"
+        for name, amplitude, units, count in zip(
+            *(reaching[column] for column in ("circuit", "amplitude", "units", "at_end")),
+            strict=True,
+        )
+        if count
+    ]
+    if not found:
+        return ""
+    return (
+        "The penalty of the read-out lies at an end of its grid, so that its R² may be too low: "
+        f"{'; '.join(found)}."
+    )
 
 
 def _first(table: Table, **values: str | float) -> JSON:
@@ -222,22 +273,25 @@ def _first(table: Table, **values: str | float) -> JSON:
     return {name: column[0] for name, column in where(table, **values).items()}
 
 
-def summary(subject: Subject, rows: Sequence[Row], compared: Table) -> str:
+def summary(subject: Subject, rows: Sequence[Row], compared: Table, reaching: Table) -> str:
     """How many rows are met, the acceptance table and the comparison, as Markdown."""
     n = subject.circuit.n_neurons
     size = "" if n == 200 else f" The intervals are those of 200 neurons; this circuit has {n}."
     failed = ", ".join(row.quantity for row in rows if not row.met)
-    return "\n\n".join(
-        (
-            f"{sum(row.met for row in rows)} of {len(rows)} rows of the acceptance table are met"
-            f"{f'; not met: {failed}' if failed else ''}.{size}",
-            acceptance_table(rows),
-            comparison_table(compared),
-            remaining(compared),
-        )
+    parts = (
+        f"{sum(row.met for row in rows)} of {len(rows)} rows of the acceptance table are met"
+        f"{f'; not met: {failed}' if failed else ''}.{size}",
+        acceptance_table(rows),
+        comparison_table(compared),
+        remaining(compared),
+        doubtful(reaching),
     )
+    return "\n\n".join(filter(None, parts))
 
 
+_DRAWN = [
+    f"{units} ({line})" for units, line in zip(DRAWN_TRIALS, ("thin, pale", "bold"), strict=True)
+]
 _EXPLANATIONS = {
     "construction": (
         "Construction",
@@ -270,10 +324,11 @@ _EXPLANATIONS = {
         "record Poisson spikes for 300 ms, smoothed by a Gaussian of 20 ms. *Explained* is the "
         "share of the single-trial variance, summed over electrodes and times, that is due to the "
         "stimulus: the intraclass correlation σ²_s/(σ²_s + σ²_e), unbiased by the number of "
-        "trials. Error bars: standard deviation over repetitions. Noise in the prepared state is "
-        "isotropic over all neurons, its expected norm given relative to the state's; without "
-        "spikes' noise (expected counts) it is all that varies. *Recognised* is the share of fresh "
-        "single trials nearest to the calibration mean of their own stimulus in the plane of "
+        "trials. Without noise in the prepared state, it is nearly alike at matched signal by "
+        "construction. Error bars: standard deviation over repeats. Noise in the prepared state "
+        "is isotropic over all neurons, its expected norm given relative to the state's; without "
+        "spikes' noise (expected counts) it is all that varies. *Recognised* is the share of "
+        "fresh single trials nearest to the calibration mean of their own stimulus in the plane of "
         f"multidimensional scaling ({SUBJECTS} animals, {TRIALS} trials per stimulus). The layout "
         "R² is that of the *affine* map from the class means to the stimuli's code, which for "
         "eight stimuli leaves 10 of 16 degrees of freedom.",
@@ -293,15 +348,14 @@ _EXPLANATIONS = {
         "directions have opposite movements, so that time alone explains nothing. Each is prepared "
         f"by a random unit combination of the {MODES} leading states times 100 Hz (the same "
         "coefficients in all circuits). The velocity is read out linearly, at each moment, from "
-        "the firing of all excitatory neurons: spikes of 1, 4 or 16 Poisson units per neuron in "
+        "the firing of all excitatory neurons: spikes of 1 to 64 Poisson units per neuron in "
         "10 ms bins, smoothed by a Gaussian of 20 ms. Ridge regression on half of the trials, its "
         "penalty chosen by five-fold cross-validation; R² and the root-mean-square distance of the "
-        "integrated path are those of the other half. Infinitely many units have no noise: a fit, "
-        "not a test, that shows what the transients could serve at best. Error bars: standard "
-        "deviation over draws of prepared states and spikes. *Matched* states are enlarged by the "
-        "ratio for v₁; a control's energies fall off less with k, so that its combinations evoke "
-        "somewhat more energy than the SOC's. Drawn: targets in grey, single test trials of "
-        f"{COMPARED_UNITS} units per neuron (thin), the fit without noise (bold).",
+        "integrated path are those of the other half. Error bars: standard deviation over repeats, "
+        "each of which draws prepared states and spikes. *Matched* states are resized for every "
+        "repeat on its own, until the signal of the eight movements in all excitatory neurons is "
+        "that of the SOC. Drawn: targets in grey, single test trials of "
+        f"{' and '.join(_DRAWN)} units per neuron.",
     ),
 }
 
@@ -312,12 +366,14 @@ def markdown(subject: Subject, tables: Tables, told: str) -> str:
     parts = [
         "# The stability-optimised circuit",
         f"{subject.circuit.n_neurons} neurons, circuit of seed {subject.circuit.seed} "
-        f"({subject.path or 'packaged'}), measurements of seed {subject.seed}.",
+        f"({_name(subject)}), measurements of seed {subject.seed}.",
         told,
         "Amplification is of a unit state in the linear core; what is recorded are rates, which "
         "saturate between 0 and 100 Hz. Circuits are compared at the same amplitude of the "
-        "prepared states (× 1), and with states enlarged until they evoke as much energy as the "
-        "SOC's: differences that remain are of structure, not of size. Scaled to the same abscissa "
+        "prepared states (states × 1), and *matched*: with states resized (× as measured) until "
+        "the signal, the variance over stimuli of the expected spikes summed over what is recorded "
+        "in the window, is that of the SOC. Differences that remain at matched signal are of "
+        "structure, not of size. Scaled to the same abscissa "
         f"the initial weights are {share:.3f} of what they were: the controls are close to "
         "unconnected neurons, whose transients all fade alike.",
     ]
@@ -326,14 +382,19 @@ def markdown(subject: Subject, tables: Tables, told: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _name(subject: Subject) -> str:
+    """The circuit's file without its folder, which is the machine's own."""
+    return Path(subject.path).name if subject.path else "packaged"
+
+
 def settings(subject: Subject) -> JSON:
     """What the results depend on."""
     return {
-        "circuit": subject.path or "packaged",
+        "circuit": _name(subject),
         "neurons": subject.circuit.n_neurons,
         "circuit_seed": subject.circuit.seed,
         "seed": subject.seed,
-        "parameters": parameters(),
+        "parameters": parameters() | {"compared_noise": _NOISY},
         "versions": versions("matplotlib"),
     }
 
@@ -374,7 +435,7 @@ def write(folder: Path, path: str | None, seed: int) -> str:
     write_json(
         folder / "soc.json", settings(subject) | {"results": results, "acceptance": accepted}
     )
-    told = summary(subject, rows, compared)
+    told = summary(subject, rows, compared, tables["reaching"])
     write_text(folder / "report.md", markdown(subject, tables, told))
     return told
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ndbmi_gym.experiments import reproduce
+from ndbmi_gym.experiments import conditions, reproduce
 from ndbmi_gym.experiments.conditions import FIELDS
 from ndbmi_gym.experiments.records import Table, Tables, where, write_text
 from ndbmi_gym.experiments.soc_cases import (
@@ -40,11 +40,13 @@ def run(out: Path, subjects: Sequence[int], seed: int, jobs: int) -> str:
 def summary(tables: dict[str, Tables]) -> str:
     """Means over animals as Markdown."""
     structure, decoding = (tables["soc_structure"][name] for name in ("loops", "decoding"))
-    head = ["cortex", "stimuli", "identified"]
+    head = ["cortex", "stimuli", "electrodes", "spikes", "identified"]
     head += _COLUMNS
     rows = []
     for case in STRUCTURE:
-        row = [case.name, f"{case.stimuli}", f"{_mean(case.rows(decoding), 'accuracy'):.2f}"]
+        heard = case.rows(decoding)
+        row = [case.name, f"{case.stimuli}", f"{_mean(heard, 'recorded'):.0f}"]
+        row += [f"{_mean(heard, 'spikes'):.0f}", f"{_mean(heard, 'accuracy'):.2f}"]
         own = case.rows(structure)
         row += [
             _cell(where(own, field=field, decoder=decoder))
@@ -53,8 +55,10 @@ def summary(tables: dict[str, Tables]) -> str:
         ]
         rows.append(row)
     blocks = [
-        "wtpe in cm of the runs that converge (share that does), means over animals; *identified*: "
-        "single responses whose projection is nearest to their own site.",
+        "wtpe in cm of the runs that converge (share that does), means over animals; *spikes*: of "
+        "a response, in the mean; *identified*: single responses whose projection is nearest to "
+        "their own site. *Matched* controls: states enlarged until what is recorded differs "
+        "between stimuli as much as with the circuit.",
         _markdown(head, rows),
     ]
     blocks += [
@@ -65,26 +69,22 @@ def summary(tables: dict[str, Tables]) -> str:
     for part, cases in (("soc_windows", WINDOWS), ("soc_carry", CARRY)):
         loops = tables[part]["loops"]
         for field in FIELDS:
-            head = [f"{field}, {DECODERS[0]}", "stimuli", *(f"{1e3 * t:g} ms" for t in WINDOWS_S)]
-            lines = dict.fromkeys((c.cortex, c.carry, c.stimuli) for c in cases)
-            rows = [
-                [
-                    Case(cortex, carry=carry).name,
-                    f"{stimuli}",
-                    *(
-                        _cell(
-                            Case(cortex, stimuli, t, carry).rows(
-                                loops, field=field, decoder=DECODERS[0]
-                            )
-                        )
-                        for t in WINDOWS_S
-                    ),
-                ]
-                for cortex, carry, stimuli in lines
-            ]
-            blocks.append(_markdown(head, rows))
-    head = ["carried / not", "stimuli", *(f"{1e3 * t:g} ms" for t in WINDOWS_S)]
-    blocks.append(_markdown(head, _carried(tables["soc_carry"]["loops"])))
+            for decoder in conditions.DECODERS:
+                head = [f"{field}, {decoder}", "stimuli", *_WINDOWS]
+                lines = dict.fromkeys((c.cortex, c.carry, c.stimuli) for c in cases)
+                rows = []
+                for cortex, carry, stimuli in lines:
+                    timed = [Case(cortex, stimuli, t, carry) for t in WINDOWS_S]
+                    shown = [_cell(c.rows(loops, field=field, decoder=decoder)) for c in timed]
+                    rows.append([timed[0].name, f"{stimuli}", *shown])
+                blocks.append(_markdown(head, rows))
+    head = ["carried / not", "stimuli", *_WINDOWS]
+    blocks += [
+        "The same for carried against no state; and the size of what is carried under a lasting "
+        "stimulus, in units of the prepared state (in brackets: if the circuit ran on until the "
+        "end of the loop's step).",
+        _markdown(head, _carried(tables["soc_carry"])),
+    ]
     blocks.append(_volition_table(tables["soc_volition"]))
     return "\n\n".join(blocks)
 
@@ -108,23 +108,31 @@ def _contrasts(loops: Table) -> list[list[str]]:
     return rows
 
 
-def _carried(loops: Table) -> list[list[str]]:
-    """Carried state against none."""
+def _carried(tables: Tables) -> list[list[str]]:
+    """Carried state against none, and how large it is."""
     rows = []
-    for field in FIELDS:
-        for stimuli in dict.fromkeys(case.stimuli for case in CARRY):
-            ratios = [
-                _ratio(
-                    loops,
-                    Case("soc", stimuli, window_s, True),
-                    Case("soc", stimuli, window_s, False),
-                    field=field,
-                    decoder=DECODERS[0],
-                )
-                for window_s in WINDOWS_S
-            ]
-            rows.append([f"{field}, {DECODERS[0]}", f"{stimuli}", *ratios])
+    stimuli = tuple(dict.fromkeys(case.stimuli for case in CARRY))
+    for number in stimuli:
+        for field in FIELDS:
+            for decoder in conditions.DECODERS:
+                ratios = [
+                    _ratio(
+                        tables["loops"],
+                        Case("soc", number, window_s, True),
+                        Case("soc", number, window_s, False),
+                        field=field,
+                        decoder=decoder,
+                    )
+                    for window_s in WINDOWS_S
+                ]
+                rows.append([f"{field}, {decoder}", f"{number}", *ratios])
+        sizes = [Case("soc", number, t, True).rows(tables["sizes"]) for t in WINDOWS_S]
+        shown = [f"{size['size'][0]:.2f} ({size['size_at_step'][0]:.2f})" for size in sizes]
+        rows.append(["size of what is carried", f"{number}", *shown])
     return rows
+
+
+_WINDOWS = [f"{1e3 * t:g} ms" for t in WINDOWS_S]
 
 
 def _ratio(loops: Table, case: Case, other: Case, **values: str) -> str:
@@ -142,7 +150,8 @@ _COMPARABLE = 0.5
 
 
 def _volition_table(tables: Tables) -> str:
-    head = ["cortex", "stimuli", "volition", "reach, cm", "command enters", "under curl"]
+    head = ["cortex", "stimuli", "volition", "reach, cm", "enters by itself", "by command"]
+    head += ["under curl"]
     head += ["settles off by, cm", "Eq 24 success", "ceiling success", "ceiling steps"]
     rows = []
     for case in VOLITION:
@@ -160,6 +169,7 @@ def _volition_table(tables: Tables) -> str:
                     f"{case.stimuli}",
                     "signed" if low else "positive",
                     f"{max(by_direction.min(), 0.0):.1f} to {by_direction.max():.1f}",
+                    f"{free['by_itself'].mean():.2f}",
                     f"{free['arrived'].mean():.2f}",
                     f"{curled['arrived'].mean():.2f}",
                     f"{free['settled_off'].mean():.1f}",

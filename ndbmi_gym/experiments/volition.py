@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ndbmi_gym.commands import evoking
 from ndbmi_gym.experiments.conditions import DECODERS, loop_with, stream
 from ndbmi_gym.experiments.protocol import (
     BoolArray,
@@ -15,6 +14,7 @@ from ndbmi_gym.experiments.protocol import (
     protocol_starts,
     run_protocol,
 )
+from ndbmi_gym.inversion import command
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.presets import Preset
 
@@ -96,12 +96,13 @@ def command_runs(
     places: np.random.Generator,
     curl: float = 0.0,
     low: float = 0.0,
+    moved: bool = True,
 ) -> Volition:
     """Run a loop under the constant command towards each of four targets.
 
     Targets are the calibration points nearest to the diagonals at half the workspace's half side
     (the text draws them from places "onto which one or more of the calibration trials were
-    projected"); the command evokes, alone, −target (`ndbmi_gym.commands.evoking`).
+    projected"); the command is that of `ndbmi_gym.inversion.command`.
 
     Parameters
     ----------
@@ -113,17 +114,19 @@ def command_runs(
         Strength of the curl field (Eq 25), kg/s.
     low : float
         Least volition in units of full volition, 0 or −1.
+    moved : bool
+        Without, volition stays zero: how many runs pass a target's region by themselves.
     """
     points, most = loop.interface.points, loop.cortex.max_count
     targets, runs = [], []
     for angle in np.pi / 4 + np.arange(N_TARGETS) * 2 * np.pi / N_TARGETS:
         wanted = loop.interface.half_side_cm / 2 * np.array([np.cos(angle), np.sin(angle)])
         target = points[np.linalg.norm(points - wanted, axis=1).argmin()]
-        command = evoking(loop, -target[None], low * most, most)[0]
+        constant = command(loop, target[None], low * most, most)[0] * float(moved)
         starts = protocol_starts(places, loop.interface.half_side_cm, N_STARTS, 1)
         targets.append(target)
         runs.append(
-            run_protocol(loop, rng, starts, target, preset.radius_cm, volition=command, curl=curl)
+            run_protocol(loop, rng, starts, target, preset.radius_cm, volition=constant, curl=curl)
         )
     return Volition(loop, np.array(targets), runs)
 

@@ -11,15 +11,15 @@ from ndbmi_gym.experiments.records import Table, Tables, where
 
 _FONT, _SMALL, _LETTER = 9.0, 8.0, 14.0  # pt
 
-_COLORS = {
-    "SOC": "#c8202a",
-    "scaled": "#2f6db5",
-    "shuffled": "#1b8a5a",
-    "symmetric": "#8a5fb0",
+_COLORS = {  # of the study in the closed loop, too
+    "SOC": "#0072b2",
+    "scaled": "#009e73",
+    "shuffled": "#d55e00",
+    "symmetric": "#cc79a7",
     "initial": "#888888",
 }
-_EXCITATION, _INHIBITION, _TARGET = "#c8202a", "#2f6db5", "#c4c4c4"
-_STATES = ("#8f0010", "#ff8c7a", "#888888")
+_EXCITATION, _INHIBITION, _TARGET = "black", "#999999", "#c4c4c4"
+_STATES = ("#003f63", "#56b4e9", "#888888")
 _TRAITS = {"same": "-", "matched": "--"}
 _NEAR = 1.5  # real parts that are drawn after construction
 
@@ -147,7 +147,7 @@ def draw_transients(tables: Tables) -> Figure:
         own = where(tables["neurons"], circuit=name, state=state)
         for neuron in _names(own, "neuron"):
             course = where(own, neuron=neuron)
-            axes.plot(1e3 * course["time_s"], course["x"], lw=1.2)
+            axes.plot(1e3 * course["time_s"], course["x"], color=_COLORS[name], lw=1.0)
         axes.axhline(0, color="#bbbbbb", lw=0.6, zorder=0)
         axes.set_title(f"six neurons, {name} from {state}", size=_FONT)
         _name(axes, "time (ms)", "x relative to |x₀|")
@@ -171,8 +171,8 @@ def draw_reliability(tables: Tables) -> Figure:
         own = where(table, circuit=name, amplitude=amplitude)
         style = {"color": _COLORS[name], "ls": _TRAITS[amplitude], "lw": 1.4, "marker": "o"}
         noise = 100 * own["noise"]
-        spikes.errorbar(noise, own["share"], own["spread"], ms=4, capsize=2, **style)
-        rates.plot(noise, own["rates"], ms=4, **style)
+        spikes.errorbar(noise, own["share"], own["share_spread"], ms=4, capsize=2, **style)
+        rates.errorbar(noise, own["rates"], own["rates_spread"], ms=4, capsize=2, **style)
     spikes.set_ylim(bottom=0)
     spikes.set_title("single trials with spikes' noise", size=_FONT)
     rates.set_title("without spikes' noise", size=_FONT)
@@ -265,6 +265,7 @@ def draw_reaching(tables: Tables) -> Figure:
     conditions = _conditions(tables["reaching"])
     target = where(tables["paths"], circuit="target")
     n = int(target["movement"].max()) + 1
+    half = 1.05 * max(np.abs(tables["paths"][axis]).max() for axis in "xy")
     figure = _figure(1.25 * n + 1.2, 1.25 * len(conditions) + 3.6)
     upper, lower = figure.subfigures(
         2, 1, squeeze=False, height_ratios=(1.25 * len(conditions) + 0.2, 3.4)
@@ -272,17 +273,17 @@ def draw_reaching(tables: Tables) -> Figure:
     panels = upper.subplots(len(conditions), n, squeeze=False)
     for row, (name, amplitude) in zip(panels, conditions, strict=True):
         read = where(tables["paths"], circuit=name, amplitude=amplitude)
-        noisy = read["units"].min()
+        pale = {"color": _COLORS[name], "lw": 0.7, "alpha": 0.5}
+        bold = {"color": _COLORS[name], "lw": 1.6, "ls": _TRAITS[amplitude]}
         for movement, axes in enumerate(row):
             wanted = where(target, movement=movement)
             axes.plot(wanted["x"], wanted["y"], color=_TARGET, lw=4, solid_capstyle="round")
-            for units, width in ((noisy, 0.7), (np.inf, 1.6)):
+            for units, style in zip(np.unique(read["units"]), (pale, bold), strict=True):
                 lines = where(read, movement=movement, units=units)
                 for trial in _names(lines, "trial"):
                     own = where(lines, trial=trial)
-                    axes.plot(own["x"], own["y"], color=_COLORS[name], lw=width)
+                    axes.plot(own["x"], own["y"], **style)
             axes.plot(0, 0, "o", ms=3.5, mfc="white", mec="black")
-            half = 1.1 * np.abs([target["x"], target["y"]]).max()
             axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal", xticks=[], yticks=[])
         row[0].set_ylabel(_label(name, amplitude).replace(", ", ",\n"), size=_FONT)
     _charts(lower, tables["reaching"])
@@ -291,7 +292,7 @@ def draw_reaching(tables: Tables) -> Figure:
 
 
 def _charts(part: SubFigure, table: Table) -> None:
-    """R² and path error by number of units; infinitely many stand at the end."""
+    """R² and path error by number of units."""
     fit, error = part.subplots(1, 2)
     units = np.unique(table["units"])
     for name, amplitude in _conditions(table):
@@ -300,9 +301,8 @@ def _charts(part: SubFigure, table: Table) -> None:
         style = {"color": _COLORS[name], "ls": _TRAITS[amplitude], "lw": 1.4, "marker": "o"}
         fit.errorbar(place, own["r2"], own["r2_spread"], ms=4, capsize=2, **style)
         error.errorbar(place, own["error_cm"], own["error_spread"], ms=4, capsize=2, **style)
-    labels = [f"{count:g}" if np.isfinite(count) else "∞ (fit)" for count in units]
     for axes in (fit, error):
-        axes.set_xticks(np.arange(len(units)), labels)
+        axes.set_xticks(np.arange(len(units)), [f"{count:g}" for count in units])
         axes.axhline(0, color="#bbbbbb", lw=0.6, zorder=0)
     _name(fit, "units per neuron", "R² of velocity, held-out trials")
     _name(error, "units per neuron", "path error (cm)")

@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from ndbmi_gym.experiments.conditions import DECODERS
 from ndbmi_gym.experiments.figures.figure import Figure
 from ndbmi_gym.experiments.records import Tables
-from ndbmi_gym.experiments.soc_cases import CARRY, run_cases
+from ndbmi_gym.experiments.soc_cases import CARRY, run_carry
 from ndbmi_gym.presets import Preset
 
 if TYPE_CHECKING:
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 
 def data(preset: Preset, subject: int, seed: int) -> Tables:
     """Protocol in one animal."""
-    # responses are identified one by one, from rest: there is nothing to carry
-    return {"loops": run_cases(CARRY, preset, subject, seed, DECODERS)["loops"]}
+    return run_carry(CARRY, preset, subject, seed)
 
 
 def draw(tables: Tables, preset: Preset) -> "Canvas":

@@ -274,7 +274,9 @@ def draw_volition(tables: Tables) -> Figure:
     for low, (commanded, played) in zip(lows, panels.T, strict=True):
         for i, curl in enumerate(curls):
             own = [case.rows(tables["commands"], low=low, curl=curl) for case in cases]
-            _dots(commanded, _CURLS[i], own, "arrived", i, len(curls))
+            _dots(commanded, _CURLS[i], own, "arrived", i, len(curls) + 1)
+        own = [case.rows(tables["commands"], low=low, curl=curls[0]) for case in cases]
+        _dots(commanded, _POLICIES["zero"], own, "by_itself", len(curls), len(curls) + 1)
         for i, policy in enumerate(policies):
             own = [case.rows(tables["policies"], low=low, policy=policy) for case in cases]
             _dots(played, _POLICIES[policy], own, "success", i, len(policies))

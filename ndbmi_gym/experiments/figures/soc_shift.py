@@ -1,15 +1,16 @@
 """Fig 12 with a circuit as the cortex: signed volition towards four targets."""
 
-from ndbmi_gym.experiments.conditions import circuit
 from ndbmi_gym.experiments.figures import fig12
 from ndbmi_gym.experiments.figures.figure import Figure
 from ndbmi_gym.experiments.records import Tables
 from ndbmi_gym.presets import Preset
 
+_OPTIONS = {"cortex": {"kind": "soc", "stimuli": 32, "units": 1}}
+
 
 def data(preset: Preset, subject: int, seed: int) -> Tables:
     """Paths to every target, and where they settle."""
-    return fig12.data(preset, subject, seed, circuit(32, units=1), low=-1.0)
+    return fig12.data(preset, subject, seed, _OPTIONS, low=-1.0)
 
 
 FIGURE = Figure(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ndbmi_gym.calibration import calibrate
-from ndbmi_gym.commands import evoking, expected_projection, invert
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import METRIC_TAU_S, SOCOptions, soc_cortex
+from ndbmi_gym.cortex.soc import DRIVE_HZ, METRIC_TAU_S, SOCOptions, soc_cortex
+from ndbmi_gym.inversion import command, displacing, expected_projection
 
 RIDGE_CM = 0.3
 
@@ -25,7 +25,7 @@ def slope_at_rest(cortex, interface):
 
     Gains have slope 1 at rest: an input's expected spikes are the integral of the state it adds.
     """
-    added = cortex.impulses.held * cortex.drive_hz * cortex.units  # (K, n, n), Hz
+    added = cortex.impulses.held * DRIVE_HZ * cortex.units  # (K, n, n), Hz
     gaps = np.diff(cortex.nodes)
     spikes = (added[1:] + added[:-1]) / 2 * (gaps * cortex.clock_s)[:, None, None]
     worth = interface.readout.reshape(cortex.n_units, cortex.n_bins, 2)
@@ -44,7 +44,7 @@ def test_small_displacements_are_the_closed_form_of_ridge_regression(options):
     slope = slope_at_rest(cortex, interface)
     for angle in (0.3, 2.0, 4.0):
         point = 0.01 * np.array([np.cos(angle), np.sin(angle)])
-        volition = invert(cortex, interface, point, -high, high)
+        volition = displacing(cortex, interface, point, -high, high)
         expected = slope.T @ np.linalg.solve(slope @ slope.T + RIDGE_CM**2 * np.eye(2), point)
         np.testing.assert_allclose(volition / high, expected, atol=0.01 * np.abs(expected).max())
 
@@ -62,7 +62,7 @@ def objective(cortex, interface, point, action):
 def test_nothing_within_the_bounds_does_better(low, point):
     cortex, interface = circuit()
     point, high = np.array(point), cortex.max_count
-    volition = invert(cortex, interface, point, low * high, high)
+    volition = displacing(cortex, interface, point, low * high, high)
     action = volition / high
     assert volition.shape == (25,)
     assert (action >= low - 1e-12).all()
@@ -80,7 +80,7 @@ def test_nothing_within_the_bounds_does_better(low, point):
 def test_bounds_bind_when_a_point_is_far_away():
     cortex, interface = circuit()
     high = cortex.max_count
-    bounded = invert(cortex, interface, np.array([8.0, 8.0]), 0.0, 0.2 * high)
+    bounded = displacing(cortex, interface, np.array([8.0, 8.0]), 0.0, 0.2 * high)
     assert (bounded >= 0).all()
     assert bounded.max() == pytest.approx(0.2 * high)
     assert (bounded == 0).any()
@@ -88,7 +88,7 @@ def test_bounds_bind_when_a_point_is_far_away():
 
 def test_no_displacement_takes_no_volition():
     cortex, interface = circuit()
-    nothing = invert(cortex, interface, np.zeros(2), -cortex.max_count, cortex.max_count)
+    nothing = displacing(cortex, interface, np.zeros(2), -cortex.max_count, cortex.max_count)
     np.testing.assert_allclose(nothing, 0, atol=1e-9)
 
 
@@ -124,25 +124,25 @@ def test_without_stimulus_the_expected_projection_is_that_of_volition_alone():
     np.testing.assert_allclose(alone, by_hand, atol=1e-9)
 
 
-def test_evoking_inverts_a_circuit_point_by_point():
+def test_the_command_through_a_circuit_displaces_by_minus_the_target():
     loop = Config(cortex="soc").make_loop(0)
     high = loop.cortex.max_count
-    points = np.array([(2.0, 1.0), (-3.0, 0.5)])
-    volition = evoking(loop, points, -high, high)
+    targets = np.array([(2.0, 1.0), (-3.0, 0.5)])
+    volition = command(loop, targets, -high, high)
     assert volition.shape == (2, 25)
-    for point, one in zip(points, volition, strict=True):
-        np.testing.assert_array_equal(one, invert(loop.cortex, loop.interface, point, -high, high))
-    # and towards opposite points, opposite displacements
+    for target, one in zip(targets, volition, strict=True):
+        alone = displacing(loop.cortex, loop.interface, -target, -high, high)
+        np.testing.assert_array_equal(one, alone)
     rest = expected_projection(loop.cortex, loop.interface, None, np.zeros((1, 25)))
     moved = expected_projection(loop.cortex, loop.interface, None, volition) - rest
-    np.testing.assert_allclose(moved, points, atol=0.6)
+    np.testing.assert_allclose(moved, -targets, atol=0.6)
 
 
-def test_evoking_a_point_of_the_papers_cortex_is_eq_24():
+def test_the_command_of_the_papers_cortex_is_eq_24():
     loop = Config().make_loop(0)
-    points = np.random.default_rng(0).uniform(-9, 9, (40, 2))
-    volition = evoking(loop, points, 0.0, 1.0)  # not limited
+    targets = np.random.default_rng(0).uniform(-9, 9, (40, 2))
+    volition = command(loop, targets, 0.0, 1.0)  # not limited
     assert volition.max() > 20
-    nearest = [np.hypot(*(loop.interface.sites - point).T).argmin() for point in points]
+    nearest = [np.hypot(*(loop.interface.sites + target).T).argmin() for target in targets]
     np.testing.assert_allclose(volition, loop.cortex.evoked[nearest])
     assert len(set(nearest)) > 15

@@ -1,8 +1,10 @@
-"""Volition that, by itself, evokes what the interface decodes as a given point.
+"""From a target to the volition that leads there (Eq 24), by inverting what volition does.
 
-The paper's command for a target x_T (Eq 24) is the mean response of the stimulus at −x_T, which
-volition adds to the evoked activity. Through a circuit nothing can be added to the response: there,
-the input is sought whose effect on the decoded point is that of being at −x_T.
+The paper's command for a target x_T is the mean response of the stimulus at −x_T, which volition
+adds to the evoked activity: at the target both together are decoded at the centre, where the field
+vanishes. Through a circuit no response can be added. There, the input is sought that displaces the
+decoded point by −x_T. The displacement is from where the circuit's response at rest is decoded,
+which need not be the centre: that response is not added when stimulus and input come together.
 """
 
 import numpy as np
@@ -10,7 +12,6 @@ import numpy.typing as npt
 from scipy.optimize import lsq_linear
 
 from ndbmi_gym.cortex import Cortex
-from ndbmi_gym.cortex.soc import SOCCortex
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.loop import ClosedLoop
 
@@ -21,42 +22,41 @@ _RIDGE_CM = 0.3  # displacement that is given up to save a unit of the input's E
 _ROUNDS = 4  # of linearisation
 
 
-def evoking(loop: ClosedLoop, points: FloatArray, low: float, high: float) -> FloatArray:
-    """Volition that alone evokes given points, (P, n), in spikes per window.
+def command(loop: ClosedLoop, targets: FloatArray, low: float, high: float) -> FloatArray:
+    """Constant volition towards given targets, (P, n), in spikes per window.
 
-    For a cortex to which volition adds: the mean response of the stimulus whose site is nearest
-    (Eq 24; not limited to the bounds). For a circuit: `invert`.
+    For a cortex to which volition adds: the mean response of the stimulus whose site is nearest to
+    −x_T (Eq 24; not limited to the bounds). For a circuit: the input of `displacing`.
 
     Parameters
     ----------
     loop : ClosedLoop
-    points : ndarray (P, 2)
-        cm.
+    targets : ndarray (P, 2)
+        x_T, cm.
     low, high : float
         Bounds of volition, spikes per window.
     """
     cortex, interface = loop.cortex, loop.interface
-    if isinstance(cortex, SOCCortex):
-        return np.array([invert(cortex, interface, point, low, high) for point in points])
-    nearest = interface.sense(points)
-    return cortex.mean_counts(nearest, np.zeros((len(points), cortex.n_units)))
+    if cortex.volition_adds:
+        opposite = interface.sense(-targets)
+        return cortex.mean_counts(opposite, np.zeros((len(targets), cortex.n_units)))
+    return np.array([displacing(cortex, interface, -target, low, high) for target in targets])
 
 
-def invert(
-    cortex: Cortex, interface: Interface, point: FloatArray, low: float, high: float
+def displacing(
+    cortex: Cortex, interface: Interface, displacement: FloatArray, low: float, high: float
 ) -> FloatArray:
-    """Held input that displaces the expected projected response to a point, (n,).
+    """Volition that displaces the expected projected response from that at rest, (n,).
 
     Ridge regression within bounds on the map from input to the projected response at rest,
-    linearised anew a few times: rates saturate. Displacements are from the place of the response at
-    rest, which need not be the centre.
+    linearised anew a few times: rates saturate.
 
     Parameters
     ----------
     cortex : Cortex
     interface : Interface
-    point : ndarray (2,)
-        Displacement, cm.
+    displacement : ndarray (2,)
+        cm.
     low, high : float
         Bounds of volition, spikes per window.
     """
@@ -67,7 +67,7 @@ def invert(
         nudged = np.vstack((volition, volition + every * np.eye(n_units)))
         places = expected_projection(cortex, interface, None, nudged) - rest
         slope = (places[1:] - places[0]).T * (high / every)  # cm for a full action entry
-        wanted = point - places[0] + slope @ (volition / high)
+        wanted = displacement - places[0] + slope @ (volition / high)
         stacked = np.vstack((slope, _RIDGE_CM * np.eye(n_units)))
         found = lsq_linear(
             stacked, np.append(wanted, np.zeros(n_units)), (low / high, 1.0), method="bvls"
