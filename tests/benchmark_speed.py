@@ -150,16 +150,31 @@ def floor(env_id, **options):
     return spent
 
 
+SHIFT_SOC = "ndbmi/ShiftTargetSOC-v0"
 CIRCUITS = (
-    ("32 stimuli", "ndbmi/ShiftTargetSOC-v0", {}),
-    ("32 stimuli, projection", "ndbmi/ShiftTargetSOC-v0", {"decoder": "projection"}),
-    ("cortex='soc' (8 stimuli)", "ndbmi/ShiftTarget-v0", {"cortex": "soc"}),
+    ("circuit, 32 stimuli, single units", SHIFT_SOC, {}, 200),
+    ("the same, projection", SHIFT_SOC, {"decoder": "projection"}, 200),
+    ("circuit, 8 stimuli (cortex='soc')", "ndbmi/ShiftTarget-v0", {"cortex": "soc"}, 200),
     (
-        "state carried",
-        "ndbmi/ShiftTargetSOC-v0",
+        "circuit, 32 stimuli, four units",
+        SHIFT_SOC,
+        {"cortex": {"kind": "soc", "stimuli": 32}},
+        100,
+    ),
+    (
+        "circuit, 32 stimuli, single units, state carried",
+        SHIFT_SOC,
         {"cortex": {"kind": "soc", "stimuli": 32, "units": 1, "carry": True}},
+        100,
+    ),
+    (
+        "circuit, 32 stimuli, single units, nonlinear core",
+        SHIFT_SOC,
+        {"cortex": {"kind": "soc", "stimuli": 32, "units": 1, "core": "nonlinear"}},
+        4,
     ),
 )
+"""Name, id, options, and steps of the vector environment to time."""
 
 
 def main():
@@ -172,7 +187,6 @@ def main():
 
     rest = np.zeros(9, np.float32)
     shift, hold = "ndbmi/ShiftTarget-v0", "ndbmi/HoldTarget-v0"
-    circuit = "ndbmi/ShiftTargetSOC-v0"
     rates = {
         "MuJoCo Reacher-v5, scalar": scalar_rate("Reacher-v5"),
         "Pendulum-v1, scalar": scalar_rate("Pendulum-v1"),
@@ -188,13 +202,16 @@ def main():
             for effort in (0.0, 0.1):
                 name = f"{env_id[6:]}, native vector 256, {decoder}, effort {effort:g}"
                 rates[name] = vector_rate(env_id, effort, decoder=decoder)
-    for name, env_id, options in CIRCUITS:
-        label = f"{env_id[6:]}, {name}"
-        rates[f"{label}, scalar"] = scalar_rate(env_id, np.zeros(25, np.float32), **options)
-        for effort in (0.0, 0.1):
-            rates[f"{label}, native vector 256, effort {effort:g}"] = vector_rate(
-                env_id, effort, **options
-            )
+    rng = np.random.default_rng(0)
+    signed = 0.3 * rng.uniform(-1, 1, (256, 25)).astype(np.float32)
+    for name, env_id, options, steps in CIRCUITS:
+        volition = signed if env_id == SHIFT_SOC else np.abs(signed)
+        rates[f"{name}, scalar, mean effort 0.15"] = scalar_rate(
+            env_id, volition[0], 20 * steps, **options
+        )
+        rates[f"{name}, native vector 256, mean effort 0.15"] = vector_rate(
+            env_id, volition, steps=steps, **options
+        )
     print(f"{'steps/s':>12} {'x Reacher':>10}")
     reference = rates["MuJoCo Reacher-v5, scalar"]
     for name, rate in rates.items():
@@ -216,7 +233,8 @@ def main():
     profiles = {
         decoder: floor(shift, decoder=decoder) for decoder in ("multiple-points", "projection")
     }
-    profiles["circuit, multiple-points"] = floor(circuit)
+    profiles["circuit, 32 stimuli, single units, multiple-points"] = floor(SHIFT_SOC)
+    profiles["circuit, 8 stimuli, multiple-points"] = floor(shift, cortex="soc")
     for what, spent in profiles.items():
         print(f"\nmicroseconds per trial and step, {what}, native vector 256")
         for name, value in spent.items():

@@ -1,4 +1,5 @@
 from dataclasses import asdict, fields
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -6,9 +7,9 @@ import pytest
 from ndbmi_gym.config import Config
 from ndbmi_gym.cortex.soc import SOCCortex
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.experiments import soc_cases, volition
+from ndbmi_gym.experiments import conditions, soc_cases, volition
 from ndbmi_gym.experiments.conditions import FIELDS, loop_with, run_loop, starts_of, stream
-from ndbmi_gym.experiments.protocol import wtpe
+from ndbmi_gym.experiments.protocol import protocol_starts, run_protocol, wtpe
 from ndbmi_gym.experiments.soc_cases import (
     CARRY,
     DIRECTIONS,
@@ -16,9 +17,11 @@ from ndbmi_gym.experiments.soc_cases import (
     VOLITION,
     WINDOWS,
     Case,
+    carried_sizes,
     identified,
     play,
     reach,
+    run_carry,
     run_cases,
     run_volition,
 )
@@ -37,10 +40,9 @@ DIRECTION = np.column_stack(
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    """Few starts, repetitions, responses and trials."""
+    """Few starts, repetitions and trials."""
     monkeypatch.setattr(soc_cases, "N_STARTS", 3)
     monkeypatch.setattr(soc_cases, "REPETITIONS", 2)
-    monkeypatch.setattr(soc_cases, "_TESTED", 4)
     monkeypatch.setattr(soc_cases, "_TRIALS", 6)
     monkeypatch.setattr(volition, "N_STARTS", 2)
 
@@ -69,6 +71,7 @@ def test_the_papers_cortex_keeps_its_rates(case, dataset, gain):
         (Case("symmetric, matched"), {"control": "symmetric", "match_signal": True}),
         (Case(carry=True, units=3), {"carry": True, "units": 3}),
         (Case(core="nonlinear", window_s=0.1), {"core": "nonlinear"}),
+        (Case(electrodes=4), {"electrodes": 4}),
     ],
 )
 def test_options_of_circuits(case, expected):
@@ -81,9 +84,15 @@ def test_options_of_circuits(case, expected):
         "carry": False,
         "core": "linear",
         "units": None,
+        "electrodes": 25,
     }
-    assert options["cortex"] == usual | expected
-    assert (options["window_s"], options["tau_s"]) == (case.window_s, 0.05)
+    assert options == {"cortex": usual | expected, "window_s": case.window_s}
+
+
+def test_the_presets_metric_is_the_papers():
+    preset = Preset(trials=5, tau_s=0.2)
+    assert PAPERS.make_loop(preset, 0).interface.metric.tau_s == 0.2
+    assert Case().make_loop(preset, 0).interface.metric.tau_s == 0.05
 
 
 @pytest.mark.parametrize(("stimuli", "units", "made"), [(8, 0, 1), (32, 0, 4), (32, 1, 1)])
@@ -92,6 +101,35 @@ def test_units_of_the_loop(stimuli, units, made):
     assert isinstance(loop.cortex, SOCCortex)
     assert (loop.cortex.n_stimuli, loop.cortex.units) == (stimuli, made)
     assert loop.decoder == DECODERS[1]
+
+
+def recorded(case):
+    """Electrodes, and expected spikes of a response in the mean over stimuli."""
+    cortex = case.make_loop(PRESET, 0).cortex
+    every = np.arange(cortex.n_stimuli)
+    counts = cortex.mean_counts(every, np.zeros((len(every), cortex.n_units)))
+    return cortex.n_units, counts.sum(axis=1).mean()
+
+
+def test_some_circuits_have_as_many_electrodes_as_the_papers_sets():
+    few = [case for case in STRUCTURE if case.electrodes < Case().electrodes]
+    assert [(case.cortex, case.stimuli) for case in few] == [("soc", 8), ("soc", 32)]
+    papers = [Case("topographic", case.stimuli, 0.6) for case in few]
+    for case, paper in zip(few, papers, strict=True):
+        assert recorded(case)[0] == recorded(paper)[0] == case.electrodes
+    assert 1 / 1.5 < recorded(few[1])[1] / recorded(papers[1])[1] < 1.5
+
+
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        (Case("scaled, matched", 32, 0.1, units=1), "scaled, matched"),
+        (Case(core="nonlinear", carry=True), "soc, nonlinear, carried"),
+        (Case(electrodes=4), "soc, 4 electrodes"),
+    ],
+)
+def test_names_tell_what_is_unusual(case, name):
+    assert case.name == name
 
 
 @pytest.mark.parametrize("cases", [STRUCTURE, WINDOWS, CARRY, VOLITION])
@@ -117,14 +155,13 @@ def measured():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(soc_cases, "N_STARTS", 3)
         patch.setattr(soc_cases, "REPETITIONS", 2)
-        patch.setattr(soc_cases, "_TESTED", 4)
         return run_cases((PAPERS, Case()), PRESET, 1, 5)
 
 
 def test_tables_of_the_protocol(measured):
     loops, decoding = measured["loops"], measured["decoding"]
     assert set(loops) == CASE | {"field", "decoder", "subject", "convergent", "wtpe", "steps"}
-    assert set(decoding) == CASE | {"subject", "accuracy"}
+    assert set(decoding) == CASE | {"subject", "accuracy", "recorded", "spikes"}
     assert {len(column) for column in loops.values()} == {2 * 2 * 3}
     assert {len(column) for column in decoding.values()} == {2}
     settings = zip(*(loops[name] for name in ("cortex", "field", "decoder")), strict=True)
@@ -145,6 +182,20 @@ def test_a_row_is_the_mean_over_the_runs_that_converge(measured):
     assert loops["convergent"][row] == pytest.approx(np.mean(runs.entered >= 0))
     assert loops["wtpe"][row] == pytest.approx(np.nanmean(wtpe(runs, ideal)))
     assert loops["steps"][row] == pytest.approx(runs.entered[runs.entered >= 0].mean())
+
+
+def test_a_row_of_what_is_recorded(measured):
+    for i, case in enumerate((PAPERS, Case())):
+        row = {name: column[i] for name, column in measured["decoding"].items()}
+        loop = case.make_loop(PRESET, 1)
+        assert row["accuracy"] == identified(loop, stream(5, 1, repr(case), "decoding"))
+        stimulus = np.repeat(np.arange(8), 200)
+        counts = loop.cortex.respond(stimulus, None, np.random.default_rng(0)).trains.counts()
+        assert row["recorded"] == counts.shape[1]
+        # counts are Poisson: four deviations of their mean
+        assert row["spikes"] == pytest.approx(
+            counts.sum(axis=1).mean(), abs=4 * np.sqrt(row["spikes"] / len(stimulus))
+        )
 
 
 def test_what_a_case_measures_does_not_depend_on_the_others(measured):
@@ -196,23 +247,69 @@ def test_a_noiseless_cortex_is_identified_where_its_responses_are(noiseless):
         place = loop.interface.project(trains)[0]
         off = np.linalg.norm(loop.interface.sites - place, axis=1)
         hits.append(off.argmin() == stimulus)
-    assert identified(loop, np.random.default_rng(1)) == np.mean(hits)
+    assert identified(loop, np.random.default_rng(1), 4) == np.mean(hits)
     assert np.mean(hits) > 0.8
 
 
-def test_identification_against_brute_force(monkeypatch):
-    monkeypatch.setattr(soc_cases, "_TESTED", 25)
+@pytest.mark.parametrize(("given", "trials"), [((25,), 25), ((), 50)])
+def test_identification_against_brute_force(given, trials):
     loop = PAPERS.make_loop(PRESET, 0)
-    stimulus = np.repeat(np.arange(8), 25)
+    stimulus = np.repeat(np.arange(8), trials)
     trains = loop.cortex.respond(stimulus, None, np.random.default_rng(3)).trains
     places = loop.interface.decode(trains, "projection")
     off = np.linalg.norm(places[:, None] - loop.interface.sites, axis=-1)
     share = np.mean(off.argmin(axis=1) == stimulus)
-    assert identified(loop, np.random.default_rng(3)) == share
+    assert identified(loop, np.random.default_rng(3), *given) == share
     assert 1 / 8 < share < 1
 
 
+# Carried state
+
+
+def settled_size(window_s):
+    """Size of what is left when the same stimuli come window after window, from rest."""
+    cortex = Case("soc", 8, window_s, carry=True).make_loop(PRESET, 0).cortex
+    rng, last, left = np.random.default_rng(0), np.inf, np.zeros((8, cortex.n_states))
+    while not np.allclose(last, left, rtol=0, atol=1e-9 * np.abs(left).max()):
+        last, left = left, cortex.respond(np.arange(8), None, rng, left).activity
+    return np.mean(np.linalg.norm(left, axis=1) / np.linalg.norm(cortex.prepared, axis=1))
+
+
+@pytest.mark.parametrize("step_s", [0.25, 0.5])
+@pytest.mark.parametrize("window_s", [0.1, 0.3, 0.6])
+def test_what_is_carried_settles_under_a_lasting_stimulus(window_s, step_s):
+    case, preset = Case("soc", 8, window_s, carry=True), Preset(trials=5, step_s=step_s)
+    size, later = carried_sizes(case, preset)
+    assert size == pytest.approx(settled_size(window_s), rel=1e-6)
+    # without input, the time until the end of the step is as a longer window
+    assert later == pytest.approx(settled_size(max(window_s, step_s)), rel=1e-6)
+    assert (later < size) == (window_s < step_s)
+
+
+def test_tables_of_carried_state():
+    cases = (Case(window_s=0.1), Case(window_s=0.1, carry=True), Case(carry=True))
+    tables = run_carry(cases, PRESET, 1, 5)
+    assert set(tables) == {"loops", "sizes"}
+    expected = run_cases(cases, PRESET, 1, 5, conditions.DECODERS)["loops"]
+    assert len(expected["wtpe"]) == 3 * len(FIELDS) * 2
+    for name, column in expected.items():
+        np.testing.assert_array_equal(tables["loops"][name], column)
+    sizes = tables["sizes"]
+    assert set(sizes) == CASE | {"size", "size_at_step"}
+    assert sizes["window_s"].tolist() == [0.1, 0.3]
+    assert sizes["carry"].all()
+    for i, case in enumerate(cases[1:]):
+        assert (sizes["size"][i], sizes["size_at_step"][i]) == carried_sizes(case, PRESET)
+
+
 # Reach
+
+
+def displaced(loop, action):
+    """How far expected projected responses to volition alone are from that at rest, (B, 2)."""
+    tried = np.vstack((np.zeros(loop.cortex.n_units), action)) * loop.cortex.max_count
+    places = expected_projection(loop.cortex, loop.interface, None, tried)
+    return places[1:] - places[0]
 
 
 @pytest.mark.parametrize("case", [PAPERS, Case("topographic", 32, 0.3)])
@@ -232,10 +329,56 @@ def test_no_volition_displaces_farther(case, low):
     cortex, rng = loop.cortex, np.random.default_rng(0)
     inside = rng.uniform(low, 1, (300, cortex.n_units))
     ends = rng.choice([low, 1.0], (300, cortex.n_units))
-    tried = np.vstack((np.zeros(cortex.n_units), inside, ends))
-    places = expected_projection(cortex, loop.interface, None, tried * cortex.max_count)
-    farthest = ((places - places[0]) @ DIRECTION.T).max(axis=0)
+    farthest = (displaced(loop, np.vstack((inside, ends))) @ DIRECTION.T).max(axis=0)
     assert (farthest <= reach(loop, low) + 1e-9).all()
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+@pytest.mark.parametrize(
+    "case", [Case(electrodes=4), Case(electrodes=4, core="nonlinear"), Case(electrodes=9, units=2)]
+)
+def test_reach_among_all_corners(case, low):
+    """The best of all corners could have been missed, but is not in these."""
+    loop = case.make_loop(PRESET, 0)
+    corners = np.array(list(product((low, 1.0), repeat=case.electrodes)))
+    farthest = (displaced(loop, corners) @ DIRECTION.T).max(axis=0)
+    np.testing.assert_allclose(reach(loop, low), farthest, atol=1e-8)
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_no_flip_of_an_entry_leads_farther(low, monkeypatch):
+    tried = []
+    real = soc_cases._displacement
+
+    def spy(loop, action):
+        tried.append(action)
+        return real(loop, action)
+
+    monkeypatch.setattr(soc_cases, "_displacement", spy)
+    loop = Case().make_loop(PRESET, 0)
+    found = reach(loop, low)
+    begins = [i for i, action in enumerate(tried) if len(action) == 1]  # the search, by direction
+    ends = [*begins[1:], len(tried)]
+    for direction, distance, begin, end in zip(DIRECTION, found, begins, ends, strict=True):
+        corners = np.vstack(tried[begin:end])
+        along = displaced(loop, corners) @ direction
+        corner = corners[along.argmax()]
+        assert distance == pytest.approx(along.max())
+        assert set(corner) <= {low, 1.0}
+        flipped = np.tile(corner, (len(corner), 1))
+        np.fill_diagonal(flipped, np.where(corner == 1, low, 1.0))
+        assert (displaced(loop, flipped) @ direction <= distance + 1e-8).all()
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+@pytest.mark.parametrize("case", [Case(), Case(window_s=0.6), Case("soc", 32, units=1)])
+def test_reach_beyond_the_linearised_corner(case, low):
+    loop = case.make_loop(PRESET, 0)
+    favoured = displaced(loop, 1e-3 * np.eye(loop.cortex.n_units)) @ DIRECTION.T > 0
+    linearised = (displaced(loop, np.where(favoured, 1.0, low).T) * DIRECTION).sum(axis=1)
+    found = reach(loop, low)
+    assert (found >= linearised - 1e-9).all()
+    assert (found > linearised + 0.01).any()
 
 
 def test_signed_volition_reaches_farther_through_the_circuit():
@@ -246,12 +389,18 @@ def test_signed_volition_reaches_farther_through_the_circuit():
 # The shift task
 
 
-def by_hand(case, name):
+def by_hand(case, name, preset=PRESET):
     """Success and steps of a policy in the shift task, which begins anew after every arrival."""
     env = BMIVectorEnv(
-        6, max_episode_steps=25, task="shift", observe="state", subject=0, **case.options()
+        6,
+        max_episode_steps=25,
+        task="shift",
+        observe="state",
+        subject=0,
+        preset=preset,
+        **case.options(),
     )
-    seen, _ = env.reset(seed=4)
+    seen, _ = env.reset(seed=int(stream(4, 0, "shift task").integers(2**31)))
     policy, ended = make_policy(name, env), []
     for _ in range(25):
         seen, _, arrived, _, _ = env.step(policy.predict(seen)[0])
@@ -262,7 +411,7 @@ def by_hand(case, name):
 
 
 def test_play_is_what_the_environment_does():
-    rows = play(PAPERS, 0, 4, 0.0)
+    rows = play(PAPERS, PRESET, 0, 4, 0.0)
     assert [row["policy"] for row in rows] == ["zero", "eq24", "ceiling"]
     assert rows[0] == {"policy": "zero"} | by_hand(PAPERS, "zero")
     assert rows[2] == {"policy": "ceiling"} | by_hand(PAPERS, "ceiling")
@@ -275,8 +424,38 @@ def test_play_is_what_the_environment_does():
 
 def test_play_through_the_circuit(monkeypatch):
     monkeypatch.setattr(soc_cases, "make_policy", lambda name, env: make_policy("zero", env))
-    for row in play(Case(carry=True), 0, 4, -1.0):
+    for row in play(Case(carry=True), PRESET, 0, 4, -1.0):
         assert row == {"policy": row["policy"]} | by_hand(Case(carry=True), "zero")
+
+
+def test_play_heeds_the_preset(monkeypatch):
+    monkeypatch.setattr(soc_cases, "make_policy", lambda name, env: make_policy("zero", env))
+    heavy = Preset(trials=5, mass=5.0)
+    row = play(PAPERS, heavy, 0, 4, 0.0)[0]
+    assert row == {"policy": "zero"} | by_hand(PAPERS, "zero", heavy)
+    assert row["steps"] != by_hand(PAPERS, "zero")["steps"]
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_policies_see_the_same_trials_and_animals_different_ones(low, monkeypatch):
+    begun = []
+
+    class Watched(BMIVectorEnv):
+        def reset(self, **options):
+            seen, info = super().reset(**options)
+            begun.append((self.episodes.state.position.copy(), seen.copy()))
+            return seen, info
+
+    monkeypatch.setattr(soc_cases, "BMIVectorEnv", Watched)
+    monkeypatch.setattr(soc_cases, "make_policy", lambda name, env: make_policy("zero", env))
+    for subject, seed in ((0, 4), (1, 4), (2, 4), (0, 5)):
+        play(PAPERS, PRESET, subject, seed, low)
+    for i in range(0, 12, 3):
+        for (start, seen), (other, seen_too) in combinations(begun[i : i + 3], 2):
+            np.testing.assert_array_equal(start, other)
+            np.testing.assert_array_equal(seen, seen_too)
+    starts = np.concatenate([start for start, _ in begun[::3]])
+    assert len(np.unique(starts, axis=0)) == len(starts) == 4 * 6
 
 
 def test_only_signed_volition_has_negative_entries(monkeypatch):
@@ -288,8 +467,8 @@ def test_only_signed_volition_has_negative_entries(monkeypatch):
         return real("zero", env)
 
     monkeypatch.setattr(soc_cases, "make_policy", spy)
-    play(PAPERS, 0, 0, 0.0)
-    play(PAPERS, 0, 0, -1.0)
+    play(PAPERS, PRESET, 0, 0, 0.0)
+    play(PAPERS, PRESET, 0, 0, -1.0)
     assert bounds == [(0, 1)] * 3 + [(-1, 1)] * 3
 
 
@@ -308,7 +487,8 @@ def test_tables_of_volition(monkeypatch):
     }
     key = CASE | {"low", "subject"}
     assert set(tables["reach"]) == key | {"direction", "reach"}
-    assert set(tables["commands"]) == key | {"curl", "target", "arrived", "settled_off"}
+    measures = {"arrived", "by_itself", "settled_off"}
+    assert set(tables["commands"]) == key | {"curl", "target"} | measures
     assert set(tables["policies"]) == key | {"policy", "success"}
     for table in tables.values():
         assert set(table["low"].tolist()) == {-1.0, 0.0}
@@ -325,3 +505,24 @@ def test_tables_of_volition(monkeypatch):
     assert set((4 * commands["arrived"]).tolist()) <= {0.0, 2.0, 4.0}  # of two runs each
     alone = run_volition(cases[1:], PRESET, 1, 0)["commands"]
     np.testing.assert_array_equal(alone["settled_off"], commands["settled_off"][8:])
+
+
+def test_some_runs_enter_by_themselves(monkeypatch):
+    monkeypatch.setattr(soc_cases, "play", lambda *a: [{"policy": "zero", "success": 0.5}])
+    monkeypatch.setattr(volition, "N_STARTS", 8)
+    cases = (PAPERS, Case())
+    commands = run_volition(cases, PRESET, 1, 0)["commands"]
+    settings = [(case, low, curl) for case in cases for low in case.lows for curl in (0.0, 0.6)]
+    expected = []
+    for case, low, curl in settings:
+        loop, rng = case.make_loop(PRESET, 1), stream(0, 1, repr(case), f"{low} {curl}")
+        runs = volition.command_runs(
+            PRESET, loop, rng, stream(0, 1, "volition starts"), curl, low
+        )  # first, on the same stream
+        places = stream(0, 1, "volition starts")
+        for target in runs.targets:
+            starts = protocol_starts(places, loop.interface.half_side_cm, 8, 1)
+            still = run_protocol(loop, rng, starts, target, PRESET.radius_cm, curl=curl)
+            expected.append(np.mean(still.entered >= 0))
+    np.testing.assert_array_equal(commands["by_itself"], expected)
+    assert 0 < commands["by_itself"].mean() < commands["arrived"].mean()

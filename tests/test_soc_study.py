@@ -1,42 +1,46 @@
 from dataclasses import asdict
 from importlib import import_module
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from matplotlib.axis import Axis
 from matplotlib.text import Text
 
-from ndbmi_gym.experiments import reproduce, soc_cases, soc_study
-from ndbmi_gym.experiments.conditions import FIELDS
+from ndbmi_gym.experiments import conditions, reproduce, soc_cases, soc_study, volition
+from ndbmi_gym.experiments.conditions import CIRCUITS, FIELDS
+from ndbmi_gym.experiments.figures import comparison, soc_shift
 from ndbmi_gym.experiments.figures.soc_drawing import over_animals
 from ndbmi_gym.experiments.records import read_csv, where
 from ndbmi_gym.experiments.reproduce import STUDIES
 from ndbmi_gym.experiments.soc_cases import CARRY, DIRECTIONS, STRUCTURE, VOLITION, WINDOWS, Case
-from ndbmi_gym.experiments.statistics import mean_interval
+from ndbmi_gym.experiments.statistics import mean_interval, ratio_interval
 from ndbmi_gym.interface import DECODERS
-from ndbmi_gym.presets import Preset
+from ndbmi_gym.presets import PRESETS, Preset
 
 LOST = Case("scaled", 8)
 """Of which no run converges with the first decoder in the first field."""
 WTPE = {"topographic": 1.5, "soc": 0.5}  # and 2 of others; in each animal, 0.1 more
-CASES = {"soc_structure": STRUCTURE, "soc_windows": WINDOWS, "soc_carry": CARRY}
+PROTOCOLS = ("soc_structure", "soc_windows", "soc_carry")
+FAST = Preset(trials=5)  # calibrates fast
 
 
 def table(rows):
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def protocol(cases, subjects):
+def protocol(cases, subjects, decoders=DECODERS):
     loops, decoding = [], []
     for subject in subjects:
         for case in cases:
             key = asdict(case) | {"subject": subject}
-            decoding.append(key | {"accuracy": 0.9 - 0.01 * subject})
+            spikes = 10 * case.electrodes + subject
+            heard = {"accuracy": 0.9 - 0.01 * subject, "recorded": case.electrodes}
+            decoding.append(key | heard | {"spikes": spikes})
             for field in FIELDS:
-                for decoder in DECODERS:
+                for decoder in decoders:
                     key |= {"field": field, "decoder": decoder}
-                    error = WTPE.get(case.cortex, 2.0) + 0.1 * subject
+                    error = (WTPE.get(case.cortex, 2.0) + 0.1 * subject) * (1 + case.carry)
                     lost = case == LOST and (field, decoder) == (FIELDS[0], DECODERS[0])
                     share = 0.0 if lost else 0.25 if case.cortex == "symmetric" else 1.0
                     loops.append(
@@ -45,7 +49,17 @@ def protocol(cases, subjects):
     return {"loops": table(loops), "decoding": table(decoding)}
 
 
-def volition(cases, subjects):
+def carried(cases, subjects):
+    sizes = [
+        asdict(case) | {"size": 2 * case.window_s, "size_at_step": case.window_s}
+        for case in cases
+        if case.carry
+    ]
+    loops = protocol(cases, subjects, conditions.DECODERS)["loops"]
+    return {"loops": loops, "sizes": table(sizes)}
+
+
+def commanded(cases, subjects):
     reached, commands, policies = [], [], []
     for subject in subjects:
         for i, case in enumerate(cases):
@@ -56,7 +70,9 @@ def volition(cases, subjects):
                     for d in range(DIRECTIONS)
                 ]
                 commands += [
-                    key | {"curl": curl, "target": t, "arrived": 0.2 * (t + 1), "settled_off": 1.0}
+                    key
+                    | {"curl": curl, "target": t, "settled_off": 1.0 + curl}
+                    | {"arrived": 0.2 * (t + 1) - curl / 2, "by_itself": 0.04 * (t + 1) + curl}
                     for curl in (0.0, 0.6)
                     for t in range(4)
                 ]
@@ -68,9 +84,13 @@ def volition(cases, subjects):
 
 
 def constructed(subjects=(0, 1, 2)):
-    """Tables of all parts, as of so many animals."""
-    made = {name: protocol(cases, subjects) for name, cases in CASES.items()}
-    return made | {"soc_volition": volition(VOLITION, subjects)}
+    """Tables of the parts that are the study's own, as of so many animals."""
+    return {
+        "soc_structure": protocol(STRUCTURE, subjects),
+        "soc_windows": protocol(WINDOWS, subjects, conditions.DECODERS),
+        "soc_carry": carried(CARRY, subjects),
+        "soc_volition": commanded(VOLITION, subjects),
+    }
 
 
 # The summary
@@ -79,42 +99,96 @@ def constructed(subjects=(0, 1, 2)):
 def cells(text):
     """Rows of the Markdown tables, a list of tables."""
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
-    return [[line.strip("| ").split(" | ") for line in block] for block in blocks]
+    return [[line[2:-2].split(" | ") for line in block] for block in blocks]
 
 
 def test_summary_contains_every_case():
-    structure, *others, reached = cells(soc_study.summary(constructed()))
+    blocks = cells(soc_study.summary(constructed()))
+    structure, contrasts, *timed, sizes, reached = blocks
     names = [(row[0], row[1]) for row in structure[2:]]
     assert len(names) == len(set(names)) == len(STRUCTURE)
-    assert {name for name, _ in names} == {*soc_cases.CORTICES, "soc, nonlinear"}
+    unusual = {"soc, nonlinear", "soc, 4 electrodes", "soc, 9 electrodes"}
+    assert {name for name, _ in names} == {*soc_cases.CORTICES, *unusual}
     assert {stimuli for _, stimuli in names} == {"8", "32"}
-    assert len(others) == 2 * len(FIELDS)
-    for block, n_rows in zip(others, (8, 8, 4, 4), strict=True):
-        assert [row[2] for row in block[:1]] == ["50 ms"]
+    others = [(f"soc / {name}", stimuli) for name, stimuli in names if name != "soc"]
+    assert [(row[0], row[1]) for row in contrasts[2:]] == others
+    settings = [f"{field}, {decoder}" for field in FIELDS for decoder in conditions.DECODERS]
+    assert [block[0][0] for block in timed] == 2 * settings
+    for block, n_rows in zip(timed, 4 * (8,) + 4 * (4,), strict=True):
+        assert block[0][2:] == ["50 ms", "100 ms", "200 ms", "300 ms", "600 ms"]
         assert len({(row[0], row[1]) for row in block[2:]}) == n_rows
-    assert {row[0] for row in others[2][2:]} == {"soc", "soc, carried"}
+    assert {row[0] for row in timed[4][2:]} == {"soc", "soc, carried"}
+    expected = [*settings, "size of what is carried"]
+    assert [(row[0], row[1]) for row in sizes[2:]] == [
+        (s, n) for n in ("8", "32") for s in expected
+    ]
     assert len(reached[2:]) == sum(len(case.lows) for case in VOLITION)
     assert {row[2] for row in reached[2:]} == {"positive", "signed"}
-    for block in (structure, *others, reached):
+    for block in blocks:
         assert len({len(row) for row in block}) == 1
 
 
 def test_summary_shows_means_over_animals():
     structure, *_, reached = cells(soc_study.summary(constructed()))
     rows = {(row[0], row[1]): row[2:] for row in structure[2:]}
-    assert rows["topographic", "8"] == ["0.89", *["1.60 (1.00)"] * 6]
-    assert rows["soc", "32"] == ["0.89", *["0.60 (1.00)"] * 6]
-    assert rows["symmetric", "8"][1:] == ["2.10 (0.25)"] * 6
-    expected = ["3.0 to 4.5", "0.50", "0.50", "1.0", "0.50", "1.00", "12.0"]
+    assert rows["topographic", "8"] == ["25", "251", "0.89", *["1.60 (1.00)"] * 6]
+    assert rows["soc", "32"] == ["25", "251", "0.89", *["0.60 (1.00)"] * 6]
+    assert rows["soc, 4 electrodes", "8"][:2] == ["4", "41"]
+    assert rows["symmetric", "8"][3:] == ["2.10 (0.25)"] * 6
+    expected = ["3.0 to 4.5", "0.10", "0.50", "0.20", "1.0", "0.50", "1.00", "12.0"]
     assert reached[2] == ["topographic", "32", "positive", *expected]
     assert reached[3][3] == "4.0 to 5.5"
+
+
+def test_summary_shows_both_of_the_papers_decoders():
+    tables = constructed()
+    for name in ("soc_windows", "soc_carry"):
+        loops = tables[name]["loops"]
+        loops["wtpe"] = 2.0 * (loops["field"] == FIELDS[1]) + loops["window_s"]
+        loops["wtpe"] += 1.0 * (loops["decoder"] == conditions.DECODERS[1]) + 4.0 * loops["carry"]
+    _, _, *timed, _, _ = cells(soc_study.summary(tables))
+    offsets = [2.0 * field + decoder for field in (0, 1) for decoder in (0, 1)]
+    for block, offset in zip(timed, 2 * offsets, strict=True):
+        for row in block[2:]:
+            first = offset + 4.0 * row[0].endswith("carried")
+            assert row[2:] == [f"{first + t:.2f} (1.00)" for t in soc_cases.WINDOWS_S]
+
+
+def test_summary_compares_cortices_in_the_same_animals():
+    tables = constructed()
+    text = soc_study.summary(tables)
+    _, contrasts, *_, sizes, _ = cells(text)
+    rows = {(row[0], row[1]): row[2:] for row in contrasts[2:]}
+    own = np.array([0.5, 0.6, 0.7])
+    assert rows["soc / topographic", "8"] == [str(ratio_interval(own / (own + 1.0)))] * 6
+    assert rows["soc / soc, nonlinear", "32"] == ["1.00 (1.00 to 1.00)"] * 6
+    # where few runs converge, wtpe is that of a selection
+    assert rows["soc / symmetric", "8"] == [""] * 6
+    assert rows["soc / scaled", "8"] == ["", *[str(ratio_interval(own / (own + 1.5)))] * 5]
+    for row in sizes[2:]:
+        expected = ["2.00 (2.00 to 2.00)"] * 5
+        if row[0] == "size of what is carried":
+            expected = [f"{2 * t:.2f} ({t:.2f})" for t in soc_cases.WINDOWS_S]
+        assert row[2:] == expected
+    for name in PROTOCOLS:  # each in an order of its own
+        loops = tables[name]["loops"]
+        order = np.random.default_rng(0).permutation(len(loops["wtpe"]))
+        tables[name]["loops"] = {column: values[order] for column, values in loops.items()}
+    assert soc_study.summary(tables) == text
+
+
+def test_a_ratio_in_one_animal_is_left_out():
+    _, contrasts, *_, sizes, _ = cells(soc_study.summary(constructed((0,))))
+    assert {cell for row in contrasts[2:] for cell in row[2:]} == {""}
+    rows = [row[2:] for row in sizes[2:]]
+    assert [set(row) == {""} for row in rows] == 2 * (4 * [True] + [False])
 
 
 def test_summary_shows_where_no_run_converges():
     structure, *_ = cells(soc_study.summary(constructed()))
     rows = {(row[0], row[1]): row[2:] for row in structure[2:]}
-    assert rows["scaled", "8"][1] == "– (0.00)"
-    assert all("–" not in cell for cell in rows["scaled", "8"][2:])
+    assert rows["scaled", "8"][3] == "– (0.00)"
+    assert all("–" not in cell for cell in rows["scaled", "8"][4:])
     assert all("nan" not in cell for row in rows.values() for cell in row)
 
 
@@ -123,16 +197,20 @@ def test_summary_shows_where_no_run_converges():
 
 @pytest.fixture
 def few(monkeypatch):
-    """Few cases, starts, repetitions and responses, and no policies."""
+    """Few cases, starts, repetitions and calibration responses, and no policies."""
+    monkeypatch.setitem(PRESETS, "default", FAST)
     cases = (Case("topographic", 8, 0.6), Case("soc", 8))
+    carried = (Case("soc", 8), Case("soc", 8, carry=True))
     for name in ("STRUCTURE", "WINDOWS", "CARRY", "VOLITION"):
         part = import_module(f"ndbmi_gym.experiments.figures.soc_{name.lower()}")
-        monkeypatch.setattr(part, name, cases)
-        monkeypatch.setattr(soc_study, name, cases)
-    monkeypatch.setattr(soc_study, "WINDOWS_S", (0.3, 0.6))
-    for name, value in (("N_STARTS", 2), ("REPETITIONS", 2), ("_TESTED", 3)):
-        monkeypatch.setattr(soc_cases, name, value)
-    monkeypatch.setattr("ndbmi_gym.experiments.volition.N_STARTS", 2)
+        chosen = carried if name == "CARRY" else cases
+        monkeypatch.setattr(part, name, chosen)
+        monkeypatch.setattr(soc_study, name, chosen)
+    monkeypatch.setattr(soc_study, "WINDOWS_S", (0.3,))
+    for part in (soc_cases, comparison):
+        monkeypatch.setattr(part, "N_STARTS", 2)
+        monkeypatch.setattr(part, "REPETITIONS", 2)
+    monkeypatch.setattr(volition, "N_STARTS", 2)
     played = [{"policy": p, "success": 0.5, "steps": 9.0} for p in ("zero", "eq24", "ceiling")]
     monkeypatch.setattr(soc_cases, "play", lambda *args: played)
 
@@ -144,12 +222,19 @@ def test_a_study_is_written_and_goes_on(few, tmp_path, monkeypatch):
     text = soc_study.run(tmp_path, (0, 1), 3, 1)
     assert sorted(calls) == sorted((name, subject) for name in STUDIES for subject in (0, 1))
     assert (tmp_path / "study.md").read_text(encoding="utf-8") == text + "\n"
+    first = {"soc_paths": {"paths", "ideal", "sites"}, "soc_shift": {"paths", "sites"}}
+    first["soc_carry"] = {"sizes"}  # which are the same in all animals
     for name in STUDIES:
         folder = tmp_path / name
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        assert {path.stem for path in folder.glob("*.csv")} == set(reproduce.figure(name).pooled)
+        expected = {*reproduce.figure(name).pooled, *first.get(name, ())}
+        assert {path.stem for path in folder.glob("*.csv")} == expected
+        for table in reproduce.figure(name).pooled:
+            assert set(read_csv(folder / f"{table}.csv")["subject"].tolist()) == {0, 1}
+    for name, tables in constructed((0,)).items():
+        for table, columns in tables.items():
+            assert set(read_csv(tmp_path / name / f"{table}.csv")) == set(columns)
     loops = read_csv(tmp_path / "soc_structure" / "loops.csv")
-    assert sorted(set(loops["subject"].tolist())) == [0, 1]
     assert len(loops["wtpe"]) == 2 * 2 * len(FIELDS) * len(DECODERS)
 
     (tmp_path / "parts" / "soc_carry-001.npz").unlink()
@@ -202,7 +287,7 @@ def drawn(axes):
 
 
 @pytest.mark.parametrize("subjects", [(0,), (0, 1), (0, 1, 2, 3)])
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [*PROTOCOLS, "soc_volition"])
 def test_pictures_of_one_animal_and_several(name, subjects):
     canvas = draw(name, constructed(subjects)[name])
     check_legible(canvas)
@@ -217,8 +302,10 @@ def test_picture_of_the_cortices():
     canvas = draw("soc_structure", constructed()["soc_structure"])
     panels = np.array(canvas.axes).reshape(5, 2)
     assert [axes.get_title() for axes in panels[0]] == ["8 stimuli", "32 stimuli"]
-    labels = [text.get_text() for text in panels[-1, 0].get_xticklabels()]
-    assert labels == [*soc_cases.CORTICES, "soc, nonlinear"]
+    for axes, electrodes in zip(panels[-1], (4, 9), strict=True):
+        labels = [text.get_text() for text in axes.get_xticklabels()]
+        unusual = ["soc, nonlinear", f"soc, {electrodes} electrodes"]
+        assert labels == [*soc_cases.CORTICES, *unusual]
     for axes in panels[:, 0]:
         assert axes.get_ylabel()
     error, share, *_, identified = panels[:, 0]
@@ -235,15 +322,15 @@ def test_picture_of_the_cortices():
 
 
 @pytest.mark.parametrize(
-    ("name", "lines"),
+    ("name", "lines", "n_rows"),
     [
-        ("soc_windows", ["topographic", "soc", "shuffled, matched", "scaled, matched"]),
-        ("soc_carry", ["soc", "soc, carried"]),
+        ("soc_windows", ["topographic", "soc", "shuffled, matched", "scaled, matched"], 5),
+        ("soc_carry", ["soc", "soc, carried"], 4),  # nothing is identified anew
     ],
 )
-def test_pictures_of_windows(name, lines):
+def test_pictures_of_windows(name, lines, n_rows):
     canvas = draw(name, constructed()[name])
-    panels = np.array(canvas.axes).reshape(5, 2)
+    panels = np.array(canvas.axes).reshape(n_rows, 2)
     assert [text.get_text() for text in canvas.legends[0].get_texts()][: len(lines)] == lines
     for axes in panels.flat:
         assert len(drawn(axes)) == len(lines)
@@ -267,17 +354,54 @@ def test_picture_of_volition():
             np.testing.assert_allclose(np.diff(angle)[:-1], 2 * np.pi / DIRECTIONS)
             expected = 3 + i + 0.1 * np.arange(DIRECTIONS) + more
             np.testing.assert_allclose(distance, [*expected, expected[0]])
-    for commanded, played in panels.T:
-        np.testing.assert_allclose(drawn(commanded), 0.5)
+    for entered, played in panels.T:  # without a curl field, with it, and without volition
+        assert [set(np.round(mean, 9)) for mean in drawn(entered)] == [{0.5}, {0.2}, {0.1}]
         assert [set(np.round(mean, 9)) for mean in drawn(played)] == [{0.0}, {0.5}, {1.0}]
     labels = [text.get_text() for text in panels[1, 0].get_xticklabels()]
     assert len(set(labels)) == len(VOLITION)
     assert {"topographic (32)", "soc (32)", "soc, carried (32)", "soc (8)"} <= set(labels)
 
 
+def test_picture_of_paths(monkeypatch):
+    monkeypatch.setattr(comparison, "N_STARTS", 3)
+    monkeypatch.setattr(comparison, "REPETITIONS", 2)
+    tables = reproduce.figure("soc_paths").data(FAST, 0, 0)
+    runs, sites = tables["runs"], tables["sites"]
+    assert list(dict.fromkeys(runs["condition"].tolist())) == list(CIRCUITS)
+    for condition, field, decoder in product(CIRCUITS, FIELDS, conditions.DECODERS):
+        own = where(runs, condition=condition, field=field, decoder=decoder)
+        assert len(own["wtpe"]) == 3 * 2
+    for name in CIRCUITS:
+        stimuli = 8 if "8 stimuli" in name else 32
+        assert len(where(sites, condition=name)["x"]) == stimuli
+    circuit = where(runs, condition="circuit, 32 stimuli")
+    assert np.isfinite(circuit["wtpe"]).mean() > 0.5
+    canvas = draw("soc_paths", tables)
+    check_legible(canvas)
+    titles = [axes.get_title() for axes in canvas.axes[: len(CIRCUITS)]]
+    assert [title.replace("\n", ", ") for title in titles] == list(CIRCUITS)
+
+
+def test_picture_of_the_shift(monkeypatch):
+    monkeypatch.setattr(volition, "N_STARTS", 2)
+    tables = reproduce.figure("soc_shift").data(FAST, 0, 0)
+    shares, paths = tables["shares"], tables["paths"]
+    assert len(tables["sites"]["x"]) == 32
+    assert len(paths["x"]) == 2 * 4 * 2 * 51
+    for curl in (0.0, FAST.curl):
+        own = where(shares, curl=curl)
+        signed = volition.run_volition(FAST, 0, 0, curl, soc_shift._OPTIONS, low=-1.0)
+        np.testing.assert_array_equal(own["settled_x"], signed.settled[:, 0])
+        np.testing.assert_array_equal(own["arrived"], signed.arrived)
+    assert set(soc_shift._OPTIONS["cortex"].items()) >= {("kind", "soc"), ("units", 1)}
+    canvas = draw("soc_shift", tables)
+    check_legible(canvas)
+    assert len(canvas.axes) == 2 * 4
+
+
 def test_pictures_without_a_convergent_run():
     tables = constructed()
-    for name in CASES:
+    for name in PROTOCOLS:
         tables[name]["loops"]["wtpe"][:] = np.nan
         tables[name]["loops"]["convergent"][:] = 0.0
         check_legible(draw(name, tables[name]))
@@ -286,8 +410,11 @@ def test_pictures_without_a_convergent_run():
 def test_pictures_of_some_cases():
     """Only one number of stimuli, or lines that only one number has."""
     some = (Case("soc", 8, 0.1), Case("soc", 8, 0.3))
-    for name in CASES:
-        check_legible(draw(name, protocol(some, (0, 1))))
+    for name in PROTOCOLS:
+        tables = protocol(some, (0, 1))
+        if name == "soc_carry":
+            del tables["decoding"]
+        check_legible(draw(name, tables))
     canvas = draw("soc_windows", protocol((*some, Case("scaled", 32, 0.3)), (0,)))
     assert [len(drawn(axes)) for axes in canvas.axes[:2]] == [1, 1]
 

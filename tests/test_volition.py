@@ -5,8 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from ndbmi_gym.experiments.protocol import Runs
-from ndbmi_gym.experiments.volition import N_STARTS, N_TARGETS, Volition, _turn, run_volition
+from ndbmi_gym.experiments.conditions import stream
+from ndbmi_gym.experiments.protocol import Runs, protocol_starts, run_protocol
+from ndbmi_gym.experiments.volition import (
+    N_STARTS,
+    N_TARGETS,
+    Volition,
+    _turn,
+    command_runs,
+    run_volition,
+)
 from ndbmi_gym.presets import Preset
 
 PRESET = Preset(trials=10)
@@ -123,6 +131,23 @@ def test_volition_moves_the_equilibrium(runs):
     # at a true rate of 99 %, fewer than 14 of 16 arrive with probability 5e-4 per target
     assert (runs[0.0].arrived >= 14 / 16).all()
     assert runs[0.0].shifted.all()
+
+
+@pytest.mark.parametrize("curl", [0.0, 0.6])
+def test_volition_that_is_kept_at_zero(runs, curl):
+    loop, targets = runs[curl].loop, runs[curl].targets
+    rng, places = stream(0, 0, "volition"), stream(0, 0, "volition starts")
+    still = command_runs(PRESET, loop, rng, places, curl, moved=False)
+    np.testing.assert_array_equal(still.targets, targets)
+    rng, places = stream(0, 0, "volition"), stream(0, 0, "volition starts")
+    for target, one, moved in zip(targets, still.runs, runs[curl].runs, strict=True):
+        starts = protocol_starts(places, loop.interface.half_side_cm, N_STARTS, 1)
+        expected = run_protocol(loop, rng, starts, target, PRESET.radius_cm, curl=curl)
+        np.testing.assert_array_equal(one.path, expected.path)
+        np.testing.assert_array_equal(one.entered, expected.entered)
+        np.testing.assert_array_equal(one.path[0], moved.path[0])
+    assert not still.shifted.any()
+    assert still.arrived.mean() < runs[curl].arrived.mean()
 
 
 def test_a_positive_curl_turns_the_paths_to_the_left():

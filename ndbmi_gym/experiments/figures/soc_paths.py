@@ -8,6 +8,6 @@ FIGURE = comparison(
     "Performance with a circuit as the cortex",
     tuple(CIRCUITS),
     tuple(name.replace(", ", "\n") for name in CIRCUITS),
-    "cortex (the shuffled circuit with as large a signal)",
+    "cortex (shuffled: at matched signal)",
     reference="circuit, 32 stimuli",
 )
