@@ -131,7 +131,7 @@ def _usual(cortex: str, stimuli: int) -> Case:
 STRUCTURE = (
     *(_usual(cortex, stimuli) for stimuli in STIMULI for cortex in CORTICES),
     *(Case("soc", stimuli, core="nonlinear") for stimuli in STIMULI),
-    # as many electrodes as the paper's sets 5 and 6 have, and about as many spikes as set 6 evokes
+    # as many electrodes as the paper's sets 5 and 6 have, and somewhat more spikes
     Case("soc", 8, electrodes=4),
     Case("soc", 32, electrodes=9, units=2),
 )
