@@ -180,10 +180,11 @@ def random_circuit(
     n_neurons: int = 200,
     density: float = 0.1,
     radius: float = 10.0,
-    inhibition: float = INHIBITION,
     seed: int = 0,
 ) -> Circuit:
     """A sparse random network of as many excitatory as inhibitory neurons (Dale's law by column).
+
+    An inhibitory weight is `INHIBITION` times as large as an excitatory one.
 
     Parameters
     ----------
@@ -194,8 +195,6 @@ def random_circuit(
         Share p of the N(N − 1) possible connections that exist.
     radius : float
         Radius R of the disc that the eigenvalues of a large network fill.
-    inhibition : float
-        γ, the ratio of an inhibitory to an excitatory weight.
     seed : int
         The seed of `rng`, to be kept with the circuit.
 
@@ -206,15 +205,15 @@ def random_circuit(
     """
     if not (n_neurons >= 4 and n_neurons % 2 == 0):
         raise ValueError(f"n_neurons = {n_neurons!r}: give an even number >= 4")
-    if not (0 < density < 1 and radius > 0 and inhibition > 0):
+    if not (0 < density < 1 and radius > 0):
         raise ValueError(
-            f"density = {density!r}, radius = {radius!r}, inhibition = {inhibition!r}: give a "
-            "density within (0, 1), and a radius and an inhibition > 0"
+            f"density = {density!r}, radius = {radius!r}: give a density within (0, 1) and a "
+            "radius > 0"
         )
-    spread = density * (1 - density) * (1 + inhibition**2)
+    spread = density * (1 - density) * (1 + INHIBITION**2)
     excitatory = 2**0.5 * radius / spread**0.5 / n_neurons**0.5
     half = n_neurons // 2
-    by_column = np.repeat([excitatory, -inhibition * excitatory], half)
+    by_column = np.repeat([excitatory, -INHIBITION * excitatory], half)
     chosen = rng.choice(
         n_neurons * (n_neurons - 1), round(density * n_neurons * (n_neurons - 1)), replace=False
     )
