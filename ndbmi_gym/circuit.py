@@ -162,9 +162,15 @@ def load_circuit(path: str | None = None, kind: str = "none") -> Circuit:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
         If the circuit in the file is unfinished, or the kind is unknown.
     """
+    if path is not None and not Path(path).exists():
+        raise FileNotFoundError(
+            f"there is no circuit {path}: build one with `ndbmi-gym soc build --out {path}`"
+        )
     circuit = Circuit.load(path or str(files("ndbmi_gym") / "data" / "soc.npz"))
     if circuit.trace[-1] > ABSCISSA:
         raise ValueError(

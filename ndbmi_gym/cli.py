@@ -22,10 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status."""
     parser = _parser()
     asked = parser.parse_args(arguments)
-    # each process computes on one core, however many libraries would like more
+    # each process computes on one core, however many libraries would like more: those to come by
+    # their environment, this one, whose numpy is loaded already, by its hand
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     try:
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
         return int(asked.command(asked))
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
@@ -195,8 +199,10 @@ def _build(asked: argparse.Namespace) -> int:
 
     from ndbmi_gym.circuit import ABSCISSA, Circuit, build
 
-    if asked.neurons < 20:
-        raise ValueError(f"--neurons {asked.neurons}: at least 20 make a circuit")
+    if asked.neurons < 20 or asked.neurons % 2:
+        raise ValueError(f"--neurons {asked.neurons}: give an even number of at least 20")
+    if asked.seed < 0:
+        raise ValueError(f"--seed {asked.seed}: give a seed >= 0")
     path = getattr(asked, "out", Path("runs/soc") / f"{asked.neurons}-{asked.seed}.npz")
     with tqdm(unit=" iterations", desc="spectral abscissa") as bar:
 
@@ -223,6 +229,8 @@ def _report(asked: argparse.Namespace) -> int:
 def _study(asked: argparse.Namespace) -> int:
     from ndbmi_gym.experiments import soc_study
 
+    if asked.subjects < 1:
+        raise ValueError(f"--subjects {asked.subjects}: give at least one animal")
     subjects = range(asked.first_subject, asked.first_subject + asked.subjects)
     print(soc_study.run(asked.out, subjects, asked.seed, asked.jobs))
     print(f"results are in {asked.out}")

@@ -332,8 +332,11 @@ def _model(spec: Any) -> tuple[CortexModel, dict[str, Any]]:
     """The model of a cortex, and its options."""
     options = dict(spec) if isinstance(spec, Mapping) else {"kind": spec}
     kind = options.pop("kind", None)
+    known = ", ".join(CORTICES)
+    if kind is None:
+        raise ValueError(f"cortex = {spec!r}: give its 'kind', one of {known}")
     if not isinstance(kind, str) or kind not in CORTICES:
-        raise ValueError(f"unknown cortex {kind!r}: choose one of {', '.join(CORTICES)}")
+        raise ValueError(f"unknown cortex {kind!r}: choose one of {known}")
     return CORTICES[kind], options
 
 

@@ -30,6 +30,7 @@ DRIVE_HZ = 100.0
 """Input that full volition means, unless an environment's `max_rate_hz` says otherwise."""
 
 _NODE_S = 0.005  # between two points at which rates are computed; the circuit is far slower
+_MOST_STIMULI = 1000  # calibration compares every response with every other
 _RATE_STEPS = 200  # tabulated rates per reach of the gain
 
 
@@ -90,6 +91,8 @@ class SOCOptions:
             whole = isinstance(value, Integral) and not isinstance(value, bool)
             if not (whole and value >= least):
                 raise ValueError(f"{name} = {value!r}: give a whole number >= {least}")
+        if self.stimuli > _MOST_STIMULI:
+            raise ValueError(f"stimuli = {self.stimuli!r}: give at most {_MOST_STIMULI}")
         size = self.amplitude_hz
         real = isinstance(size, Real) and not isinstance(size, bool) and 0 < size < np.inf
         if not (size is None or real):
