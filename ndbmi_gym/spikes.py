@@ -198,7 +198,7 @@ def sample_profile(
     """
     n_trials, n_units, _ = expected.shape
     rows, offsets, counts = _drawn(
-        rng, expected.sum(), n_trials, lambda gaps: _poisson_profile(expected, edges, gaps)
+        rng, float(expected.sum()), n_trials, lambda gaps: _poisson_profile(expected, edges, gaps)
     )
     return SpikeTrains(rows, offsets, n_units, int(edges[-1])), counts
 

@@ -47,9 +47,9 @@ def build(options):
         ({"decoder": "linear"}, "unknown decoder 'linear'.*multiple-points"),
         ({"cortex": "real"}, "unknown cortex 'real'.*topographic, soc"),
         ({"cortex": {"kind": "real"}}, "unknown cortex 'real'"),
-        ({"cortex": {"stimuli": 8}}, "unknown cortex None"),
+        ({"cortex": {"stimuli": 8}}, "give its 'kind', one of topographic, soc"),
         ({"cortex": {"kind": ["soc"]}}, r"unknown cortex \['soc'\]"),
-        ({"cortex": None}, "unknown cortex None"),
+        ({"cortex": None}, "give its 'kind', one of topographic, soc"),
         (
             {"cortex": {"kind": "topographic", "stimuli": 8, "units": 1}},
             r"unknown option 'stimuli' of the topographic cortex: its options .*environment \(data",

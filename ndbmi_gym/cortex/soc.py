@@ -296,8 +296,10 @@ class SOCCortex:
         No spike is counted as volitional: volition acts through the circuit.
         """
         x, last = self._transient(stimulus, volition, activity)
-        trains, counts = sample_profile(rng, self._profile(x), self.nodes)
-        return Response(trains, np.hstack((counts, np.zeros_like(counts))), last)
+        trains, evoked = sample_profile(rng, self._profile(x), self.nodes)
+        counts = np.zeros((len(evoked), 2 * self.n_units), np.int64)
+        counts[:, : self.n_units] = evoked
+        return Response(trains, counts, last)
 
     def signal(self, size: float = 1.0) -> float:
         """Variance over stimuli of the expected spikes, summed over electrodes and nodes.
@@ -315,10 +317,14 @@ class SOCCortex:
         return float(expected.var(axis=0).sum())
 
     def _profile(self, x: FloatArray) -> FloatArray:
-        gaps = np.diff(self.nodes) * (self.clock_s * self.units)
-        return _trapezoid(x, gaps, self._rates, *self._range)
+        return _trapezoid(x, self._weights, self._rates, *self._range)
 
-    @property
+    @cached_property
+    def _weights(self) -> FloatArray:
+        """Spikes between successive nodes per Hz of an electrode's neuron, (K − 1,)."""
+        return np.asarray(np.diff(self.nodes) * (self.clock_s * self.units))
+
+    @cached_property
     def _range(self) -> tuple[float, float]:
         """States between which the rate is tabulated: beyond, it is constant to 1e-7."""
         return -10 * self.gain.baseline_hz, 10 * (self.gain.max_hz - self.gain.baseline_hz)
