@@ -213,7 +213,8 @@ class Config:
             return cls(**chosen)
         preset = load_preset(name)
         given = preset.options()
-        if chosen.get("cortex", "topographic") != "topographic":
+        model, _ = _model(chosen.get("cortex", cls.cortex))
+        if model is not CORTICES["topographic"]:
             for own in ("window_s", "tau_s"):  # they suit the paper's cortex
                 del given[own]
         chosen = {**given, **chosen}

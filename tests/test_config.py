@@ -277,6 +277,11 @@ def test_a_preset_brings_no_window_and_time_constant_to_a_circuit(preset):
     own = Config.from_options({"preset": preset, "cortex": "soc", "window_s": 0.1})
     assert own.window_s == 0.1
     assert Config.from_options({"preset": preset}).tau_s == load_preset(preset).tau_s
+    named = Config.from_options({"preset": preset, "cortex": {"kind": "topographic"}})
+    assert (named.window_s, named.tau_s) == (
+        load_preset(preset).window_s,
+        load_preset(preset).tau_s,
+    )
 
 
 def test_an_animal_of_a_circuit_is_calibrated_once():

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 from scipy.linalg import expm
 
+from ndbmi_gym.config import Config
 from ndbmi_gym.cortex.soc import WINDOW_S, SOCCortex, SOCOptions
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.experiments import conditions
@@ -172,25 +174,9 @@ def run_cases(
         decoder. ``decoding``: how well single responses tell their stimulus, on how many electrodes
         and by how many spikes, by case.
     """
-    starts = starts_of(subject, seed, N_STARTS, REPETITIONS)
-    rows, decoding = [], []
+    loops = run_loops(cases, preset, subject, seed, decoders)
+    decoding = []
     for case in cases:
-        for field in FIELDS:
-            for decoder in decoders:
-                loop = case.make_loop(preset, subject, field, decoder)
-                rng = stream(seed, subject, repr(case), field, decoder)
-                runs, ideal = run_loop(preset, loop, rng, starts)
-                error, arrived = wtpe(runs, ideal), runs.convergent
-                own = {"field": field, "decoder": decoder, "subject": subject}
-                rows.append(
-                    asdict(case)
-                    | own
-                    | {
-                        "convergent": float(arrived.mean()),
-                        "wtpe": float(error[arrived].mean()) if arrived.any() else np.nan,
-                        "steps": float(runs.entered[arrived].mean()) if arrived.any() else np.nan,
-                    }
-                )
         loop = case.make_loop(preset, subject)
         counts = loop.cortex.profile(np.arange(loop.cortex.n_stimuli), None).sum(axis=(1, 2))
         decoding.append(
@@ -202,7 +188,31 @@ def run_cases(
                 "spikes": float(counts.mean()),
             }
         )
-    return {"loops": from_rows(rows), "decoding": from_rows(decoding)}
+    return {"loops": loops, "decoding": from_rows(decoding)}
+
+
+def run_loops(
+    cases: Sequence[Case], preset: Preset, subject: int, seed: int, decoders: Sequence[str]
+) -> Table:
+    """The ``loops`` of `run_cases`."""
+    starts = starts_of(subject, seed, N_STARTS, REPETITIONS)
+    rows = []
+    for case, field, decoder in product(cases, FIELDS, decoders):
+        loop = case.make_loop(preset, subject, field, decoder)
+        rng = stream(seed, subject, repr(case), field, decoder)
+        runs, ideal = run_loop(preset, loop, rng, starts)
+        error, arrived = wtpe(runs, ideal), runs.convergent
+        own = {"field": field, "decoder": decoder, "subject": subject}
+        rows.append(
+            asdict(case)
+            | own
+            | {
+                "convergent": float(arrived.mean()),
+                "wtpe": float(error[arrived].mean()) if arrived.any() else np.nan,
+                "steps": float(runs.entered[arrived].mean()) if arrived.any() else np.nan,
+            }
+        )
+    return from_rows(rows)
 
 
 def identified(loop: ClosedLoop, rng: np.random.Generator, trials: int | None = None) -> float:
@@ -227,7 +237,7 @@ def carried_sizes(case: Case, preset: Preset) -> tuple[float, float]:
     As it is, when one window follows the other; and if the circuit ran on until the end of the
     loop's step. Means over stimuli, of the linear core without volition.
     """
-    cortex = case.make_loop(preset, 0).cortex
+    cortex = Config.from_options({"preset": preset, **case.options()}).make_cortex()
     assert isinstance(cortex, SOCCortex)
     identity = np.eye(cortex.circuit.n_neurons)
     sizes = []
@@ -240,8 +250,8 @@ def carried_sizes(case: Case, preset: Preset) -> tuple[float, float]:
 
 
 def run_carry(cases: Sequence[Case], preset: Preset, subject: int, seed: int) -> Tables:
-    """`run_cases` with the paper's decoders, and the ``sizes`` of what is carried, by case."""
-    loops = run_cases(cases, preset, subject, seed, conditions.DECODERS)["loops"]
+    """`run_loops` with the paper's decoders, and the ``sizes`` of what is carried, by case."""
+    loops = run_loops(cases, preset, subject, seed, conditions.DECODERS)
     sizes = []
     for case in cases:
         if case.carry:
