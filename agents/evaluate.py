@@ -1,8 +1,8 @@
 """Compare policies on the same trials: ``python -m agents.evaluate --policy runs/mine --figure``.
 
 The floor (zero volition), the paper's command (Eq 24) and the reference ceiling are always in the
-table. Runs of the same label are pooled: a mean over training seeds. A benchmark over subjects and
-training seeds is ``--subjects 0 1 2`` with several runs of one label; one over tasks as well would
+table. Runs of the same label are pooled: a mean over training seeds. A benchmark over animals and
+training seeds is ``--animals 0 1 2`` with several runs of one label; one over tasks as well would
 be a module beside this one.
 """
 
@@ -51,9 +51,9 @@ class Settings:
     option: Mapping[str, Any] = setting(
         {}, "option of the environment, in place of that of runs trained on it (may be repeated)"
     )
-    episodes: int = setting(1000, "trials of each policy, for each subject")
+    episodes: int = setting(1000, "trials of each policy, for each animal")
     seed: int = setting(1000, "of the trials")
-    subjects: tuple[int, ...] = setting((), "animals to test on; by default that of the options")
+    animals: tuple[int, ...] = setting((), "animals to test on; by default that of the options")
     out: str = setting("runs/evaluation", "folder for the results")
     figure: bool = setting(False, "draw trajectories")
     video: bool = setting(False, "film the last policy named")
@@ -101,7 +101,7 @@ def evaluate(settings: Settings) -> JSON:
     dict
         JSON types throughout. ``table``: a row for each policy, quantities as ``[mean, low,
         high]`` with 95 % intervals (see `tabulate`). ``trials``: for each policy and quantity the
-        values of all trials, nested as (run, subject, trial). ``scene`` and ``paths``: trajectories
+        values of all trials, nested as (run, animal, trial). ``scene`` and ``paths``: trajectories
         between starts and targets that all policies share.
 
     Raises
@@ -115,8 +115,8 @@ def evaluate(settings: Settings) -> JSON:
     torch.set_num_threads(settings.threads)
     lineup = line_up(settings.policy)
     env_id, options = _place(settings, lineup)
-    animals = [options | {"subject": subject} for subject in settings.subjects] or [options]
-    trials, task = _measure_all(env_id, animals, lineup, settings)
+    places = [options | {"animal": animal} for animal in settings.animals] or [options]
+    trials, task = _measure_all(env_id, places, lineup, settings)
     return {
         "env": env_id,
         "options": options,
@@ -129,7 +129,7 @@ def evaluate(settings: Settings) -> JSON:
         "score": f"share of last {_LAST_STEPS} steps" if _holds(task) else "steps to arrival",
         # where the field leads to the target by itself, zero volition is no floor
         "table": tabulate(trials, settings.seed, scored=task.target != "field"),
-        **_show(env_id, animals[0], lineup, settings),
+        **_show(env_id, places[0], lineup, settings),
         "trials": {
             label: {name: np.round(values, 4).tolist() for name, values in measured.items()}
             for label, measured in trials.items()
@@ -199,13 +199,13 @@ def measure(env: BMIVectorEnv, actor: Actor, seed: int, deterministic: bool = Tr
 def tabulate(
     trials: Mapping[str, Mapping[str, FloatArray]], seed: int = 0, scored: bool = True
 ) -> list[JSON]:
-    """Means with 95 % intervals of each policy's trials, (runs, subjects, episodes).
+    """Means with 95 % intervals of each policy's trials, (runs, animals, episodes).
 
     ``normalised`` is the score on a scale from the floor (0) to the ceiling (1, and above where an
     agent beats it); None if these two are not apart, or the task is not `scored`.
     """
-    _, n_subjects, n_episodes = trials[FLOOR]["score"].shape
-    bootstrap = Bootstrap(n_subjects, n_episodes, seed=seed)
+    _, n_animals, n_episodes = trials[FLOOR]["score"].shape
+    bootstrap = Bootstrap(n_animals, n_episodes, seed=seed)
     rows, scores = [], {}
     for label, measured in trials.items():
         row: JSON = {"policy": label, "runs": len(measured["score"])}
@@ -285,8 +285,8 @@ def film(
 def _place(settings: Settings, lineup: Lineup) -> tuple[str, JSON]:
     """Environment and options: those that are set, else those of the runs trained on it."""
     changes = dict(settings.option)
-    if settings.subjects:
-        changes["subject"] = settings.subjects[0]
+    if settings.animals:
+        changes["animal"] = settings.animals[0]
     agents = [each for each in chain.from_iterable(lineup.values()) if isinstance(each, Agent)]
     homes = {agent.config["settings"]["env"]: agent for agent in reversed(agents)}
     if settings.env is None and len(homes) > 1:
@@ -339,16 +339,16 @@ def _holds(task: Task) -> bool:
 
 
 def _measure_all(
-    env_id: str, animals: Sequence[JSON], lineup: Lineup, settings: Settings
+    env_id: str, places: Sequence[JSON], lineup: Lineup, settings: Settings
 ) -> tuple[dict[str, dict[str, FloatArray]], Task]:
-    """By policy and quantity, trials (runs, subjects, episodes); and what their task is."""
+    """By policy and quantity, trials (runs, animals, episodes); and what their task is."""
     n_episodes = settings.episodes
     batch = min(_BATCH, n_episodes)
     seeds = [settings.seed + i for i in range(-(-n_episodes // batch))]
     found: dict[str, list[list[FloatArray]]] = {label: [] for label in lineup}
     n_actors = sum(map(len, lineup.values()))
-    with tqdm(total=len(animals) * n_actors * len(seeds), desc=env_id, disable=None) as bar:
-        for options in animals:
+    with tqdm(total=len(places) * n_actors * len(seeds), desc=env_id, disable=None) as bar:
+        for options in places:
             env = make_env(env_id, batch, options)
             for label, members in lineup.items():
                 found[label].append([])
@@ -362,7 +362,7 @@ def _measure_all(
                     found[label][-1].append(np.concatenate(parts, axis=1)[:, :n_episodes])
             task = env.episodes.task
             env.close()
-    # from (subjects, runs, quantities, episodes)
+    # from (animals, runs, quantities, episodes)
     by_quantity = {label: np.array(nested).transpose(2, 1, 0, 3) for label, nested in found.items()}
     return {
         label: dict(zip(QUANTITIES, values, strict=True)) for label, values in by_quantity.items()

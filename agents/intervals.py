@@ -1,4 +1,4 @@
-"""Bootstrap intervals of means over training runs, subjects and episodes."""
+"""Bootstrap intervals of means over training runs, animals and episodes."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,30 +9,30 @@ FloatArray = npt.NDArray[np.float64]
 class Bootstrap:
     """Resampled means of measurements on the same episodes.
 
-    Episodes are resampled with replacement within each subject, and independently of them the
+    Episodes are resampled with replacement within each animal, and independently of them the
     training runs (the pigeonhole bootstrap for crossed factors: Owen 2007, Ann Appl Stat 1:386).
-    Subjects are those of the study and stay. All quantities that one `Bootstrap` resamples share
+    Animals are those of the study and stay. All quantities that one `Bootstrap` resamples share
     its episodes, so that differences and ratios of policies are compared on common trials. With a
     single run an interval says nothing about other runs.
 
     Parameters
     ----------
-    n_subjects, n_episodes : int
+    n_animals, n_episodes : int
     n_resamples : int
     seed : int
     """
 
     def __init__(
-        self, n_subjects: int, n_episodes: int, n_resamples: int = 2000, seed: int = 0
+        self, n_animals: int, n_episodes: int, n_resamples: int = 2000, seed: int = 0
     ) -> None:
         self._rng = np.random.default_rng(seed)
         share = np.full(n_episodes, 1 / n_episodes)
-        size = (n_resamples, n_subjects)
+        size = (n_resamples, n_animals)
         times = self._rng.multinomial(n_episodes, share, size).reshape(n_resamples, -1)
-        self._weights = times / (n_subjects * n_episodes)
+        self._weights = times / (n_animals * n_episodes)
 
     def means(self, values: npt.ArrayLike) -> FloatArray:
-        """Means of values (runs, subjects, episodes) in each resample, (n_resamples,)."""
+        """Means of values (runs, animals, episodes) in each resample, (n_resamples,)."""
         values = np.asarray(values, float)
         of_runs = self._weights @ values.reshape(len(values), -1).T
         drawn = self._rng.integers(len(values), size=of_runs.shape)

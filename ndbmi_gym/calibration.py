@@ -18,7 +18,7 @@ SCALINGS = ("axis", "isotropic", "sites", "box")
 def calibrate(
     cortex: Cortex,
     rng: np.random.Generator,
-    trials: int = 20,
+    repetitions: int = 20,
     half_side_cm: float = 10.0,
     tau_s: float = 0.1,
     theta: float = np.pi / 2,
@@ -32,7 +32,7 @@ def calibrate(
     cortex : Cortex
     rng : numpy.random.Generator
         Source of the calibration noise: it fixes the animal.
-    trials : int
+    repetitions : int
         Responses K per stimulus.
     half_side_cm : float
         Half side L of the workspace.
@@ -48,12 +48,12 @@ def calibrate(
     ValueError
         If a parameter is out of range, or the responses have no planar map.
     """
-    if not (isinstance(trials, int | np.integer) and trials >= 1):
+    if not (isinstance(repetitions, int | np.integer) and repetitions >= 1):
         raise ValueError(
-            f"trials = {trials!r}: give a whole number K >= 1 of responses per stimulus"
+            f"repetitions = {repetitions!r}: give a whole number K >= 1 of responses per stimulus"
         )
     metric = Metric(tau_s, theta, cortex.clock_s)
-    stimulus = np.repeat(np.arange(cortex.n_stimuli), trials)
+    stimulus = np.repeat(np.arange(cortex.n_stimuli), repetitions)
     trains = cortex.respond(stimulus, None, rng).trains
     return build_interface(
         metric, trains, cortex.n_stimuli, cortex.layout, half_side_cm, exponent, scaling
@@ -125,9 +125,9 @@ def build_interface(
 
     # The map of a new response is affine in its inner products with the M responses (weights
     # `axes`), hence in its spikes: summing the weighted responses once gives each spike its worth.
-    weights = np.zeros((trains.n_units * trains.n_bins, 2))
+    weights = np.zeros((trains.n_electrodes * trains.n_bins, 2))
     np.add.at(weights, trains.rows, np.repeat(axes, np.diff(trains.offsets), axis=0))
-    per_spike = influence(metric, weights.reshape(trains.n_units, trains.n_bins, 2))
+    per_spike = influence(metric, weights.reshape(trains.n_electrodes, trains.n_bins, 2))
     return Interface(
         metric=metric,
         trains=trains,

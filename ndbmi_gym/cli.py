@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
             default="paper",
             help="parameters: default, paper, or a JSON file with 'parameters'",
         )
-        made.add_argument("--first-subject", type=int, default=first, help="the first animal")
+        made.add_argument("--first-animal", type=int, default=first, help="the first animal")
         made.add_argument("--seed", type=int, default=0, help="of the tests")
 
     reproduce = command("reproduce", "figures and claims of Vato et al. 2014", _reproduce)
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     on_animals(reproduce, 0)
     reproduce.add_argument(
-        "--subjects",
+        "--animals",
         type=int,
         default=argparse.SUPPRESS,
         help="animals (default: 10 for claims, otherwise 1)",
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     readings = command("readings", "what readings of the text do to its claims", _readings)
     on_files(readings, "readings")
     on_animals(readings, 2000)  # apart from those that claims are judged on
-    readings.add_argument("--subjects", type=int, default=10, help="animals")
+    readings.add_argument("--animals", type=int, default=10, help="animals")
 
     about = "the stability-optimised circuit as a motor cortex"
     soc = commands.add_parser("soc", help=about, description=about).add_subparsers(
@@ -132,8 +132,8 @@ def _parser() -> argparse.ArgumentParser:
 
     study = command("study", "the circuit in the closed loop, beside other cortices", _study, soc)
     on_files(study, "soc/study")
-    study.add_argument("--subjects", type=int, default=10, help="animals")
-    study.add_argument("--first-subject", type=int, default=0, help="the first animal")
+    study.add_argument("--animals", type=int, default=10, help="animals")
+    study.add_argument("--first-animal", type=int, default=0, help="the first animal")
     study.add_argument("--seed", type=int, default=0, help="of the tests")
     return parser
 
@@ -147,11 +147,11 @@ def _reproduce(asked: argparse.Namespace) -> int:
             reproduce.figure(name)
     all_of_them = claims or "all" in asked.what
     names = reproduce.FIGURES if all_of_them else tuple(dict.fromkeys(asked.what))
-    count = getattr(asked, "subjects", 10 if claims else 1)
+    count = getattr(asked, "animals", 10 if claims else 1)
     task = reproduce.Reproduction(
         out=asked.out / Path(asked.preset).stem,
         preset=asked.preset,
-        subjects=range(asked.first_subject, asked.first_subject + count),
+        animals=range(asked.first_animal, asked.first_animal + count),
         seed=asked.seed,
         jobs=asked.jobs,
         backend=asked.backend,
@@ -187,9 +187,9 @@ def _readings(asked: argparse.Namespace) -> int:
     from ndbmi_gym.presets import load_preset
 
     preset = load_preset(asked.preset)
-    subjects = range(asked.first_subject, asked.first_subject + asked.subjects)
-    outcomes = readings.compare(asked.out, preset, subjects, asked.seed, asked.jobs)
-    readings.write(asked.out, preset, subjects, asked.seed, outcomes)
+    animals = range(asked.first_animal, asked.first_animal + asked.animals)
+    outcomes = readings.compare(asked.out, preset, animals, asked.seed, asked.jobs)
+    readings.write(asked.out, preset, animals, asked.seed, outcomes)
     print(readings.markdown(preset, outcomes))
     return 0
 
@@ -229,9 +229,9 @@ def _report(asked: argparse.Namespace) -> int:
 def _study(asked: argparse.Namespace) -> int:
     from ndbmi_gym.experiments import soc_study
 
-    if asked.subjects < 1:
-        raise ValueError(f"--subjects {asked.subjects}: give at least one animal")
-    subjects = range(asked.first_subject, asked.first_subject + asked.subjects)
-    print(soc_study.run(asked.out, subjects, asked.seed, asked.jobs))
+    if asked.animals < 1:
+        raise ValueError(f"--animals {asked.animals}: give at least one animal")
+    animals = range(asked.first_animal, asked.first_animal + asked.animals)
+    print(soc_study.run(asked.out, animals, asked.seed, asked.jobs))
     print(f"results are in {asked.out}")
     return 0

@@ -49,14 +49,14 @@ class Config:
     perturbation : mapping, callable or None
         Force that the interface does not know of (`ndbmi_gym.perturbations.make_draw`), or a
         callable ``(position, velocity) -> force``.
-    subject : int or None
+    animal : int or None
         The animal: fixes the calibration noise, and with it map and regions. None draws one of
-        `n_subjects` at every reset.
-    n_subjects : int
-        Size of the pool 0, 1, … that ``subject=None`` draws from.
+        `n_animals` at every reset.
+    n_animals : int
+        Size of the pool 0, 1, … that ``animal=None`` draws from.
     interface : path or None
         A saved interface to use instead of calibrating one. It brings its own calibration:
-        `trials`, `tau_s`, `theta`, `exponent`, `half_side_cm` and `scaling` do not apply to it.
+        `repetitions`, `tau_s`, `theta`, `exponent`, `half_side_cm` and `scaling` do not apply.
     volition : {"positive", "signed"}
         Whether the action box is [0, 1] or [−1, 1]; negative entries suppress evoked firing.
     max_rate_hz : float or None
@@ -88,7 +88,7 @@ class Config:
     degraded : {"always", "test"}
         When spontaneous firing, Gamma intervals, flattening and broken electrodes are there: in
         calibration and afterwards, or only afterwards ("test", the text's Fig 11).
-    trials : int
+    repetitions : int
         Calibration responses K per stimulus.
     tau_s, theta : float
         Spike-train metric: time constant, s, and angle between electrodes, rad. By default the
@@ -114,8 +114,8 @@ class Config:
     field: str | Mapping[str, Any] | Field = "gaussian"
     decoder: str = "multiple-points"
     perturbation: Mapping[str, Any] | ForceLaw | None = None
-    subject: int | None = 0
-    n_subjects: int = 8
+    animal: int | None = 0
+    n_animals: int = 8
     interface: str | os.PathLike[str] | None = None
     volition: str = "positive"
     max_rate_hz: float | None = None
@@ -132,7 +132,7 @@ class Config:
     misplaced_electrode: int | None = None
     lost_site: int | None = None
     degraded: str = "always"
-    trials: int = 20
+    repetitions: int = 20
     tau_s: float = None  # type: ignore[assignment]  # becomes the cortex's own
     theta: float = np.pi / 2
     exponent: float = -2.0
@@ -179,12 +179,12 @@ class Config:
                 raise ValueError(f"{name} = {value!r}: give an electrode's number, or None")
         if self.max_rate_hz is not None and not 0 < self.max_rate_hz < np.inf:
             raise ValueError(f"max_rate_hz = {self.max_rate_hz!r}: give a rate > 0 Hz, or None")
-        if self.subject is not None and not _is_whole(self.subject, 0):
-            raise ValueError(f"subject = {self.subject!r}: give a whole number >= 0, or None")
-        if not _is_whole(self.n_subjects, 1):
-            raise ValueError(f"n_subjects = {self.n_subjects!r}: give a whole number >= 1")
-        if self.interface is not None and self.subject is None:
-            raise ValueError("subject=None draws animals, interface= names one: drop either")
+        if self.animal is not None and not _is_whole(self.animal, 0):
+            raise ValueError(f"animal = {self.animal!r}: give a whole number >= 0, or None")
+        if not _is_whole(self.n_animals, 1):
+            raise ValueError(f"n_animals = {self.n_animals!r}: give a whole number >= 1")
+        if self.interface is not None and self.animal is None:
+            raise ValueError("animal=None draws animals, interface= names one: drop either")
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Config":
@@ -235,9 +235,9 @@ class Config:
         """The distribution of perturbations over trials."""
         return Draw() if callable(self.perturbation) else make_draw(self.perturbation)
 
-    def subjects(self) -> tuple[int, ...]:
+    def animals(self) -> tuple[int, ...]:
         """The animals that trials are drawn from."""
-        return tuple(range(self.n_subjects)) if self.subject is None else (self.subject,)
+        return tuple(range(self.n_animals)) if self.animal is None else (self.animal,)
 
     def make_cortex(self) -> Cortex:
         """The model of the cortex, the same in all animals.
@@ -250,7 +250,7 @@ class Config:
         model, options = _model(self.cortex)
         return model.make(self, options)
 
-    def make_loop(self, subject: int) -> ClosedLoop:
+    def make_loop(self, animal: int) -> ClosedLoop:
         """The closed loop of an animal."""
         cortex = self.make_cortex()
         if self.interface is not None:
@@ -258,7 +258,7 @@ class Config:
         else:
             sound = _SOUND if self.degraded == "test" else {}
             parameters = {n: getattr(self, n) for n in _CALIBRATION} | sound
-            interface = _calibrated(subject, json.dumps(parameters, default=_plain))
+            interface = _calibrated(animal, json.dumps(parameters, default=_plain))
         plant = Plant(
             mass=self.mass,
             viscosity=self.viscosity,
@@ -382,7 +382,7 @@ _CALIBRATION = (
     "flatten",
     "misplaced_electrode",
     "lost_site",
-    "trials",
+    "repetitions",
     "half_side_cm",
     "tau_s",
     "theta",
@@ -402,13 +402,13 @@ _SOUND = {
 
 
 @lru_cache(maxsize=8)
-def _calibrated(subject: int, parameters: str) -> Interface:
+def _calibrated(animal: int, parameters: str) -> Interface:
     """Calibrate an animal once per process, however many environments share it."""
     config = Config(**json.loads(parameters))
     return calibrate(
         config.make_cortex(),
-        subject_rng(subject),
-        config.trials,
+        animal_rng(animal),
+        config.repetitions,
         config.half_side_cm,
         config.tau_s,
         config.theta,
@@ -422,9 +422,9 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value.item()
 
 
-def subject_rng(subject: int) -> np.random.Generator:
+def animal_rng(animal: int) -> np.random.Generator:
     """The random stream of an animal's calibration, apart from every stream seeded by a user."""
-    return np.random.default_rng(np.random.SeedSequence(subject, spawn_key=(0x5B,)))
+    return np.random.default_rng(np.random.SeedSequence(animal, spawn_key=(0x5B,)))
 
 
 def _is_whole(value: Any, low: int) -> bool:

@@ -54,7 +54,7 @@ class Episodes:
         Last action, within the box.
     animal : ndarray of int (B,)
         Index into `loops`.
-    n_units : int
+    n_electrodes : int
         Recording electrodes n, the length of an action.
     max_rate_hz, max_count : float
         Volitional firing rate, and spikes per window, for an action entry of 1.
@@ -75,13 +75,13 @@ class Episodes:
         self.config = config
         self.n_trials = n_trials
         self.task = config.make_task()
-        self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.subjects()))
+        self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.animals()))
         self.draw = config.make_draw()
         self._targets = [self._target_pool(loop) for loop in self.loops]
 
         loop = self.loops[0]
         cortex = loop.cortex
-        self.n_units = cortex.n_units
+        self.n_electrodes = cortex.n_electrodes
         window_s = cortex.n_bins * cortex.clock_s
         self.max_rate_hz = config.max_rate_hz or cortex.max_count / window_s
         self.max_count = self.max_rate_hz * window_s
@@ -93,9 +93,9 @@ class Episodes:
         nothing = np.zeros((n_trials, 2))
         self.state = loop.plant.place(nothing)
         self.target = nothing
-        self.action = np.zeros((n_trials, cortex.n_units))
+        self.action = np.zeros((n_trials, cortex.n_electrodes))
         stimulus = np.zeros(n_trials, np.int64)
-        silence = np.zeros((n_trials, 2 * cortex.n_units), np.int64)
+        silence = np.zeros((n_trials, 2 * cortex.n_electrodes), np.int64)
         rest = np.zeros((n_trials, cortex.n_states))
         self.signals = Signals(stimulus, silence, nothing, nothing, rest)
         self.outcome = self.task.assess(
@@ -255,7 +255,7 @@ class Episodes:
         trial : int, optional
             A single trial; by default every entry has a leading axis of B trials.
         """
-        n, signals = self.n_units, self.signals
+        n, signals = self.n_electrodes, self.signals
         if trial is None:
             stimulus, counts, virtual_point, force = (signal.copy() for signal in signals[:4])
             state, judged = self.state.values.T.copy(), self.outcome.values.T.copy()
@@ -335,7 +335,7 @@ class Episodes:
 
     def _lay_out(self) -> None:
         """Fix which quantities are observed, their scales and bounds."""
-        loop, config, n = self.loops[0], self.config, self.n_units
+        loop, config, n = self.loops[0], self.config, self.n_electrodes
         plant, half_side = loop.plant, self.half_side_cm
         neural, state = config.observe != "state", config.observe != "neural"
         perturbed = config.observe_perturbation
@@ -415,13 +415,13 @@ def _put(array: npt.NDArray[Any], which: IntArray, values: Any) -> npt.NDArray[A
 
 @numba.njit(cache=True)
 def _observe(seen, starts, factors, counts, device, action, target):  # type: ignore[no-untyped-def]
-    n_units = action.shape[1]
+    n_electrodes = action.shape[1]
     for b in range(seen.shape[0]):
         row = seen[b]
         if starts[0] >= 0:
-            for u in range(n_units):
-                row[starts[0] + u] = (counts[b, u] + counts[b, n_units + u]) * factors[0]
-        for u in range(n_units):
+            for u in range(n_electrodes):
+                row[starts[0] + u] = (counts[b, u] + counts[b, n_electrodes + u]) * factors[0]
+        for u in range(n_electrodes):
             row[starts[3] + u] = action[b, u]
         for d in range(2):
             if starts[1] >= 0:

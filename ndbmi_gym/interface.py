@@ -22,7 +22,7 @@ IntArray = npt.NDArray[np.int64]
 DECODERS = ("multiple-points", "single-point", "projection")
 """Ways of turning a response into a virtual point; see `Interface.decode`."""
 
-_KIND = Kind("ndbmi_gym.Interface", 1)
+_KIND = Kind("ndbmi_gym.Interface", 2)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Interface:
         return len(self.sites)
 
     @property
-    def n_trials(self) -> int:
+    def n_repetitions(self) -> int:
         """Calibration responses per stimulus K."""
         return len(self.trains) // self.n_stimuli
 
@@ -107,7 +107,7 @@ class Interface:
         if decoder == "multiple-points":
             return self.points[self.bank.nearest(trains)]
         if decoder == "single-point":
-            return self.sites[self.bank.nearest_group(trains, self.n_trials, self.exponent)]
+            return self.sites[self.bank.nearest_group(trains, self.n_repetitions, self.exponent)]
         if decoder == "projection":
             return self.project(trains)
         raise ValueError(f"unknown decoder {decoder!r}: choose one of {', '.join(DECODERS)}")
@@ -139,7 +139,7 @@ class Interface:
             "tau_s": self.metric.tau_s,
             "theta": self.metric.theta,
             "clock_s": self.metric.clock_s,
-            "n_units": self.trains.n_units,
+            "n_electrodes": self.trains.n_electrodes,
             "n_bins": self.trains.n_bins,
             "half_side_cm": self.half_side_cm,
             "exponent": self.exponent,
@@ -167,7 +167,7 @@ class Interface:
                 trains=SpikeTrains(
                     arrays["rows"],
                     arrays["offsets"],
-                    int(header["n_units"]),
+                    int(header["n_electrodes"]),
                     int(header["n_bins"]),
                 ),
                 half_side_cm=float(header["half_side_cm"]),
@@ -180,7 +180,7 @@ class Interface:
     def _check(self) -> None:
         """Raise ValueError unless the parts fit each other (a file may have been tampered with)."""
         t, n_stimuli = self.trains, self.n_stimuli
-        n_rows = t.n_units * t.n_bins
+        n_rows = t.n_electrodes * t.n_bins
         shapes = {
             "points": (len(t), 2),
             "sites": (n_stimuli, 2),
@@ -192,8 +192,8 @@ class Interface:
             array = getattr(self, name)
             if array.dtype != np.float64 or array.shape != shape or not np.isfinite(array).all():
                 raise ValueError(f"{name} is not a finite float64 array of shape {shape}")
-        if t.n_units < 1 or t.n_bins < 1:
-            raise ValueError(f"it has {t.n_units} electrodes and {t.n_bins} ticks")
+        if t.n_electrodes < 1 or t.n_bins < 1:
+            raise ValueError(f"it has {t.n_electrodes} electrodes and {t.n_bins} ticks")
         if not (0 < self.half_side_cm < np.inf and np.isfinite(self.exponent) and self.exponent):
             raise ValueError(
                 f"half side {self.half_side_cm} or exponent {self.exponent} is out of range"

@@ -39,7 +39,7 @@ def command(loop: ClosedLoop, targets: FloatArray, low: float, high: float) -> F
     cortex, interface = loop.cortex, loop.interface
     if cortex.volition_adds:
         opposite = interface.sense(-targets)
-        return cortex.mean_counts(opposite, np.zeros((len(targets), cortex.n_units)))
+        return cortex.mean_counts(opposite, np.zeros((len(targets), cortex.n_electrodes)))
     return np.array([displacing(cortex, interface, -target, low, high) for target in targets])
 
 
@@ -60,17 +60,17 @@ def displacing(
     low, high : float
         Bounds of volition, spikes per window.
     """
-    every, n_units = 1e-3 * high, cortex.n_units
-    volition = np.zeros(n_units)
+    every, n_electrodes = 1e-3 * high, cortex.n_electrodes
+    volition = np.zeros(n_electrodes)
     rest = expected_projection(cortex, interface, None, volition[None])[0]
     for _ in range(_ROUNDS):
-        nudged = np.vstack((volition, volition + every * np.eye(n_units)))
+        nudged = np.vstack((volition, volition + every * np.eye(n_electrodes)))
         places = expected_projection(cortex, interface, None, nudged) - rest
         slope = (places[1:] - places[0]).T * (high / every)  # cm for a full action entry
         wanted = displacement - places[0] + slope @ (volition / high)
-        stacked = np.vstack((slope, _RIDGE_CM * np.eye(n_units)))
+        stacked = np.vstack((slope, _RIDGE_CM * np.eye(n_electrodes)))
         found = lsq_linear(
-            stacked, np.append(wanted, np.zeros(n_units)), (low / high, 1.0), method="bvls"
+            stacked, np.append(wanted, np.zeros(n_electrodes)), (low / high, 1.0), method="bvls"
         )
         volition = found.x * high
     return np.asarray(volition)
@@ -80,7 +80,7 @@ def expected_projection(
     cortex: Cortex, interface: Interface, stimulus: IntArray | None, volition: FloatArray
 ) -> FloatArray:
     """Where the responses to stimuli, or to volition alone, project to in the mean, (B, 2), cm."""
-    per_spike = interface.readout.reshape(cortex.n_units, cortex.n_bins, 2)
+    per_spike = interface.readout.reshape(cortex.n_electrodes, cortex.n_bins, 2)
     sums = np.add.reduceat(per_spike, cortex.nodes[:-1], axis=1)
     mean = sums / np.diff(cortex.nodes)[:, None]
     spikes = cortex.profile(stimulus, volition)

@@ -93,8 +93,8 @@ class ClosedLoop:
             )
         cortex, trains = self.cortex, self.interface.trains
         clock_s = self.interface.metric.clock_s
-        calibrated = (trains.n_units, trains.n_bins, clock_s, self.interface.n_stimuli)
-        present = (cortex.n_units, cortex.n_bins, cortex.clock_s, cortex.n_stimuli)
+        calibrated = (trains.n_electrodes, trains.n_bins, clock_s, self.interface.n_stimuli)
+        present = (cortex.n_electrodes, cortex.n_bins, cortex.clock_s, cortex.n_stimuli)
         if calibrated != present:
             raise ValueError(
                 "the interface was calibrated with {} electrodes, {} ticks of {} s and {} stimuli, "
@@ -157,7 +157,9 @@ class ClosedLoop:
             point = self.interface.points.take(nearest, axis=0)
             force = self._force_table.take(nearest, axis=0)
         elif self.decoder == "single-point":
-            nearest = bank.nearest_group(trains, self.interface.n_trials, self.interface.exponent)
+            nearest = bank.nearest_group(
+                trains, self.interface.n_repetitions, self.interface.exponent
+            )
             point = self.interface.sites.take(nearest, axis=0)
             force = self._force_table.take(nearest, axis=0)
         else:

@@ -100,7 +100,7 @@ def gram(metric: Metric, trains: SpikeTrains) -> FloatArray:
     """Inner products of all pairs of responses, (M, M), in float64."""
     result = np.zeros((len(trains), len(trains)))
     pooled = np.zeros((trains.n_bins, len(trains)))
-    for unit in range(trains.n_units):
+    for unit in range(trains.n_electrodes):
         histogram = _histogram(trains, unit)
         pooled += histogram
         table = (1 - metric.coupling) * _smear(histogram, metric.decay)
@@ -151,7 +151,7 @@ class ResponseBank:
     @cached_property
     def _quantised(self) -> tuple[npt.NDArray[np.uint16], float]:
         trains, metric = self.trains, self.metric
-        pooled = sum((_histogram(trains, u) for u in range(trains.n_units)), start=np.zeros(1))
+        pooled = sum((_histogram(trains, u) for u in range(trains.n_electrodes)), start=np.zeros(1))
         pooled = _smear(pooled, metric.decay) if metric.coupling else np.zeros((1, 1))
 
         def rows_of(unit: int) -> FloatArray:
@@ -159,9 +159,9 @@ class ResponseBank:
             return (1 - metric.coupling) * own + metric.coupling * pooled
 
         # 65535 units at the largest entry; one scale for all, or integer sums would not add up
-        scale = max(rows_of(u).max() for u in range(trains.n_units)) / 65535 or 1.0
-        table = np.empty((trains.n_units * trains.n_bins, len(trains)), np.uint16)
-        for unit in range(trains.n_units):
+        scale = max(rows_of(u).max() for u in range(trains.n_electrodes)) / 65535 or 1.0
+        table = np.empty((trains.n_electrodes * trains.n_bins, len(trains)), np.uint16)
+        for unit in range(trains.n_electrodes):
             block = table[unit * trains.n_bins : (unit + 1) * trains.n_bins]
             np.rint(rows_of(unit) / scale, out=block, casting="unsafe")
         return table, float(scale)
@@ -172,10 +172,10 @@ class ResponseBank:
         A response must also be short enough for its sums to fit 32 bits.
         """
         mine, theirs = self.trains, trains
-        if mine.n_units != theirs.n_units or mine.n_bins != theirs.n_bins:
+        if mine.n_electrodes != theirs.n_electrodes or mine.n_bins != theirs.n_bins:
             raise ValueError(
-                f"responses of {theirs.n_units} electrodes and {theirs.n_bins} ticks cannot be "
-                f"compared with calibration responses of {mine.n_units} electrodes and "
+                f"responses of {theirs.n_electrodes} electrodes and {theirs.n_bins} ticks cannot "
+                f"be compared with calibration responses of {mine.n_electrodes} electrodes and "
                 f"{mine.n_bins} ticks: record with the calibrated set-up, or calibrate again"
             )
         if theirs.rows.size > _MAX_SPIKES and np.diff(theirs.offsets).max() > _MAX_SPIKES:

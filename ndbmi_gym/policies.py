@@ -94,7 +94,7 @@ class Zero(Policy):
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
-        return np.zeros((len(observation), self.episodes.n_units)), None
+        return np.zeros((len(observation), self.episodes.n_electrodes)), None
 
 
 class Random(Policy):
@@ -113,7 +113,7 @@ class Random(Policy):
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
-        size = (len(observation), self.episodes.n_units)
+        size = (len(observation), self.episodes.n_electrodes)
         return self._rng.uniform(self.episodes.low, 1.0, size), None
 
 
@@ -135,7 +135,7 @@ class Eq24(Policy):
     ) -> tuple[FloatArray, Any]:
         episodes = self.episodes
         target = self._see(observation, "target")
-        counts = np.empty((len(observation), episodes.n_units))
+        counts = np.empty((len(observation), episodes.n_electrodes))
         for b, (animal, wanted) in enumerate(zip(episodes.animal, target, strict=True)):
             key = int(animal), wanted.tobytes()
             if key not in self._commands:
@@ -199,7 +199,7 @@ class LookAhead(Policy):
 
     def _choose(self, device: Device, target: FloatArray) -> FloatArray:
         """Best candidate for devices (B) and targets (B, 2), as actions (B, n)."""
-        action = np.zeros((len(target), self.episodes.n_units))
+        action = np.zeros((len(target), self.episodes.n_electrodes))
         for (loop, mine), (volition, mean, variance) in zip(
             self._by_loop(), self._tables, strict=True
         ):
@@ -349,8 +349,8 @@ class ParticleFilter(LookAhead):
 
 def _candidates(loop: ClosedLoop, gains: tuple[float, ...], low: float, high: float) -> FloatArray:
     """Volitions that a look-ahead chooses from, by stimulus, (S, C, n)."""
-    n_stimuli, n_units = loop.cortex.n_stimuli, loop.cortex.n_units
-    nothing = np.zeros((n_stimuli, 1, n_units))
+    n_stimuli, n_electrodes = loop.cortex.n_stimuli, loop.cortex.n_electrodes
+    nothing = np.zeros((n_stimuli, 1, n_electrodes))
     if not loop.cortex.volition_adds:
         angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
         ring = np.column_stack((np.cos(angle), np.sin(angle)))
@@ -414,7 +414,7 @@ def _retimed(
         rows.append(place(rng, tiled, profile, cortex.nodes).rows)
         sizes += [int(own.sum())] * len(particles)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    return SpikeTrains(np.concatenate(rows), offsets, cortex.n_units, cortex.n_bins)
+    return SpikeTrains(np.concatenate(rows), offsets, cortex.n_electrodes, cortex.n_bins)
 
 
 def _ceiling(env: HasEpisodes) -> Policy:

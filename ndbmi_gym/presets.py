@@ -34,7 +34,7 @@ class Preset:
     ----------
     tau_s, theta : float
         Spike-train metric: time constant, s, and angle between electrodes, rad.
-    trials : int
+    repetitions : int
         Calibration responses K per stimulus.
     window_s : float
         Recording window T, s.
@@ -65,7 +65,7 @@ class Preset:
 
     tau_s: float = 0.1
     theta: float = np.pi / 2
-    trials: int = 20
+    repetitions: int = 20
     window_s: float = 0.6
     scaling: str = "axis"
     amplitude: float = 3.0
@@ -103,8 +103,8 @@ class Preset:
             value = getattr(self, name)
             if not _is_number(value):
                 raise ValueError(f"{name} = {value!r}: give a number")
-        if type(self.trials) is not int:
-            raise ValueError(f"trials = {self.trials!r}: give a whole number")
+        if type(self.repetitions) is not int:
+            raise ValueError(f"repetitions = {self.repetitions!r}: give a whole number")
         ring = (0, 1, 2, 3, 5, 6, 7, 8)
         if self.misplaced_electrode not in (*ring, 4) or self.lost_site not in ring:
             raise ValueError(
@@ -115,7 +115,16 @@ class Preset:
 
     def options(self) -> dict[str, Any]:
         """The part that environments take, as options of `ndbmi_gym.config.Config`."""
-        names = ("tau_s", "theta", "trials", "window_s", "scaling", "mass", "viscosity", "step_s")
+        names = (
+            "tau_s",
+            "theta",
+            "repetitions",
+            "window_s",
+            "scaling",
+            "mass",
+            "viscosity",
+            "step_s",
+        )
         return {name: getattr(self, name) for name in names}
 
     def field(self, name: str) -> dict[str, Any]:
@@ -139,7 +148,7 @@ def _is_number(value: Any) -> bool:
 
 _POSITIVE = (
     "tau_s",
-    "trials",
+    "repetitions",
     "window_s",
     "amplitude",
     "sigma",
@@ -157,7 +166,7 @@ PRESETS: dict[str, Preset] = {
     "default": Preset(),
     "paper": Preset(
         tau_s=0.98,
-        trials=30,
+        repetitions=30,
         amplitude=2.5,
         sigma=6.3,
         obstacle_cm=4.9,

@@ -27,7 +27,7 @@ class SpikeTrains:
         ``electrode * n_bins + bin`` of every spike; a bin may hold several spikes.
     offsets : ndarray of int64 (B + 1,)
         Response b owns ``rows[offsets[b]:offsets[b + 1]]``.
-    n_units : int
+    n_electrodes : int
         Recording electrodes n.
     n_bins : int
         Clock ticks per window.
@@ -35,7 +35,7 @@ class SpikeTrains:
 
     rows: npt.NDArray[np.int32]
     offsets: IntArray
-    n_units: int
+    n_electrodes: int
     n_bins: int
 
     def __len__(self) -> int:
@@ -47,8 +47,10 @@ class SpikeTrains:
     def counts(self) -> IntArray:
         """Spike count of every electrode in every response, (B, n)."""
         response = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        flat = response * self.n_units + self.rows // self.n_bins
-        return np.bincount(flat, minlength=len(self) * self.n_units).reshape(-1, self.n_units)
+        flat = response * self.n_electrodes + self.rows // self.n_bins
+        return np.bincount(flat, minlength=len(self) * self.n_electrodes).reshape(
+            -1, self.n_electrodes
+        )
 
 
 def from_times(
@@ -78,13 +80,13 @@ def from_times(
             f"spike times {responses!r} are empty: give at least one response of at least one "
             "electrode (a silent electrode is an empty list of times)"
         )
-    n_units = len(responses[0])
+    n_electrodes = len(responses[0])
     rows: list[npt.NDArray[np.int32]] = []
     sizes = []
     for b, response in enumerate(responses):
-        if len(response) != n_units:
+        if len(response) != n_electrodes:
             raise ValueError(
-                f"response {b} has {len(response)} electrodes, response 0 has {n_units}: "
+                f"response {b} has {len(response)} electrodes, response 0 has {n_electrodes}: "
                 "every response must list every electrode, silent ones as empty lists"
             )
         trains = [np.asarray(train, dtype=float).ravel() for train in response]
@@ -100,7 +102,7 @@ def from_times(
             rows.append((unit * n_bins + bins).astype(np.int32))
         sizes.append(sum(times.size for times in trains))
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return SpikeTrains(np.concatenate(rows), offsets, n_units, n_bins)
+    return SpikeTrains(np.concatenate(rows), offsets, n_electrodes, n_bins)
 
 
 def window_bins(window_s: float, clock_s: float = 1e-3) -> int:
@@ -162,19 +164,19 @@ def sample(
     """
     if not 0 < shape < np.inf:
         raise ValueError(f"shape = {shape!r}: Gamma intervals need a shape > 0 (1 is Poisson)")
-    n_trials, n_units = mean_counts.shape
-    added = np.zeros((n_trials, n_units)) if added_counts is None else added_counts
+    n_trials, n_electrodes = mean_counts.shape
+    added = np.zeros((n_trials, n_electrodes)) if added_counts is None else added_counts
     if shape == 1.0:
         total = _expected(mean_counts, added)
         rows, offsets, counts = _drawn(
             rng, total, n_trials, lambda gaps: _poisson(mean_counts, added, gaps, n_bins)
         )
-        return SpikeTrains(rows, offsets, n_units, n_bins), counts
+        return SpikeTrains(rows, offsets, n_electrodes, n_bins), counts
     kept = np.maximum(mean_counts + np.minimum(added, 0.0), 0.0)
     rows, offsets = _gamma_renewal(rng, kept, n_bins, shape)
-    regular = SpikeTrains(rows, offsets, n_units, n_bins)
+    regular = SpikeTrains(rows, offsets, n_electrodes, n_bins)
     extra, counts = sample(rng, np.maximum(added, 0.0), n_bins)
-    return _merge(regular, extra), np.hstack((regular.counts(), counts[:, :n_units]))
+    return _merge(regular, extra), np.hstack((regular.counts(), counts[:, :n_electrodes]))
 
 
 def sample_profile(
@@ -196,11 +198,11 @@ def sample_profile(
     trains : SpikeTrains
     counts : ndarray of int64 (B, n)
     """
-    n_trials, n_units, _ = expected.shape
+    n_trials, n_electrodes, _ = expected.shape
     rows, offsets, counts = _drawn(
         rng, float(expected.sum()), n_trials, lambda gaps: _poisson_profile(expected, edges, gaps)
     )
-    return SpikeTrains(rows, offsets, n_units, int(edges[-1])), counts
+    return SpikeTrains(rows, offsets, n_electrodes, int(edges[-1])), counts
 
 
 def _drawn(
@@ -247,7 +249,7 @@ def _merge(first: SpikeTrains, second: SpikeTrains) -> SpikeTrains:
     return SpikeTrains(
         np.concatenate([first.rows[:0], *parts]),
         first.offsets + second.offsets,
-        first.n_units,
+        first.n_electrodes,
         first.n_bins,
     )
 
@@ -270,10 +272,10 @@ def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
     processes' windows, laid end to end and each as long as its mean count: an interval that
     outlasts a window reaches into the next, as the lack of memory permits.
     """
-    n_trials, n_units = mean_counts.shape
+    n_trials, n_electrodes = mean_counts.shape
     rows = np.empty(gaps.size, np.int32)
     offsets = np.zeros(n_trials + 1, np.int64)
-    counts = np.zeros((n_trials, 2 * n_units), np.int64)
+    counts = np.zeros((n_trials, 2 * n_electrodes), np.int64)
     k = 0
     used = 0
     for b in range(n_trials):
@@ -282,10 +284,10 @@ def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
             return rows, offsets, counts
         clock = gaps[used]
         used += 1
-        for j in range(2 * n_units):
-            unit = j if j < n_units else j - n_units
+        for j in range(2 * n_electrodes):
+            unit = j if j < n_electrodes else j - n_electrodes
             extra = added[b, unit]
-            if j < n_units:
+            if j < n_electrodes:
                 mean = max(mean_counts[b, unit] + min(extra, 0.0), 0.0)
             else:
                 mean = max(extra, 0.0)
@@ -309,11 +311,11 @@ def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True)
 def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
     """`_poisson` with windows in pieces: one unit-rate process runs through all of them."""
-    n_trials, n_units, n_pieces = expected.shape
+    n_trials, n_electrodes, n_pieces = expected.shape
     n_bins = edges[-1]
     rows = np.empty(gaps.size, np.int32)
     offsets = np.zeros(n_trials + 1, np.int64)
-    counts = np.zeros((n_trials, n_units), np.int64)
+    counts = np.zeros((n_trials, n_electrodes), np.int64)
     k = 0
     used = 0
     for b in range(n_trials):
@@ -322,7 +324,7 @@ def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
             return rows, offsets, counts
         clock = gaps[used]
         used += 1
-        for u in range(n_units):
+        for u in range(n_electrodes):
             first = k
             for piece in range(n_pieces):
                 mean = expected[b, u, piece]
@@ -344,12 +346,12 @@ def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def _place(counts, expected, edges, uniform):  # type: ignore[no-untyped-def]
-    n_trials, n_units, n_pieces = expected.shape
+    n_trials, n_electrodes, n_pieces = expected.shape
     n_bins = edges[-1]
     rows = np.empty(len(uniform), np.int32)
     k = 0
     for b in range(n_trials):
-        for u in range(n_units):
+        for u in range(n_electrodes):
             if counts[b, u] == 0:
                 continue
             cumulative = np.cumsum(expected[b, u])
@@ -369,12 +371,12 @@ def _place(counts, expected, edges, uniform):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True)
 def _gamma_renewal(rng, mean_counts, n_bins, shape):  # type: ignore[no-untyped-def]
     """Ordinary renewal processes with Gamma intervals, in time units of the mean interval."""
-    n_trials, n_units = mean_counts.shape
+    n_trials, n_electrodes = mean_counts.shape
     offsets = np.zeros(n_trials + 1, np.int64)
     rows = np.empty(int(1.5 * mean_counts.sum()) + 64, np.int32)
     k = 0
     for b in range(n_trials):
-        for u in range(n_units):
+        for u in range(n_electrodes):
             mean = mean_counts[b, u]
             clock = rng.standard_gamma(shape) / shape
             while clock < mean:

@@ -248,15 +248,15 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
 def _assess(  # type: ignore[no-untyped-def]
     position, target, action, streak, radius, dwell, per_cm, per_effort, bonus, inside_reward
 ):
-    n_trials, n_units = action.shape
+    n_trials, n_electrodes = action.shape
     judged = np.empty((n_trials, 10))
     for b in range(n_trials):
         x, y = position[b, 0] - target[b, 0], position[b, 1] - target[b, 1]
         distance = np.sqrt(x * x + y * y)
         effort = 0.0
-        for u in range(n_units):
+        for u in range(n_electrodes):
             effort += abs(action[b, u])
-        effort /= n_units
+        effort /= n_electrodes
         inside = distance <= radius
         longer = streak[b] + 1.0 if inside else 0.0
         arrived = 0 < dwell <= longer

@@ -19,7 +19,7 @@ class NoiselessCortex(TopographicCortex):
     def respond(self, stimulus, volition, rng, activity=None):
         if volition is None and len(stimulus) > 100:
             return super().respond(stimulus, None, rng)
-        added = np.zeros((len(stimulus), self.n_units)) if volition is None else volition
+        added = np.zeros((len(stimulus), self.n_electrodes)) if volition is None else volition
         volitional = np.rint(np.maximum(added, 0)).astype(np.int64)
         evoked = np.rint(self.mean_counts(stimulus, np.minimum(added, 0))).astype(np.int64)
         rows, sizes = [], []
@@ -34,7 +34,7 @@ class NoiselessCortex(TopographicCortex):
 
     @property
     def _size(self):
-        return self.n_units, self.n_bins
+        return self.n_electrodes, self.n_bins
 
 
 @pytest.fixture

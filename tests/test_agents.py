@@ -247,20 +247,20 @@ def cpu_seconds(pid):
 class TestCommandLine:
     def test_only_what_is_given_comes_back(self):
         assert parse(train.Settings, []) == {}
-        line = "--algo sac --steps 5 --option observe=state --option subject=3 --resume"
+        line = "--algo sac --steps 5 --option observe=state --option animal=3 --resume"
         given = parse(train.Settings, line.split())
         assert given == {
             "algo": "sac",
             "steps": 5,
-            "option": {"observe": "state", "subject": 3},
+            "option": {"observe": "state", "animal": 3},
             "resume": True,
         }
         assert train.Settings(**given).minutes is None
 
     def test_several_values(self):
-        line = "--policy a b --policy c --subjects 0 1"
+        line = "--policy a b --policy c --animals 0 1"
         given = parse(evaluate.Settings, line.split())
-        assert given == {"policy": ("a", "b", "c"), "subjects": (0, 1)}
+        assert given == {"policy": ("a", "b", "c"), "animals": (0, 1)}
 
     @pytest.mark.parametrize("line", ["--algo dqn", "--option observe", "--steps x", "--nonsense"])
     def test_nonsense_is_refused(self, line, capsys):
@@ -398,7 +398,7 @@ class TestTraining:
         signed = native(5, settings.env, mode="NextStep", volition="signed")
         with pytest.raises(ValueError, match=r"from 0 to 1, .* takes 9 numbers from -1 to 1: "):
             agent.check(signed)
-        agent.check(native(5, settings.env, mode="NextStep", subject=3))
+        agent.check(native(5, settings.env, mode="NextStep", animal=3))
         with pytest.raises(ValueError, match=r"sees entry 0 from 0 to .*, the environment shows"):
             agent.check(native(5, settings.env, mode="NextStep", max_rate_hz=20.0))
 
@@ -684,7 +684,7 @@ def finished(tmp_path_factory):
     settings = evaluate.Settings(
         policy=("random", *named),
         episodes=20,
-        subjects=(0, 1),
+        animals=(0, 1),
         figure=True,
         video=True,
         out=str(folder / "results"),
@@ -804,15 +804,15 @@ class TestLineup:
         return evaluate._place(settings, evaluate.line_up(policies))
 
     def test_options_are_those_of_the_training_on_that_environment(self, run, tmp_path):
-        option = {"max_rate_hz": 50.0, "subject": 2}
+        option = {"max_rate_hz": 50.0, "animal": 2}
         other = like(tmp_path / "other", run, option=option)
         curl, hold = "ndbmi/ShiftTargetCurl-v0", "ndbmi/HoldTarget-v0"
         assert self.place() == (evaluate.DEFAULT_ENV, {})
         assert self.place(other) == (curl, option)
         assert self.place(other, env=curl) == (curl, option)
         assert self.place(other, env=hold) == (hold, {})
-        assert self.place(other, option={"subject": 3}) == (curl, option | {"subject": 3})
-        assert self.place(other, subjects=(4, 5)) == (curl, option | {"subject": 4})
+        assert self.place(other, option={"animal": 3}) == (curl, option | {"animal": 3})
+        assert self.place(other, animals=(4, 5)) == (curl, option | {"animal": 4})
 
     def test_runs_of_several_places_leave_the_place_open(self, run, tmp_path):
         hold = "ndbmi/HoldTarget-v0"
@@ -820,11 +820,11 @@ class TestLineup:
         with pytest.raises(ValueError, match=f"on several environments.*{hold}.*--env"):
             self.place(run, elsewhere)
         assert self.place(run, elsewhere, env=hold) == (hold, {})
-        otherwise = like(tmp_path / "otherwise", run, label="otherwise", option={"subject": 1})
-        with pytest.raises(ValueError, match=r"subject as not set, where it is 1 .*--option"):
+        otherwise = like(tmp_path / "otherwise", run, label="otherwise", option={"animal": 1})
+        with pytest.raises(ValueError, match=r"animal as not set, where it is 1 .*--option"):
             self.place(run, otherwise)
-        for changes in ({"option": {"subject": 1}}, {"subjects": (1,)}):
-            assert self.place(run, otherwise, **changes)[1] == {"subject": 1}
+        for changes in ({"option": {"animal": 1}}, {"animals": (1,)}):
+            assert self.place(run, otherwise, **changes)[1] == {"animal": 1}
 
 
 class TestDemo:

@@ -16,14 +16,14 @@ from ndbmi_gym.spikes import SpikeTrains, from_times
 from ndbmi_gym.stimuli import stimulus_set
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
-SUBJECTS = pytest.mark.parametrize("subject", [0, 1, 2])
+ANIMALS = pytest.mark.parametrize("animal", [0, 1, 2])
 # of 60 seeds, one fails the bounds on set 1 below and none fails those on the other sets
 
 
 @cache
-def animal(number, subject=0, trials=20, **options):
+def calibrated(number, seed=0, repetitions=20, **options):
     cortex = topographic_cortex(stimulus_set(number))
-    return calibrate(cortex, np.random.default_rng(subject), trials, **options)
+    return calibrate(cortex, np.random.default_rng(seed), repetitions, **options)
 
 
 def unscaled_sites(interface):
@@ -88,13 +88,13 @@ def test_equal_eigenvalues_still_give_a_plane():
 @pytest.mark.parametrize("number", [2, 6])
 def test_map_agrees_with_scikit_learn(number):
     """ClassicalMDS works from the distances alone."""
-    inner = gram(Metric(), animal(number).trains)
+    inner = gram(Metric(), calibrated(number).trains)
     theirs = ClassicalMDS(n_components=2, metric="precomputed").fit_transform(distances(inner))
     ours, _, _ = planar_map(inner)
     signs = np.sign((ours * theirs).sum(axis=0))
     np.testing.assert_allclose(ours, theirs * signs, atol=1e-7)
     # and the interface shows that map, turned as a whole and scaled by axis
-    interface = animal(number)
+    interface = calibrated(number)
     np.testing.assert_allclose(
         aligned(theirs, interface.points / interface.f_factors),
         interface.points / interface.f_factors,
@@ -109,16 +109,16 @@ def test_map_agrees_with_scikit_learn(number):
 @pytest.mark.parametrize("half_side", [10.0, 0.3])
 def test_points_extend_over_the_workspace(number, half_side):
     """Eq 5, on either axis, about the mean that classical MDS puts at 0."""
-    interface = animal(number, half_side_cm=half_side)
+    interface = calibrated(number, half_side_cm=half_side)
     np.testing.assert_allclose(np.ptp(interface.points, axis=0), 2 * half_side, rtol=1e-13)
     np.testing.assert_allclose(interface.points.mean(axis=0), 0, atol=1e-12)
     assert interface.half_side_cm == half_side
-    reference = animal(number).points
+    reference = calibrated(number).points
     np.testing.assert_allclose(interface.points, reference * half_side / 10, rtol=1e-12)
 
 
 def test_f_factors_are_the_scale_of_the_map():
-    interface = animal(6)
+    interface = calibrated(6)
     inner = gram(Metric(), interface.trains)
     plane, _, _ = planar_map(inner)
     flat = interface.points / interface.f_factors
@@ -131,7 +131,7 @@ def test_f_factors_are_the_scale_of_the_map():
 def test_readings_of_the_scale(number, half_side):
     """What fits the workspace by Eq 5: each axis, the longer one, the sites, or the centred box."""
     side = 2 * half_side
-    made = {s: animal(number, half_side_cm=half_side, scaling=s) for s in SCALINGS}
+    made = {s: calibrated(number, half_side_cm=half_side, scaling=s) for s in SCALINGS}
     extent = {s: np.ptp(made[s].points, axis=0) for s in SCALINGS}
     np.testing.assert_allclose(extent["axis"], side, rtol=1e-12)
     assert extent["isotropic"].max() == pytest.approx(side)
@@ -147,7 +147,7 @@ def test_readings_of_the_scale(number, half_side):
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_readings_scale_one_map(scaling):
-    interface, reference = animal(6, scaling=scaling), animal(6)
+    interface, reference = calibrated(6, scaling=scaling), calibrated(6)
     flat = interface.points / interface.f_factors
     np.testing.assert_allclose(
         flat - flat.mean(axis=0), reference.points / reference.f_factors, atol=1e-12
@@ -161,10 +161,10 @@ def test_readings_scale_one_map(scaling):
 @pytest.mark.parametrize(("number", "trials"), [(1, 20), (5, 7), (6, 1)])
 def test_sites_are_means_of_their_points(number, trials):
     """Eq 6."""
-    interface = animal(number, trials=trials)
+    interface = calibrated(number, repetitions=trials)
     n_stimuli = stimulus_set(number).n_stimuli
     assert interface.n_stimuli == n_stimuli
-    assert interface.n_trials == trials
+    assert interface.n_repetitions == trials
     assert interface.points.shape == (n_stimuli * trials, 2)
     for s in range(n_stimuli):
         own = interface.points[s * trials : (s + 1) * trials]
@@ -172,26 +172,26 @@ def test_sites_are_means_of_their_points(number, trials):
 
 
 def test_responses_are_those_of_the_stimuli_in_order():
-    counts = animal(6, trials=20).trains.counts().reshape(32, 20, 9).mean(axis=1)
+    counts = calibrated(6, repetitions=20).trains.counts().reshape(32, 20, 9).mean(axis=1)
     expected = topographic_cortex(stimulus_set(6)).evoked
     # 288 z beyond 5.7: 4e-6
     assert (np.abs(counts - expected) <= 5.7 * np.sqrt(expected / 20)).all()
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6])
-@SUBJECTS
-def test_sites_follow_the_layout(number, subject):
+@ANIMALS
+def test_sites_follow_the_layout(number, animal):
     """Without this, animals are turned at random and nothing transfers between them."""
-    interface = animal(number, subject)
+    interface = calibrated(number, animal)
     layout = stimulus_set(number).layout()
     for axis in (0, 1):
         assert np.corrcoef(interface.sites[:, axis], layout[:, axis])[0, 1] > 0.8
 
 
-@SUBJECTS
-def test_no_otherorientation_is_closer_to_the_layout(subject):
+@ANIMALS
+def test_no_otherorientation_is_closer_to_the_layout(animal):
     """Procrustes by brute force over rotations and reflections of the unscaled sites."""
-    sites = unscaled_sites(animal(6, subject))
+    sites = unscaled_sites(calibrated(6, animal))
     layout = stimulus_set(6).layout()
     layout = layout - layout.mean(axis=0)
     agreement = np.sum(sites * layout)
@@ -202,14 +202,14 @@ def test_no_otherorientation_is_closer_to_the_layout(subject):
 
 
 @pytest.mark.parametrize("number", [1, 4, 6])
-@SUBJECTS
-def test_readout_turns_with_the_map(number, subject):
-    interface = animal(number, subject)
+@ANIMALS
+def test_readout_turns_with_the_map(number, animal):
+    interface = calibrated(number, animal)
     np.testing.assert_allclose(interface.project(interface.trains), interface.points, atol=1e-9)
 
 
 def test_map_turns_and_mirrors_with_the_layout():
-    interface = animal(5)
+    interface = calibrated(5)
     layout = stimulus_set(5).layout()
     for change in ([[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]]):
         other = build_interface(Metric(), interface.trains, 8, layout @ change + 3.0)
@@ -217,7 +217,7 @@ def test_map_turns_and_mirrors_with_the_layout():
 
 
 def test_without_a_layout_axes_go_by_eigenvalue_and_sign():
-    interface = animal(6)
+    interface = calibrated(6)
     bare = build_interface(Metric(), interface.trains, 32)
     flat = bare.points / bare.f_factors
     spread = flat.T @ flat
@@ -243,7 +243,7 @@ def test_one_seed_one_interface():
 
 
 def test_parameters_reach_the_interface():
-    interface = animal(1, trials=3, tau_s=0.05, theta=1.0, exponent=-1.0, half_side_cm=7.0)
+    interface = calibrated(1, repetitions=3, tau_s=0.05, theta=1.0, exponent=-1.0, half_side_cm=7.0)
     assert interface.metric == Metric(0.05, 1.0, 1e-3)
     assert (interface.exponent, interface.half_side_cm) == (-1.0, 7.0)
 
@@ -257,16 +257,16 @@ def test_f_factors_of_sets_6_and_7_are_in_the_printed_ratio():
     The geometric mean over the axes, averaged over animals (standard error about 1 %).
     """
     size = {}
-    for number, subjects in ((6, 6), (7, 3)):
-        factors = [animal(number, subject).f_factors for subject in range(subjects)]
+    for number, animals in ((6, 6), (7, 3)):
+        factors = [calibrated(number, animal).f_factors for animal in range(animals)]
         size[number] = np.exp(np.log(factors).mean())
     printed = math.sqrt(2.94 * 2.85) / math.sqrt(1.25 * 1.31)
     assert size[6] / size[7] == pytest.approx(printed, rel=0.1)
 
 
-@SUBJECTS
-def test_set_1_makes_four_clusters_on_two_orthogonal_lines(subject):
-    interface = animal(1, subject)
+@ANIMALS
+def test_set_1_makes_four_clusters_on_two_orthogonal_lines(animal):
+    interface = calibrated(1, animal)
     own = np.repeat(np.arange(4), 20)
     assert (interface.sense(interface.points) == own).mean() > 0.85
     first, second, third, fourth = unscaled_sites(interface)  # around the square
@@ -284,9 +284,9 @@ def angle_from(reference, sites):
     return np.degrees(np.arctan2(turn, sites @ reference))
 
 
-@SUBJECTS
-def test_set_2_codes_electrode_as_angle_and_intensity_as_radius(subject):
-    sites = unscaled_sites(animal(2, subject)).reshape(3, 4, 2)  # by height 2, 5, 8
+@ANIMALS
+def test_set_2_codes_electrode_as_angle_and_intensity_as_radius(animal):
+    sites = unscaled_sites(calibrated(2, animal)).reshape(3, 4, 2)  # by height 2, 5, 8
     corner = stimulus_set(2).layout()[:4]
     radius = np.linalg.norm(sites, axis=-1)
     assert (np.diff(radius, axis=0) > 0).all()
@@ -297,9 +297,9 @@ def test_set_2_codes_electrode_as_angle_and_intensity_as_radius(subject):
 
 
 @pytest.mark.parametrize("number", [3, 4])
-@SUBJECTS
-def test_pairs_lie_between_their_singles(number, subject):
-    sites = unscaled_sites(animal(number, subject)).reshape(-1, 8, 2)
+@ANIMALS
+def test_pairs_lie_between_their_singles(number, animal):
+    sites = unscaled_sites(calibrated(number, animal)).reshape(-1, 8, 2)
     strong = sites if number == 3 else sites[1:]  # at height 2 noise is as large as the map
     for layer in strong:
         for i in range(4):
@@ -314,7 +314,7 @@ def test_pairs_lie_between_their_singles(number, subject):
 
 @pytest.mark.parametrize("trials", [0, -1, 2.5, None, math.nan])
 def test_bad_number_of_trials_is_refused(trials):
-    with pytest.raises(ValueError, match=r"trials = .*whole number K >= 1"):
+    with pytest.raises(ValueError, match=r"repetitions = .*whole number K >= 1"):
         calibrate(topographic_cortex(stimulus_set(1)), np.random.default_rng(0), trials)
 
 
@@ -366,7 +366,7 @@ def test_fewest_responses_that_span_a_plane():
 
 @pytest.mark.parametrize("n_stimuli", [0, -1, 3, 5, 9])
 def test_responses_must_divide_among_the_stimuli(n_stimuli):
-    trains = animal(1, trials=2).trains
+    trains = calibrated(1, repetitions=2).trains
     with pytest.raises(ValueError, match=f"8 responses do not divide among {n_stimuli} stimuli"):
         build_interface(Metric(), trains, n_stimuli)
 

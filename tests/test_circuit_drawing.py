@@ -18,12 +18,12 @@ def tables(tmp_path_factory):
     """Tables of a small circuit that were saved and read back."""
     folder = tmp_path_factory.mktemp("soc")
     circuit = stabilise(random_circuit(np.random.default_rng(0), 50))
-    subject = soc_measures.Subject(str(circuit.save(folder / "small.npz")), 0)
+    specimen = soc_measures.Specimen(str(circuit.save(folder / "small.npz")), 0)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("SUBJECTS", 2), ("REPEATS", 2), ("TRIALS", 5), ("READ_TRIALS", 6)):
+        for name, value in (("ANIMALS", 2), ("REPEATS", 2), ("TRIALS", 5), ("READ_TRIALS", 6)):
             patch.setattr(soc_measures, name, value)
         patch.setattr(soc_measures, "STAGES", dict(list(soc_measures.STAGES.items())[:-1]))
-        measured = soc_measures.measure(subject)
+        measured = soc_measures.measure(specimen)
     for name, table in measured.items():
         write_csv(folder / f"{name}.csv", table)
     return {name: read_csv(folder / f"{name}.csv") for name in measured}

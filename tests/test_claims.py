@@ -26,8 +26,8 @@ from ndbmi_gym.experiments.conditions import (
     SHAPES,
     Measured,
     Setting,
+    animal_means,
     conditions,
-    subject_means,
 )
 from ndbmi_gym.experiments.statistics import Interval
 from ndbmi_gym.presets import Preset
@@ -592,7 +592,7 @@ def test_a_handful_of_lucky_runs_is_not_robust(claim, condition):
 def test_means_and_ratios_by_animal(published):
     means = published.means("set 7", "dipole", DECODERS[1])
     measured = published.measured[Setting("set 7", "dipole", DECODERS[1])]
-    np.testing.assert_array_equal(means, subject_means(measured))
+    np.testing.assert_array_equal(means, animal_means(measured))
     ratios = published.ratios("set 7", "set 6", "dipole")
     np.testing.assert_allclose(ratios, 0.6, rtol=0.1)
     np.testing.assert_allclose(ratios * published.ratios("set 6", "set 7", "dipole"), 1.0)

@@ -13,13 +13,13 @@ from ndbmi_gym.presets import Preset
 from ndbmi_gym.stimuli import evoked_counts, flatten, lose_site, misplace_electrode, stimulus_set
 
 # quick animals, and electrodes apart from each other and from the defaults of `Config`
-PRESET = Preset(trials=3, misplaced_electrode=4, lost_site=7)
+PRESET = Preset(repetitions=3, misplaced_electrode=4, lost_site=7)
 NAMES = tuple(cond.conditions(PRESET))
 SETS = {n: evoked_counts(stimulus_set(n)) for n in (5, 6, 7)}
 
 
-def loop_of(name, field="gaussian", decoder=DECODERS[0], subject=0):
-    return cond.make_loop(PRESET, Setting(name, field, decoder), subject)
+def loop_of(name, field="gaussian", decoder=DECODERS[0], animal=0):
+    return cond.make_loop(PRESET, Setting(name, field, decoder), animal)
 
 
 # Conditions
@@ -221,5 +221,5 @@ def test_a_setting_runs_the_protocol_in_the_presets_reading():
 def test_means_are_over_convergent_runs():
     nan = np.nan
     wtpe = np.array([[1.0, 2.0, 6.0], [nan, 4.0, 1.0], [nan, nan, 5.0], [nan, nan, nan]])
-    means = cond.subject_means(Measured(wtpe, np.where(np.isnan(wtpe), -1, 9)))
+    means = cond.animal_means(Measured(wtpe, np.where(np.isnan(wtpe), -1, 9)))
     np.testing.assert_allclose(means, [3.0, 2.5, 5.0, nan])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ndbmi_gym.calibration import SCALINGS
-from ndbmi_gym.config import Config, subject_rng
+from ndbmi_gym.config import Config, animal_rng
 from ndbmi_gym.perturbations import Draw
 from ndbmi_gym.presets import Preset, load_preset
 from ndbmi_gym.stimuli import evoked_counts, flatten, lose_site, misplace_electrode, stimulus_set
@@ -63,7 +63,7 @@ def build(options):
         ({"perturbation": {"wind": 1}}, "perturbation .*'curl'"),
         ({"perturbation": {"curl": [1, 0]}}, r"curl range \(1.0, 0.0\).*low <= high"),
         ({"perturbation": {"curl": "strong"}}, "curl takes a number"),
-        ({"trials": 0}, "trials = 0.*K >= 1"),
+        ({"repetitions": 0}, "repetitions = 0.*K >= 1"),
         ({"tau_s": 0.0}, "tau_s = 0.0.*> 0 s"),
         ({"theta": 2.0}, "theta = 2.0.*pi/2"),
         ({"theta": -0.1}, "theta = -0.1"),
@@ -98,8 +98,8 @@ def build(options):
         ({"viscosity": -1.0}, "viscosity = -1.0"),
         ({"step_s": float("nan")}, "step_s = nan"),
         ({"max_rate_hz": 0.0}, "max_rate_hz = 0.0"),
-        ({"subject": -1}, "subject = -1"),
-        ({"subject": 1.5}, "subject = 1.5"),
+        ({"animal": -1}, "animal = -1"),
+        ({"animal": 1.5}, "animal = 1.5"),
         ({"tau_s": "slow"}, "tau_s = 'slow': give a number"),
         ({"theta": None}, "theta = None: give a number"),
         ({"max_rate_hz": "fast"}, "max_rate_hz = 'fast'"),
@@ -110,8 +110,8 @@ def build(options):
             {"task": {"kind": "shift", "target_range_cm": 5}, "reward": "dense"},
             "target_range_cm = 5",
         ),
-        ({"n_subjects": 0, "subject": None}, "n_subjects = 0"),
-        ({"interface": "a.npz", "subject": None}, "drop either"),
+        ({"n_animals": 0, "animal": None}, "n_animals = 0"),
+        ({"interface": "a.npz", "animal": None}, "drop either"),
     ],
 )
 def test_bad_values_are_refused_by_name(options, message):
@@ -119,10 +119,10 @@ def test_bad_values_are_refused_by_name(options, message):
         build(options)
 
 
-def test_a_subject_is_one_animal_wherever_it_is_made():
-    first = Config(subject=3).make_loop(3).interface
-    again = Config(subject=3, decoder="projection", step_s=0.25).make_loop(3).interface
-    other = Config(subject=4).make_loop(4).interface
+def test_a_animal_is_one_animal_wherever_it_is_made():
+    first = Config(animal=3).make_loop(3).interface
+    again = Config(animal=3, decoder="projection", step_s=0.25).make_loop(3).interface
+    other = Config(animal=4).make_loop(4).interface
     np.testing.assert_array_equal(first.points, again.points)
     assert not np.array_equal(first.points, other.points)
 
@@ -146,7 +146,7 @@ def test_a_subject_is_one_animal_wherever_it_is_made():
 )
 @pytest.mark.parametrize("degraded", ["always", "test"])
 def test_the_cortex_is_degraded_as_asked(options, evoked, degraded):
-    cortex = Config(**options, degraded=degraded, trials=2).make_loop(0).cortex
+    cortex = Config(**options, degraded=degraded, repetitions=2).make_loop(0).cortex
     np.testing.assert_allclose(cortex.evoked, evoked, atol=1e-12)
     assert Config().make_loop(0).cortex.max_count == cortex.max_count
 
@@ -156,7 +156,7 @@ def test_degradations_follow_each_other():
     options = {"lost_site": 7, "misplaced_electrode": 4, "flatten": 0.5}
     lost = lose_site(SET_6, stimulus_set(6), 7)
     expected = flatten(misplace_electrode(lost, 4), 0.5)
-    cortex = Config(**options, trials=2).make_loop(0).cortex
+    cortex = Config(**options, repetitions=2).make_loop(0).cortex
     np.testing.assert_allclose(cortex.evoked, expected, atol=1e-12)
     # by hand: half of the grand mean from either part, on the electrode that answers all alike
     np.testing.assert_allclose(cortex.evoked[:, 4], lost.mean(), atol=1e-12)
@@ -164,9 +164,9 @@ def test_degradations_follow_each_other():
 
 @pytest.mark.parametrize("options", DEGRADATIONS)
 def test_degraded_in_test_only_is_calibrated_sound(options):
-    sound = Config(trials=3).make_loop(0)
-    both = Config(**options, trials=3).make_loop(0)
-    test_only = Config(**options, trials=3, degraded="test").make_loop(0)
+    sound = Config(repetitions=3).make_loop(0)
+    both = Config(**options, repetitions=3).make_loop(0)
+    test_only = Config(**options, repetitions=3, degraded="test").make_loop(0)
     assert test_only.interface is sound.interface
     assert not np.array_equal(both.interface.points, sound.interface.points)
     np.testing.assert_array_equal(test_only.cortex.evoked, both.cortex.evoked)
@@ -174,16 +174,16 @@ def test_degraded_in_test_only_is_calibrated_sound(options):
 
 
 def test_what_is_no_degradation_is_calibrated_with():
-    options = {"gain": 0.5, "window_s": 0.3, "scaling": "box", "trials": 3}
+    options = {"gain": 0.5, "window_s": 0.3, "scaling": "box", "repetitions": 3}
     always = Config(**options).make_loop(0)
     test_only = Config(**options, degraded="test").make_loop(0)
     np.testing.assert_array_equal(always.interface.points, test_only.interface.points)
-    sound = Config(trials=3).make_loop(0)
+    sound = Config(repetitions=3).make_loop(0)
     assert not np.array_equal(always.interface.points, sound.interface.points)
 
 
 def test_lost_tuning_leaves_responses_alike():
-    evoked = Config(flatten=1.0, trials=3).make_loop(0).cortex.evoked
+    evoked = Config(flatten=1.0, repetitions=3).make_loop(0).cortex.evoked
     np.testing.assert_allclose(evoked, np.broadcast_to(SET_6.mean(axis=0), SET_6.shape))
 
 
@@ -194,11 +194,11 @@ def test_degraded_configurations_are_json():
 
 
 def test_every_scaling_is_one_interface():
-    points = [Config(trials=3, scaling=s).make_loop(0).interface.points for s in SCALINGS]
+    points = [Config(repetitions=3, scaling=s).make_loop(0).interface.points for s in SCALINGS]
     for i, one in enumerate(points):
         for other in points[:i]:
             assert not np.allclose(one, other)
-    np.testing.assert_array_equal(points[0], Config(trials=3).make_loop(0).interface.points)
+    np.testing.assert_array_equal(points[0], Config(repetitions=3).make_loop(0).interface.points)
 
 
 # A circuit as the cortex
@@ -213,7 +213,7 @@ def test_a_cortex_can_be_a_mapping():
     given = {"kind": "soc", "stimuli": 9, "electrodes": 5, "code": "grid"}
     kept = dict(given)
     cortex = Config(cortex=given).make_cortex()
-    assert (cortex.n_stimuli, cortex.n_units) == (9, 5)
+    assert (cortex.n_stimuli, cortex.n_electrodes) == (9, 5)
     assert given == kept
     assert Config(cortex={"kind": "soc"}).make_cortex() is Config(cortex="soc").make_cortex()
     config = Config(cortex=given, volition="signed")
@@ -235,7 +235,7 @@ def test_a_cortex_can_be_a_mapping():
 def test_window_and_time_constant_are_the_cortex_s_own(options, window_s, tau_s):
     config = Config.from_options(options)
     assert (config.window_s, config.tau_s) == (window_s, tau_s)
-    loop = Config(**options, trials=2).make_loop(0)
+    loop = Config(**options, repetitions=2).make_loop(0)
     assert loop.cortex.n_bins == round(1000 * window_s)
     assert loop.interface.metric.tau_s == tau_s
 
@@ -286,8 +286,8 @@ def test_a_preset_brings_no_window_and_time_constant_to_a_circuit(preset):
 
 def test_an_animal_of_a_circuit_is_calibrated_once():
     """However it is written, but anew for another circuit."""
-    first = Config(cortex=FAST, trials=3).make_loop(0).interface
-    again = Config(cortex=dict(FAST), trials=3, decoder="projection", step_s=0.1).make_loop(0)
+    first = Config(cortex=FAST, repetitions=3).make_loop(0).interface
+    again = Config(cortex=dict(FAST), repetitions=3, decoder="projection", step_s=0.1).make_loop(0)
     assert again.interface is first
     for other in (
         {"cortex": FAST | {"control": "scaled"}},
@@ -295,16 +295,17 @@ def test_an_animal_of_a_circuit_is_calibrated_once():
         {"cortex": FAST | {"electrodes": 24}},
         {"cortex": FAST, "window_s": 0.2},
         {"cortex": FAST, "tau_s": 0.1},
-        {"cortex": FAST, "subject": 1},
+        {"cortex": FAST, "animal": 1},
     ):
-        made = Config(trials=3, **other).make_loop(other.get("subject", 0)).interface
+        made = Config(repetitions=3, **other).make_loop(other.get("animal", 0)).interface
         assert not np.array_equal(made.points, first.points)
 
 
 def test_what_is_carried_is_not_in_the_calibration():
     """Each response of a calibration begins at rest."""
     plain, carry = (
-        Config(cortex=FAST | {"carry": c}, trials=3).make_loop(0).interface for c in (False, True)
+        Config(cortex=FAST | {"carry": c}, repetitions=3).make_loop(0).interface
+        for c in (False, True)
     )
     np.testing.assert_array_equal(plain.points, carry.points)
 
@@ -317,13 +318,13 @@ def test_an_interface_of_another_cortex_does_not_fit_the_circuit(tmp_path):
 
 def test_the_animals_stream_is_no_trial_stream():
     for seed in range(20):
-        animal = subject_rng(seed).random(4)
+        animal = animal_rng(seed).random(4)
         assert not np.isin(animal, np.random.default_rng(seed).random(1000)).any()
 
 
 def test_subjects_and_overrides():
-    assert Config(subject=None, n_subjects=3).subjects() == (0, 1, 2)
-    assert Config(subject=7).subjects() == (7,)
+    assert Config(animal=None, n_animals=3).animals() == (0, 1, 2)
+    assert Config(animal=7).animals() == (7,)
     task = Config(task="hold", reward="sparse", effort_weight=0.0).make_task()
     assert (task.reward, task.effort_weight, task.inside_reward) == ("sparse", 0.0, 0.5)
     assert Config(perturbation={"curl": [-1, 1]}).make_draw() == Draw(curl=(-1.0, 1.0))

@@ -16,7 +16,7 @@ from ndbmi_gym.experiments.statistics import mean_interval
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.stimuli import stimulus_set
 
-PRESET = Preset(trials=5)  # calibrates fast
+PRESET = Preset(repetitions=5)  # calibrates fast
 COMPARISONS = {  # with the text's letters, panels before charts
     "fig6": "BDCE",
     "fig7": "ACBD",
@@ -136,7 +136,7 @@ def test_volition(drawn):
     check_legible(canvas)
 
 
-def constructed(groups, lost=0.0, subject=0):
+def constructed(groups, lost=0.0, animal=0):
     """Runs of conditions whose wtpe scatter around given means; paths of one start."""
     scatter = np.linspace(-0.1, 0.1, 40)
     runs, paths = [], []
@@ -152,7 +152,7 @@ def constructed(groups, lost=0.0, subject=0):
                     {
                         **labels,
                         "decoder": np.full(40, decoder),
-                        "subject": np.full(40, subject),
+                        "animal": np.full(40, animal),
                         "repetition": np.arange(40) % 10,
                         "wtpe": error,
                     }
@@ -207,7 +207,7 @@ def test_several_animals():
     """Bars are means over animals; a star asks for the difference in most of them."""
     rising, flat = MEANS, dict.fromkeys(MEANS, 1.5)
     for animals, starred in ((((rising, rising, flat)), True), ((rising, flat, flat), False)):
-        runs = [constructed(means, subject=s)["runs"] for s, means in enumerate(animals)]
+        runs = [constructed(means, animal=s)["runs"] for s, means in enumerate(animals)]
         tables = constructed(MEANS) | {"runs": concatenate(runs)}
         bar = bars(COMPARED, tables["runs"], "dipole", "multiple-points")[3]
         expected = mean_interval([means["high"] for means in animals])

@@ -223,7 +223,7 @@ def test_info_has_the_same_keys_and_shapes_at_every_step():
 
 
 def test_arrays_that_were_handed_out_are_never_changed():
-    episodes, rng = make(subject=None, n_subjects=2, perturbation={"curl": [-1, 1]})
+    episodes, rng = make(animal=None, n_animals=2, perturbation={"curl": [-1, 1]})
     held = [episodes.observe(), *episodes.info().values()]
     kept = [np.array(array) for array in held]
     for _ in range(2):
@@ -259,7 +259,7 @@ def test_start_and_target_can_be_given():
 
 
 def test_an_animal_is_drawn_for_every_trial_and_kept_through_it():
-    episodes, rng = make(n=400, subject=None, n_subjects=3)
+    episodes, rng = make(n=400, animal=None, n_animals=3)
     assert set(episodes.animal) == {0, 1, 2}
     animal = episodes.animal
     for i, loop in enumerate(episodes.loops):

@@ -187,9 +187,9 @@ def test_sets_without_pairs_or_intensities_have_nothing_to_miss():
 
 
 def test_an_animals_map_is_measured_as_calibrated():
-    preset = Preset(trials=5)
+    preset = Preset(repetitions=5)
     interface = make_interface(preset, 1, 3)
-    assert (interface.n_stimuli, interface.n_trials) == (4, 5)
+    assert (interface.n_stimuli, interface.n_repetitions) == (4, 5)
     assert map_geometry(interface, 1).f_factors is interface.f_factors
     other = make_interface(preset, 1, 4)
     assert not np.array_equal(interface.points, other.points)

@@ -24,17 +24,17 @@ ARRAYS = ("points", "sites", "f_factors", "readout", "readout_offset")
 
 @pytest.fixture(scope="module", params=[np.pi / 2, 0.9], ids=["labelled", "coupled"])
 def interface(request):
-    return make(5, trials=6, theta=request.param)
+    return make(5, repetitions=6, theta=request.param)
 
 
 @pytest.fixture(scope="module")
 def small():
-    return make(1, trials=3, window_s=0.05)
+    return make(1, repetitions=3, window_s=0.05)
 
 
-def make(number, seed=0, trials=5, window_s=0.6, **options):
+def make(number, seed=0, repetitions=5, window_s=0.6, **options):
     cortex = topographic_cortex(stimulus_set(number), window_s)
-    return calibrate(cortex, np.random.default_rng(seed), trials, **options)
+    return calibrate(cortex, np.random.default_rng(seed), repetitions, **options)
 
 
 def new_responses(number, n, seed=1, window_s=0.6):
@@ -70,7 +70,7 @@ def assert_same(first, second):
         ours, theirs = getattr(first.trains, name), getattr(second.trains, name)
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
-    assert first.trains.n_units == second.trains.n_units
+    assert first.trains.n_electrodes == second.trains.n_electrodes
     assert first.trains.n_bins == second.trains.n_bins
     assert first.metric == second.metric
     assert first.half_side_cm == second.half_side_cm
@@ -154,17 +154,17 @@ def test_projection_is_affine_in_the_spikes(interface):
     both = SpikeTrains(
         np.concatenate([part for i in range(10) for part in (a[i], b[i])]),
         a.offsets + b.offsets,
-        a.n_units,
+        a.n_electrodes,
         a.n_bins,
     )
-    silent = SpikeTrains(np.zeros(0, np.int32), np.zeros(2, np.int64), a.n_units, a.n_bins)
+    silent = SpikeTrains(np.zeros(0, np.int32), np.zeros(2, np.int64), a.n_electrodes, a.n_bins)
     np.testing.assert_array_equal(interface.project(silent), [interface.readout_offset])
     total = interface.project(a) + interface.project(b) - interface.readout_offset
     np.testing.assert_allclose(interface.project(both), total, atol=1e-10)
 
 
 def test_interface_counts_itself(interface):
-    assert (interface.n_stimuli, interface.n_trials) == (8, 6)
+    assert (interface.n_stimuli, interface.n_repetitions) == (8, 6)
     assert isinstance(interface.bank, ResponseBank)
     assert interface.bank is interface.bank
 
@@ -256,7 +256,7 @@ def test_interrupted_save_leaves_no_trace(small, tmp_path, monkeypatch, stage, e
 
 def test_save_replaces_as_a_whole(small, tmp_path):
     path = small.save(tmp_path / "animal.npz")
-    other = make(1, seed=1, trials=3, window_s=0.05)
+    other = make(1, seed=1, repetitions=3, window_s=0.05)
     other.save(path)
     assert_same(Interface.load(path), other)
 
@@ -423,11 +423,11 @@ def test_missing_member_is_refused(intact, tmp_path, missing):
         {"tau_s": "long"},
         {"theta": 7.0},
         {"clock_s": None},
-        {"n_units": 5},
-        {"n_units": -4, "n_bins": -50},
-        {"n_units": 0},
-        {"n_units": float("inf")},
-        {"n_units": float("nan")},
+        {"n_electrodes": 5},
+        {"n_electrodes": -4, "n_bins": -50},
+        {"n_electrodes": 0},
+        {"n_electrodes": float("inf")},
+        {"n_electrodes": float("nan")},
         {"n_bins": 49},
         {"n_bins": "x"},
         {"n_bins": [50]},

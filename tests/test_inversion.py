@@ -28,10 +28,10 @@ def slope_at_rest(cortex, interface):
     added = cortex.impulses.held * DRIVE_HZ * cortex.units  # (K, n, n), Hz
     gaps = np.diff(cortex.nodes)
     spikes = (added[1:] + added[:-1]) / 2 * (gaps * cortex.clock_s)[:, None, None]
-    worth = interface.readout.reshape(cortex.n_units, cortex.n_bins, 2)
-    total = np.zeros((2, cortex.n_units))
+    worth = interface.readout.reshape(cortex.n_electrodes, cortex.n_bins, 2)
+    total = np.zeros((2, cortex.n_electrodes))
     for k, (begin, end) in enumerate(zip(cortex.nodes, cortex.nodes[1:], strict=False)):
-        for unit in range(cortex.n_units):
+        for unit in range(cortex.n_electrodes):
             mean = worth[unit, begin:end].mean(axis=0)
             total += np.outer(mean, spikes[k, unit])
     return total
@@ -52,7 +52,7 @@ def test_small_displacements_are_the_closed_form_of_ridge_regression(options):
 def objective(cortex, interface, point, action):
     """What ridge regression makes small, of actions (B, n)."""
     action = np.atleast_2d(action)
-    rest = expected_projection(cortex, interface, None, np.zeros((1, cortex.n_units)))
+    rest = expected_projection(cortex, interface, None, np.zeros((1, cortex.n_electrodes)))
     places = expected_projection(cortex, interface, None, action * cortex.max_count) - rest
     return ((places - point) ** 2).sum(axis=1) + RIDGE_CM**2 * (action**2).sum(axis=1)
 

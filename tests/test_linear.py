@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from ndbmi_gym.config import subject_rng
+from ndbmi_gym.config import animal_rng
 from ndbmi_gym.cortex import Response
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.experiments.linear import (
@@ -221,7 +221,7 @@ def test_bad_number_of_count_bins_is_refused(n_count_bins):
 class PlanarCortex:
     """Nine stimuli on a square; every response is its mean, which is affine in the square."""
 
-    n_stimuli, n_units, n_bins, clock_s, max_count = 9, 3, 600, 1e-3, 1.0
+    n_stimuli, n_electrodes, n_bins, clock_s, max_count = 9, 3, 600, 1e-3, 1.0
     layout = np.array([(x, y) for x in (-1.0, 0.0, 1.0) for y in (-1.0, 0.0, 1.0)])
     counts = (layout @ [[2, 4, 4], [4, 2, -4]] + 10).astype(np.int64)
 
@@ -270,11 +270,11 @@ def test_sites_are_where_the_field_equals_the_mean_decoded_force(number):
     np.testing.assert_allclose(fitted, interface.weights, atol=1e-7)
 
 
-@pytest.mark.parametrize("subject", [0, 1, 2])
-def test_new_responses_decode_to_the_same_forces(subject):
+@pytest.mark.parametrize("animal", [0, 1, 2])
+def test_new_responses_decode_to_the_same_forces(animal):
     """Means of 200 new responses; 20 calibration responses per stimulus leave the fit biased."""
     cortex = topographic_cortex(stimulus_set(6))
-    interface = calibrate_linear(cortex, LinearField(), subject_rng(subject))
+    interface = calibrate_linear(cortex, LinearField(), animal_rng(animal))
     stimulus = np.repeat(np.arange(32), 200)
     trains = cortex.respond(stimulus, None, np.random.default_rng(0)).trains
     means = interface.force(trains).reshape(32, 200, 2).mean(axis=1)
@@ -321,12 +321,15 @@ def test_nearest_site_is_sensed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"trials": 0}, "trials = 0: give a whole number >= 1"),
-        ({"trials": 2.5}, "trials = 2.5"),
+        ({"repetitions": 0}, "repetitions = 0: give a whole number >= 1"),
+        ({"repetitions": 2.5}, "repetitions = 2.5"),
         ({"n_count_bins": 0}, "n_count_bins = 0: give a whole number"),
         ({"n_count_bins": 1.0}, "n_count_bins = 1.0"),
-        ({"n_count_bins": 601, "trials": 400}, "n_count_bins = 601: the window has 600 ticks"),
-        ({"trials": 3}, "24 calibration responses cannot fix 25 weights.*raise trials or lower"),
+        ({"n_count_bins": 601, "repetitions": 400}, "n_count_bins = 601: the window has 600 ticks"),
+        (
+            {"repetitions": 3},
+            "24 calibration responses cannot fix 25 weights.*raise repetitions or lower",
+        ),
         ({"half_side_cm": 0.0}, "half_side_cm = 0.0"),
     ],
 )
@@ -352,12 +355,12 @@ def test_responses_of_another_set_up_are_refused():
 # The closed loop
 
 
-@pytest.mark.parametrize("subject", [0, 1, 2])
+@pytest.mark.parametrize("animal", [0, 1, 2])
 @pytest.mark.parametrize("number", [5, 6])
-def test_it_drives_the_device_to_the_target_of_a_linear_field(number, subject):
+def test_it_drives_the_device_to_the_target_of_a_linear_field(number, animal):
     # 240 runs; at a true rate of 99 % fewer than 95 % converge with probability 1e-6
     cortex = topographic_cortex(stimulus_set(number))
-    interface = calibrate_linear(cortex, LinearField(), subject_rng(subject))
+    interface = calibrate_linear(cortex, LinearField(), animal_rng(animal))
     rng = np.random.default_rng(1)
     runs = run_protocol(LinearLoop(cortex, interface, Plant()), rng, protocol_starts(rng, 10.0))
     assert runs.convergent.mean() >= 0.95
@@ -366,10 +369,10 @@ def test_it_drives_the_device_to_the_target_of_a_linear_field(number, subject):
 
 def test_comparison_with_the_non_linear_interface():
     # 240 runs each; at a true rate of 99 % fewer than 95 % converge with probability 1e-6
-    found = compare(Preset(), subject=0, seed=0)
+    found = compare(Preset(), animal=0, seed=0)
     assert found.refused
     assert found.linear.convergent.mean() >= 0.95
     assert found.dipole.convergent.mean() >= 0.95
-    again = compare(Preset(), subject=0, seed=0)
+    again = compare(Preset(), animal=0, seed=0)
     np.testing.assert_array_equal(found.linear.path, again.linear.path)
     np.testing.assert_array_equal(found.dipole.path, again.dipole.path)

@@ -22,9 +22,9 @@ FIELD = GaussianField()
 
 
 @cache
-def parts(number=6, trials=20):
+def parts(number=6, repetitions=20):
     cortex = topographic_cortex(stimulus_set(number))
-    return cortex, calibrate(cortex, np.random.default_rng(0), trials)
+    return cortex, calibrate(cortex, np.random.default_rng(0), repetitions)
 
 
 def make(decoder="multiple-points", number=6, field=FIELD, **plant):
@@ -49,12 +49,14 @@ def random_state(loop, n, seed=0):
         rng.uniform(-3, 3, (n, 2)),
         rng.choice([0.0, 0.6, -0.3], n),
         rng.uniform(-1, 1, (n, 2)),
-    ), rng.uniform(-20, 20, (n, loop.cortex.n_units))
+    ), rng.uniform(-20, 20, (n, loop.cortex.n_electrodes))
 
 
 def one_response(response, b):
     trains = response.trains
-    alone = SpikeTrains(trains[b], np.array([0, trains[b].size]), trains.n_units, trains.n_bins)
+    alone = SpikeTrains(
+        trains[b], np.array([0, trains[b].size]), trains.n_electrodes, trains.n_bins
+    )
     return Response(alone, response.counts[b : b + 1], response.activity[b : b + 1])
 
 

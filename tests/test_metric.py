@@ -21,20 +21,22 @@ spikes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, N_BINS - 1)), max_
 metrics = st.builds(Metric, st.sampled_from(TAUS), st.floats(0, math.pi / 2))
 
 
-def trains_of(responses, n_units=3, n_bins=N_BINS):
+def trains_of(responses, n_electrodes=3, n_bins=N_BINS):
     """Responses from lists of (unit, bin)."""
     rows = [unit * n_bins + tick for response in responses for unit, tick in response]
     offsets = np.cumsum([0, *map(len, responses)])
-    return SpikeTrains(np.array(rows, dtype=np.int32), offsets.astype(np.int64), n_units, n_bins)
+    return SpikeTrains(
+        np.array(rows, dtype=np.int32), offsets.astype(np.int64), n_electrodes, n_bins
+    )
 
 
-def random_trains(seed, n_responses, n_units=3, n_bins=N_BINS, max_spikes=40):
+def random_trains(seed, n_responses, n_electrodes=3, n_bins=N_BINS, max_spikes=40):
     """Ragged, unsorted responses; with so few bins most hold duplicate spikes."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(0, max_spikes + 1, n_responses)
     sizes[0] = 0
-    rows = rng.integers(0, n_units * n_bins, sizes.sum()).astype(np.int32)
-    return SpikeTrains(rows, np.cumsum([0, *sizes]).astype(np.int64), n_units, n_bins)
+    rows = rng.integers(0, n_electrodes * n_bins, sizes.sum()).astype(np.int32)
+    return SpikeTrains(rows, np.cumsum([0, *sizes]).astype(np.int64), n_electrodes, n_bins)
 
 
 def cortical_trains(seed, n_per_stimulus):
@@ -67,8 +69,8 @@ def brute_squared(metric, first, second):
 
 def distance(metric, x, y):
     """Distance between two responses given as lists of (unit, time)."""
-    n_units = 1 + max((unit for unit, _ in [*x, *y]), default=0)
-    responses = [[[t for u, t in z if u == unit] for unit in range(n_units)] for z in (x, y)]
+    n_electrodes = 1 + max((unit for unit, _ in [*x, *y]), default=0)
+    responses = [[[t for u, t in z if u == unit] for unit in range(n_electrodes)] for z in (x, y)]
     return float(distances(gram(metric, from_times(responses, 0.6)))[0, 1])
 
 
@@ -76,9 +78,9 @@ def distance(metric, x, y):
 
 
 @ANY_METRIC
-@pytest.mark.parametrize(("seed", "n_units"), [(0, 3), (1, 1), (2, 9)])
-def test_gram_norms_and_distances_by_brute_force(metric, seed, n_units):
-    trains = random_trains(seed, 25, n_units)
+@pytest.mark.parametrize(("seed", "n_electrodes"), [(0, 3), (1, 1), (2, 9)])
+def test_gram_norms_and_distances_by_brute_force(metric, seed, n_electrodes):
+    trains = random_trains(seed, 25, n_electrodes)
     expected = brute_gram(metric, trains, trains)
     result = gram(metric, trains)
     np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-9)
@@ -248,7 +250,7 @@ def test_influence_leaves_its_weights():
 def quantum(metric, bank_trains):
     """Table unit: the largest inner product of one spike with one response, over 65535."""
     n_bins = bank_trains.n_bins
-    places = np.arange(bank_trains.n_units * n_bins)
+    places = np.arange(bank_trains.n_electrodes * n_bins)
     worth = [brute_kernel(metric, places, y, n_bins).sum(axis=1).max() for y in bank_trains]
     return max(worth) / 65535
 
@@ -392,7 +394,7 @@ def test_bad_clock_is_refused(clock):
         Metric(0.1, 1.0, clock)
 
 
-@pytest.mark.parametrize(("n_units", "n_bins"), [(4, N_BINS), (2, N_BINS), (3, N_BINS + 1)])
+@pytest.mark.parametrize(("n_electrodes", "n_bins"), [(4, N_BINS), (2, N_BINS), (3, N_BINS + 1)])
 @pytest.mark.parametrize(
     "ask",
     [
@@ -402,10 +404,12 @@ def test_bad_clock_is_refused(clock):
         lambda bank, trains: bank.nearest_group(trains, 2, -2.0),
     ],
 )
-def test_responses_of_another_set_up_are_refused(ask, n_units, n_bins):
+def test_responses_of_another_set_up_are_refused(ask, n_electrodes, n_bins):
     bank = ResponseBank(Metric(), random_trains(0, 4))
-    with pytest.raises(ValueError, match=rf"{n_units} electrodes and {n_bins} ticks.*calibrate"):
-        ask(bank, random_trains(1, 2, n_units, n_bins))
+    with pytest.raises(
+        ValueError, match=rf"{n_electrodes} electrodes and {n_bins} ticks.*calibrate"
+    ):
+        ask(bank, random_trains(1, 2, n_electrodes, n_bins))
 
 
 @pytest.mark.parametrize("size", [0, -2, 3, 5])

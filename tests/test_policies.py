@@ -67,7 +67,7 @@ def test_eq24_is_the_mean_response_of_the_site_opposite_the_target():
 
 
 def test_eq24_follows_each_trials_animal():
-    env = make("ndbmi/ShiftTarget-v0", 32, subject=None, n_subjects=3)
+    env = make("ndbmi/ShiftTarget-v0", 32, animal=None, n_animals=3)
     observation, _ = env.reset(seed=2)
     action, _ = Eq24(env).predict(observation)
     for target, animal, one in zip(env.episodes.target, env.episodes.animal, action, strict=True):
@@ -143,7 +143,7 @@ def test_the_unprivileged_filter_reads_nothing_but_the_observation():
 
 def test_no_policy_draws_from_the_trials_stream():
     # equal seeds must not mean equal draws: the filter would begin at the true starts
-    env = make("ndbmi/ShiftTarget-v0", 64, subject=1)
+    env = make("ndbmi/ShiftTarget-v0", 64, animal=1)
     for seed in range(3):
         observation, _ = env.reset(seed=seed)
         cloud = ParticleFilter(env, False, seed=seed, gains=(1.0,))._prior(np.ones(64, bool))
@@ -210,7 +210,7 @@ def test_policies_speak_to_a_circuit(name, options):
         start = terminated | truncated
 
 
-@pytest.mark.parametrize("animals", [{}, {"subject": None, "n_subjects": 3}])
+@pytest.mark.parametrize("animals", [{}, {"animal": None, "n_animals": 3}])
 def test_eq24_through_a_circuit_displaces_the_device_s_point_from_the_target(animals):
     env = make("ndbmi/ShiftTarget-v0", 6, **CIRCUIT, **animals)
     # animals share a target: what is remembered of it must be each animal's own

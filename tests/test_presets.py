@@ -14,7 +14,7 @@ from ndbmi_gym.presets import IDEALS, PRESETS, SPONTANEOUS, Preset, load_preset
 ODD = Preset(
     tau_s=0.05,
     theta=1.0,
-    trials=7,
+    repetitions=7,
     window_s=0.3,
     scaling="box",
     amplitude=5.0,
@@ -120,7 +120,7 @@ def test_presets_are_values():
 
 POSITIVE = (
     "tau_s",
-    "trials",
+    "repetitions",
     "window_s",
     "amplitude",
     "sigma",

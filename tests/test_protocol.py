@@ -122,7 +122,7 @@ class Recording:
 
 @pytest.mark.parametrize("stop", [False, True])
 def test_activity_is_handed_on_with_the_runs_that_go_on(stop):
-    loop = Recording(Config(trials=2).make_loop(0).plant)
+    loop = Recording(Config(repetitions=2).make_loop(0).plant)
     height = np.array([3.0, 1.0, 4.0, 2.0, 8.0])
     starts = np.column_stack((np.full(5, 6.0), height))
     runs = run_protocol(loop, np.random.default_rng(0), starts, (0.0, 3.0), 2.2, 40, stop=stop)
@@ -144,7 +144,7 @@ def test_activity_is_handed_on_with_the_runs_that_go_on(stop):
 def test_a_circuit_that_carries_is_run_like_any_loop(carry):
     """The protocol is the loop stepped by hand with what it returned."""
     cortex = {"kind": "soc", "stimuli": 4, "carry": carry}
-    loop = Config(cortex=cortex, trials=5).make_loop(0)
+    loop = Config(cortex=cortex, repetitions=5).make_loop(0)
     starts = protocol_starts(np.random.default_rng(0), 10.0, 6, 1)
     volition = np.linspace(-10, 20, 25)
     runs = run_protocol(loop, np.random.default_rng(1), starts, max_steps=8, volition=volition)
@@ -177,7 +177,7 @@ def continuous(loop, start, steps):
 
 @pytest.mark.parametrize("field", ["gaussian", "dipole"])
 def test_many_substeps_are_a_continuous_field(field):
-    loop = Config(field=field, trials=2).make_loop(0)
+    loop = Config(field=field, repetitions=2).make_loop(0)
     starts = np.array([(8.0, 3.0), (-8.0, -5.0), (1.0, 8.0)])
     exact = np.stack([continuous(loop, start, 20) for start in starts], axis=1)
     off = {}
@@ -193,7 +193,7 @@ def test_many_substeps_are_a_continuous_field(field):
 
 
 def test_a_constant_force_does_not_feel_substeps():
-    plant = Config(trials=2).make_loop(0).plant
+    plant = Config(repetitions=2).make_loop(0).plant
     starts = np.array([(-8.0, 0.0), (-3.0, 8.0)])
 
     def push(position):
@@ -211,7 +211,7 @@ def test_a_constant_force_does_not_feel_substeps():
 
 @pytest.mark.parametrize("substeps", [1, 10])
 def test_ideal_runs_can_end_on_entry(substeps):
-    loop = Config(trials=2).make_loop(0)
+    loop = Config(repetitions=2).make_loop(0)
     starts = protocol_starts(np.random.default_rng(5), 10.0, 20, 1)
     for max_steps in (50, 7):
         whole, ended = (
@@ -228,7 +228,7 @@ def test_ideal_runs_can_end_on_entry(substeps):
 
 def test_substeps_keep_the_plant():
     """Viscosity, mass and wall are those of the plant; only its step is divided."""
-    plant = replace(Config(trials=2).make_loop(0).plant, wall_cm=9.0)
+    plant = replace(Config(repetitions=2).make_loop(0).plant, wall_cm=9.0)
 
     def outwards(position):
         return 4.0 * np.sign(position)

@@ -33,8 +33,8 @@ def invented(monkeypatch):
     """
     calls = []
 
-    def gather(preset, subjects, seed):
-        calls.append((preset, tuple(subjects), seed))
+    def gather(preset, animals, seed):
+        calls.append((preset, tuple(animals), seed))
         if preset.trials == 5:
             raise ValueError("responses span no plane")
         return preset, 0.1 if preset.scaling == "axis" else 0.2
@@ -49,14 +49,14 @@ def invented(monkeypatch):
 
     monkeypatch.setattr(readings, "gather", gather)
     monkeypatch.setattr(readings, "judge", judge)
-    tried = {"scaling": ("axis", "box"), "trials": (5, 20), "theta": (np.pi / 2, 1.0, 0.0)}
+    tried = {"scaling": ("axis", "box"), "repetitions": (5, 20), "theta": (np.pi / 2, 1.0, 0.0)}
     few = {field: (field, values) for field, values in tried.items()}
     monkeypatch.setattr(readings, "READINGS", few)
     return calls
 
 
-def compare(folder, preset=PRESET, subjects=ANIMALS, seed=3):
-    return readings.compare(folder, preset, subjects, seed, 1)
+def compare(folder, preset=PRESET, animals=ANIMALS, seed=3):
+    return readings.compare(folder, preset, animals, seed, 1)
 
 
 def test_every_reading_is_a_value_of_a_preset():
@@ -86,7 +86,7 @@ def test_a_preset_and_each_of_its_variants_are_judged(invented, tmp_path):
         ("theta", 1.0),
         ("theta", 0.0),
     ]
-    variants = [{}, {"scaling": "box"}, {"trials": 5}, {"theta": 1.0}, {"theta": 0.0}]
+    variants = [{}, {"scaling": "box"}, {"repetitions": 5}, {"theta": 1.0}, {"theta": 0.0}]
     variants = [Preset(**changed) for changed in variants]
     assert invented == [(variant, tuple(ANIMALS), 3) for variant in variants]
     base, box, uncalibrated, between, pooled = outcomes
@@ -110,7 +110,7 @@ def test_what_was_measured_is_not_measured_again(invented, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"subjects": range(60, 70)}, {"seed": 4}, {"preset": Preset(mass=0.7)}]
+    "changed", [{"animals": range(60, 70)}, {"seed": 4}, {"preset": Preset(mass=0.7)}]
 )
 def test_other_animals_seeds_and_presets_are_measured(changed, invented, tmp_path):
     compare(tmp_path)
@@ -128,23 +128,23 @@ def test_another_version_measures_anew(invented, tmp_path, monkeypatch):
 def test_an_interrupted_comparison_goes_on(invented, tmp_path, monkeypatch):
     gather = readings.gather
 
-    def interrupt(preset, subjects, seed):
+    def interrupt(preset, animals, seed):
         if len(invented) == 2:
             raise KeyboardInterrupt
-        return gather(preset, subjects, seed)
+        return gather(preset, animals, seed)
 
     with monkeypatch.context() as patch:
         patch.setattr(readings, "gather", interrupt)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path)
     assert len(compare(tmp_path)) == 5
-    rest = [Preset(trials=5), Preset(theta=1.0), Preset(theta=0.0)]
+    rest = [Preset(repetitions=5), Preset(theta=1.0), Preset(theta=0.0)]
     assert [preset for preset, *_ in invented[2:]] == rest
 
 
 def test_fewer_animals_than_decide_are_refused(invented, tmp_path):
     with pytest.raises(ValueError, match="9 animals: give at least 10"):
-        compare(tmp_path, subjects=ANIMALS[:-1])
+        compare(tmp_path, animals=ANIMALS[:-1])
     assert not invented
 
 
@@ -157,7 +157,7 @@ def test_outcomes_are_written(invented, tmp_path):
 
     saved = json.loads((tmp_path / "readings.json").read_text(), parse_constant=refuse)
     assert saved["parameters"] == asdict(Preset())
-    assert (saved["subjects"], saved["seed"]) == (list(ANIMALS), 3)
+    assert (saved["animals"], saved["seed"]) == (list(ANIMALS), 3)
     assert [o["value"] for o in saved["outcomes"]] == [None, "box", 5, 1.0, 0.0]
     assert [o["misfit"] for o in saved["outcomes"]] == [0.1, 0.2, None, 0.1, 0.1]
     assert saved["outcomes"][1]["verdicts"] == outcomes[1].verdicts
@@ -171,7 +171,7 @@ def test_the_command_asks_ten_animals_of_their_own(invented, tmp_path, capsys):
     assert {animals for _, animals, _ in invented} == {tuple(range(2000, 2010))}
     assert "| | box | 22 |  | C1 | 0.20 |" in capsys.readouterr().out
     assert (tmp_path / "readings.md").exists()
-    assert cli.main([*line, "--subjects", "9"]) == 2
+    assert cli.main([*line, "--animals", "9"]) == 2
     assert "9 animals: give at least 10" in capsys.readouterr().err
     assert cli.main([*line, "--preset", "none"]) == 2
     assert "preset 'none': choose one of default" in capsys.readouterr().err

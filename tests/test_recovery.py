@@ -8,11 +8,11 @@ from ndbmi_gym import cli
 from ndbmi_gym.experiments import identifiability, recovery
 from ndbmi_gym.experiments.records import read_csv
 from ndbmi_gym.experiments.recovery import (
+    ANIMALS,
     FINAL_SUBJECTS,
     FINALISTS,
     SEARCHED,
     SPACE,
-    SUBJECTS,
     Trial,
 )
 from ndbmi_gym.presets import Preset, load_preset
@@ -27,8 +27,8 @@ def invented(monkeypatch):
     """
     calls = []
 
-    def evaluate(preset, subjects=SUBJECTS, seed=0, fast=True):
-        calls.append((preset, subjects, seed, fast))
+    def evaluate(preset, animals=ANIMALS, seed=0, fast=True):
+        calls.append((preset, animals, seed, fast))
         margins = dict.fromkeys(SEARCHED, 0.5)
         margins["C1"] = (preset.radius_cm - 2.0) * (1 if fast else -1)
         margins["C12"] = 1.0 if preset.scaling == "box" else -1.0
@@ -61,7 +61,7 @@ def test_every_searched_parameter_is_one_of_a_preset():
 
 def test_animals_are_used_for_one_thing_only():
     judged_on, tried_on = range(10), range(2000, 2010)
-    everyone = [*SUBJECTS, *FINAL_SUBJECTS, *judged_on, *tried_on]
+    everyone = [*ANIMALS, *FINAL_SUBJECTS, *judged_on, *tried_on]
     assert len(set(everyone)) == len(everyone)
 
 
@@ -108,7 +108,7 @@ def test_a_search_is_continued_and_keeps_its_trials(invented, tmp_path):
             assert (trials[name] >= values.low).all()
             assert (trials[name] <= values.high).all()
     # in few animals, and in less time
-    assert [call[1:] for call in invented] == [(SUBJECTS, 0, True)] * 7
+    assert [call[1:] for call in invented] == [(ANIMALS, 0, True)] * 7
     assert [preset for preset, *_ in invented] == [
         recovery.preset_of(trials, row) for row in range(7)
     ]
@@ -137,7 +137,7 @@ def test_later_trials_depend_on_what_was_found(invented, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SUBJECTS", (1000, 1002)),
+        ("ANIMALS", (1000, 1002)),
         ("DESIGN", 44),
         ("SPACE", SPACE | {"mass": recovery.Range(0.05, 3.0, log=True)}),
         ("SPACE", {name: values for name, values in SPACE.items() if name != "mass"}),
@@ -254,7 +254,7 @@ def test_the_chosen_set_is_a_preset(invented, trials, tmp_path):
     assert saved["score"] == pytest.approx(found.score)
     held = sum(margin > 0 for margin in found.margins.values())
     assert saved["claims with a margin above 0"] == held
-    assert saved["settings"]["subjects"] == list(SUBJECTS)
+    assert saved["settings"]["animals"] == list(ANIMALS)
     assert saved["settings"]["space"]["tau_s"] == [0.01, 1.0, True, []]
 
 
@@ -270,7 +270,7 @@ def test_few_trials_are_all_finalists(invented, trials, tmp_path):
 def test_the_command_finds_identifies_and_chooses(invented, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(identifiability, "SEARCHED", ("C1", "C12"))  # a forest for each takes long
     assert cli.main(["recover", "--trials", "47", "--jobs", "1", "--out", str(tmp_path)]) == 0
-    assert [call[1:] for call in invented[:47]] == [(SUBJECTS, 0, True)] * 47
+    assert [call[1:] for call in invented[:47]] == [(ANIMALS, 0, True)] * 47
     assert [call[1:] for call in invented[47:]] == [(FINAL_SUBJECTS, 0, False)] * FINALISTS
     trials, best = recovery.read_trials(tmp_path), load_preset(str(tmp_path / "best.json"))
     assert best in [preset for preset, *_ in invented[47:]]

@@ -28,7 +28,7 @@ def written(tmp_path):
     settings = {
         "preset": "default",
         "parameters": asdict(Preset()),
-        "subjects": [0, 1],
+        "animals": [0, 1],
         "seed": 5,
         "versions": {"numpy": "2"},
     }

@@ -37,15 +37,15 @@ def test_the_text_has_these_figures():
 
 
 def test_data_pictures_and_parameters_are_left(few, tmp_path, capsys):
-    task = Reproduction(tmp_path, subjects=(0, 1), seed=3)
+    task = Reproduction(tmp_path, animals=(0, 1), seed=3)
     tables = reproduce.run(task, ("fig10", "fig2"))
     runs = read_csv(tmp_path / "fig10" / "runs.csv")
-    assert sorted(set(runs["subject"].tolist())) == [0, 1]
+    assert sorted(set(runs["animal"].tolist())) == [0, 1]
     assert len(runs["wtpe"]) == 3 * 2 * 2 * 2 * 12
     np.testing.assert_allclose(runs["wtpe"], tables["fig10"]["runs"]["wtpe"], rtol=1e-5)
     parameters = json.loads((tmp_path / "fig10" / "parameters.json").read_text())
     assert parameters["parameters"]["tau_s"] == 0.1
-    assert (parameters["subjects"], parameters["seed"]) == ([0, 1], 3)
+    assert (parameters["animals"], parameters["seed"]) == ([0, 1], 3)
     assert (tmp_path / "fig2" / "fig2.png").read_bytes().startswith(b"\x89PNG")
     assert "fig10" in capsys.readouterr().out  # the time of the stage
 
@@ -66,12 +66,12 @@ def test_what_is_there_is_not_measured_again(few, tmp_path, monkeypatch):
 def test_an_interrupted_run_goes_on(few, tmp_path, monkeypatch):
     one = reproduce._one
 
-    def interrupt(task, name, subject):
-        if subject == 2:
+    def interrupt(task, name, animal):
+        if animal == 2:
             raise KeyboardInterrupt
-        return one(task, name, subject)
+        return one(task, name, animal)
 
-    line = ["reproduce", "fig10", "--preset", "default", "--subjects", "3", "--jobs", "1"]
+    line = ["reproduce", "fig10", "--preset", "default", "--animals", "3", "--jobs", "1"]
     line += ["--out", str(tmp_path)]
     with monkeypatch.context() as patch:
         patch.setattr(reproduce, "_one", interrupt)
@@ -85,9 +85,9 @@ def test_an_interrupted_run_goes_on(few, tmp_path, monkeypatch):
 
 def test_processes_and_figures_do_not_change_the_numbers(tmp_path):
     alone = reproduce.run(Reproduction(tmp_path / "a"), ("fig10",))["fig10"]["runs"]
-    many = reproduce.run(Reproduction(tmp_path / "b", subjects=(0, 1), jobs=2), ("fig9", "fig10"))
+    many = reproduce.run(Reproduction(tmp_path / "b", animals=(0, 1), jobs=2), ("fig9", "fig10"))
     together = many["fig10"]["runs"]
-    np.testing.assert_array_equal(alone["wtpe"], together["wtpe"][together["subject"] == 0])
+    np.testing.assert_array_equal(alone["wtpe"], together["wtpe"][together["animal"] == 0])
     # the reference of both figures is the same measurement
     evidence = from_tables({"fig10": many["fig10"], **_others(many)})
     setting = Setting("set 6", "dipole", "single-point")
@@ -99,13 +99,13 @@ def test_processes_and_figures_do_not_change_the_numbers(tmp_path):
 def _others(many):
     share = np.ones(8)
     volition = {n: share for n in ("arrived", "shifted", "turn")}
-    volition |= {"subject": np.repeat([0, 1], 4), "curl": np.tile([0.0, 0.6], 4)}
-    maps = {"set": np.array([1, 1]), "subject": np.array([0, 1]), "clustered": np.ones(2)}
+    volition |= {"animal": np.repeat([0, 1], 4), "curl": np.tile([0.0, 0.6], 4)}
+    maps = {"set": np.array([1, 1]), "animal": np.array([0, 1]), "clustered": np.ones(2)}
     return {
         "fig9": many["fig9"],
         "fig12": {"shares": volition},
         "fig4": {"shares": maps},
-        "linear": {"shares": {"subject": np.array([0, 1]), "refused": np.ones(2)}},
+        "linear": {"shares": {"animal": np.array([0, 1]), "refused": np.ones(2)}},
     }
 
 
@@ -119,9 +119,9 @@ def _others(many):
         ("claims fig1", "unknown figure 'fig1'"),
         ("claims al", "unknown figure 'al'"),
         ("fig2 --preset none", "preset 'none': choose one of default"),
-        ("fig2 --subjects 0", "subjects .*at least one"),
-        ("claims --subjects 0", "subjects .*at least one"),
-        ("fig2 --first-subject -1", "subjects .*all >= 0"),
+        ("fig2 --animals 0", "animals .*at least one"),
+        ("claims --animals 0", "animals .*at least one"),
+        ("fig2 --first-animal -1", "animals .*all >= 0"),
         ("fig2 --backend mpi", "backend 'mpi': choose from loky, ray, dask"),
         ("fig2 --jobs 0", "jobs 0"),
         ("fig2 --seed -1", "seed -1"),
@@ -134,27 +134,27 @@ def test_wrong_words_are_named(line, message, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("line", "names", "subjects"),
+    ("line", "names", "animals"),
     [
         ("fig2", ("fig2",), range(1)),
         ("fig5 fig2 fig5 fig2", ("fig5", "fig2"), range(1)),
         ("all", FIGURES, range(1)),
         ("fig5 all all fig2", FIGURES, range(1)),
-        ("all --subjects 3 --first-subject 7", FIGURES, range(7, 10)),
+        ("all --animals 3 --first-animal 7", FIGURES, range(7, 10)),
         ("claims", FIGURES, range(10)),
         ("claims fig2 all", FIGURES, range(10)),
-        ("fig2 claims --first-subject 20", FIGURES, range(20, 30)),
-        ("claims --subjects 2", FIGURES, range(2)),
+        ("fig2 claims --first-animal 20", FIGURES, range(20, 30)),
+        ("claims --animals 2", FIGURES, range(2)),
     ],
 )
-def test_words_become_figures_once_each(line, names, subjects, tmp_path, monkeypatch, capsys):
+def test_words_become_figures_once_each(line, names, animals, tmp_path, monkeypatch, capsys):
     made, judged = [], []
     monkeypatch.setattr(reproduce, "run", lambda task, names: made.append((task, names)) or {})
     monkeypatch.setattr(reproduce, "judge_claims", lambda task, tables: judged.append(task) or "*")
     assert cli.main(["reproduce", *line.split(), "--out", str(tmp_path)]) == 0
     ((task, asked),) = made
     assert tuple(asked) == tuple(names)
-    assert task.subjects == subjects
+    assert task.animals == animals
     assert (task.preset, task.out) == ("paper", tmp_path / "paper")
     assert judged == ([task] if "claims" in line else [])
     assert f"results are in {task.out}\n" in capsys.readouterr().out

@@ -24,13 +24,13 @@ def test_gymnasiums_checker_passes(env_id, observe):
 
 
 def test_gymnasiums_checker_passes_with_drawn_animals_and_forces():
-    options = {"subject": None, "n_subjects": 2, "perturbation": {"curl": [-1, 1]}}
+    options = {"animal": None, "n_animals": 2, "perturbation": {"curl": [-1, 1]}}
     check_env(gymnasium.make("ndbmi/HoldTarget-v0", **options).unwrapped, skip_render_check=True)
 
 
 @pytest.mark.parametrize("options", [{}, {"core": "nonlinear", "carry": True}])
 def test_gymnasiums_checker_passes_with_animals_of_a_circuit(options):
-    chosen = {"subject": None, "n_subjects": 2, "cortex": FAST | options}
+    chosen = {"animal": None, "n_animals": 2, "cortex": FAST | options}
     check_env(gymnasium.make(SOC, **chosen).unwrapped, skip_render_check=True)
 
 
@@ -41,7 +41,7 @@ def test_specs_are_json_and_make_the_same_environment(env_id):
         **(soc if env_id == SOC else {"dataset": 5}),
         "field": {"kind": "dipole", "obstacle": [4, 0]},
         "perturbation": {"curl": [-0.5, 0.5], "push": [0, 0.1]},
-        "subject": 2,
+        "animal": 2,
         "observe": "full",
     }
     env = gymnasium.make(env_id, **options)
@@ -83,7 +83,7 @@ def test_a_reset_without_seed_continues_the_stream():
 
 
 def test_the_seed_of_trials_does_not_change_the_animal():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", subject=2).unwrapped
+    env = gymnasium.make("ndbmi/ShiftTarget-v0", animal=2).unwrapped
     sites = env.episodes.loops[0].interface.sites.copy()
     env.reset(seed=99)
     np.testing.assert_array_equal(env.episodes.loops[0].interface.sites, sites)
@@ -163,9 +163,9 @@ def test_a_circuit_has_its_own_electrodes_and_signed_volition():
     assert "activity" not in info
 
 
-@pytest.mark.parametrize("n_subjects", [1, 3])
-def test_activity_is_carried_through_a_trial_and_forgotten_at_the_next(n_subjects):
-    drawn = {"subject": None, "n_subjects": n_subjects} if n_subjects > 1 else {}
+@pytest.mark.parametrize("n_animals", [1, 3])
+def test_activity_is_carried_through_a_trial_and_forgotten_at_the_next(n_animals):
+    drawn = {"animal": None, "n_animals": n_animals} if n_animals > 1 else {}
     env = gymnasium.make(SOC, cortex=FAST | {"carry": True}, **drawn).unwrapped
     cortex, episodes = env.episodes.loops[0].cortex, env.episodes
     impulses, rng = cortex.impulses, np.random.default_rng(0)

@@ -51,7 +51,7 @@ def small_circuit():
 def make(window_s=0.1, size=60.0, **options):
     """A cortex of 20 neurons with arbitrary prepared states."""
     prepared = size * np.random.default_rng(7).normal(size=(S, N))
-    options = {"n_units": UNITS, "units": 2, "window_s": window_s, **options}
+    options = {"n_electrodes": UNITS, "units": 2, "window_s": window_s, **options}
     return SOCCortex(small_circuit(), prepared, planar_code("ring", S), **options)
 
 
@@ -60,16 +60,16 @@ def states(cortex, begin, volition, times_s):
     system = cortex.circuit.weights - np.eye(cortex.circuit.n_neurons)
     held = np.zeros(cortex.circuit.n_neurons)
     # u Hz of input would add u·T spikes to an isolated unit, however many an electrode hears
-    held[: cortex.n_units] = volition / cortex.window_s
+    held[: cortex.n_electrodes] = volition / cortex.window_s
     settled = -np.linalg.solve(system, held)
     flow = [expm(system * t / TAU_S) for t in times_s]
-    return np.array([settled + each @ (begin - settled) for each in flow])[:, : cortex.n_units]
+    return np.array([settled + each @ (begin - settled) for each in flow])[:, : cortex.n_electrodes]
 
 
 def asked(cortex, seed=0, n_trials=5):
     """Stimuli, signed volition and carried states."""
     rng = np.random.default_rng(seed)
-    volition = rng.uniform(-1, 1, (n_trials, cortex.n_units)) * cortex.max_count
+    volition = rng.uniform(-1, 1, (n_trials, cortex.n_electrodes)) * cortex.max_count
     left = 30 * rng.normal(size=(n_trials, cortex.circuit.n_neurons))
     return rng.integers(cortex.n_stimuli, size=n_trials), volition, left
 
@@ -217,7 +217,7 @@ def test_counts_and_times_are_poisson_of_the_profile():
     counts = response.counts[:, :UNITS]
     np.testing.assert_array_equal(response.counts[:, UNITS:], 0)
     np.testing.assert_array_equal(counts, response.trains.counts())
-    assert (response.trains.n_units, response.trains.n_bins) == (UNITS, 100)
+    assert (response.trains.n_electrodes, response.trains.n_bins) == (UNITS, 100)
     profile = cortex.profile(np.array([1]), volition[None])[0]
     mean = profile.sum(axis=-1)
     assert np.ptp(mean) > 2
@@ -378,13 +378,13 @@ def test_stimuli_prepare_the_two_most_amplified_states(options, code, size, unit
     )
     np.testing.assert_allclose(evoked, size**2 * energies[0] * (code**2).sum(axis=1), atol=1e-6)
     assert cortex.units == units
-    assert (cortex.n_units, cortex.n_stimuli) == (25, len(code))
+    assert (cortex.n_electrodes, cortex.n_stimuli) == (25, len(code))
 
 
 def test_options_reach_the_cortex():
     options = SOCOptions(electrodes=7, core="nonlinear", carry=True, units=2)
     cortex = soc_cortex(options, 0.2, 2e-3)
-    assert (cortex.n_units, cortex.core, cortex.carry) == (7, "nonlinear", True)
+    assert (cortex.n_electrodes, cortex.core, cortex.carry) == (7, "nonlinear", True)
     assert (cortex.window_s, cortex.n_bins, cortex.clock_s) == (0.2, 100, 2e-3)
     assert cortex.max_count == pytest.approx(100 * 0.2)
     assert cortex.n_states == 200
@@ -479,9 +479,9 @@ def test_parts_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"prepared states of shape \(3, 19\): give shape \(3, 20"):
         replace(make(), prepared=np.zeros((3, 19)))
     with pytest.raises(ValueError, match="electrodes = 11: this circuit has 10"):
-        make(n_units=11)
+        make(n_electrodes=11)
     with pytest.raises(ValueError, match="electrodes = 0"):
-        make(n_units=0)
+        make(n_electrodes=0)
     with pytest.raises(ValueError, match=r"window_s = 0\.0005"):
         make(5e-4)
     with pytest.raises(ValueError, match="core = 'quadratic': choose one of linear, nonlinear"):
@@ -506,7 +506,7 @@ def test_the_clock_hardly_changes_what_is_expected():
 def test_options_may_be_numpy_numbers():
     options = {"stimuli": np.int64(3), "amplitude_hz": np.float32(50), "electrodes": np.int32(5)}
     cortex = Config(cortex=MappingProxyType({"kind": "soc", **options})).make_loop(0).cortex
-    assert (cortex.n_stimuli, cortex.n_units) == (3, 5)
+    assert (cortex.n_stimuli, cortex.n_electrodes) == (3, 5)
 
 
 @pytest.mark.parametrize("gain", [Gain(), Gain(1, 5), Gain(40, 60)])
@@ -576,7 +576,12 @@ def small_file(tmp_path_factory):
 def test_trials_stay_within_the_observation_space(decoder, options, small_file):
     cortex = {"kind": "soc", "circuit": small_file, "electrodes": 10, **options}
     config = Config(
-        cortex=cortex, decoder=decoder, volition="signed", observe="full", trials=6, max_rate_hz=900
+        cortex=cortex,
+        decoder=decoder,
+        volition="signed",
+        observe="full",
+        repetitions=6,
+        max_rate_hz=900,
     )
     episodes, rng = Episodes(config, 30), np.random.default_rng(0)
     episodes.begin(rng)
@@ -614,7 +619,7 @@ def test_a_circuit_s_weights_may_be_anything_stable():
     """Populations of unequal size, no Dale's law, fewer neurons than nodes."""
     weights = np.random.default_rng(0).normal(size=(5, 5)) / 4
     circuit = Circuit(weights, 2, weights, np.zeros(1))
-    cortex = SOCCortex(circuit, 9 * np.eye(5), np.zeros((5, 2)), n_units=2, window_s=0.012)
+    cortex = SOCCortex(circuit, 9 * np.eye(5), np.zeros((5, 2)), n_electrodes=2, window_s=0.012)
     assert cortex.nodes.tolist() == [0, 5, 10, 12]
     counts = cortex.mean_counts(np.arange(5), np.zeros((5, 2)))
     assert counts[0, 0] > 20 * 0.012 * 1.2

@@ -30,7 +30,7 @@ from ndbmi_gym.inversion import expected_projection
 from ndbmi_gym.policies import make_policy
 from ndbmi_gym.presets import Preset
 
-PRESET = Preset(trials=5)  # calibrates fast
+PRESET = Preset(repetitions=5)  # calibrates fast
 PAPERS = Case("topographic", 8, 0.6)
 CASE = {field.name for field in fields(Case)}
 DIRECTION = np.column_stack(
@@ -90,7 +90,7 @@ def test_options_of_circuits(case, expected):
 
 
 def test_the_presets_metric_is_the_papers():
-    preset = Preset(trials=5, tau_s=0.2)
+    preset = Preset(repetitions=5, tau_s=0.2)
     assert PAPERS.make_loop(preset, 0).interface.metric.tau_s == 0.2
     assert Case().make_loop(preset, 0).interface.metric.tau_s == 0.05
 
@@ -107,8 +107,8 @@ def recorded(case):
     """Electrodes, and expected spikes of a response in the mean over stimuli."""
     cortex = case.make_loop(PRESET, 0).cortex
     every = np.arange(cortex.n_stimuli)
-    counts = cortex.mean_counts(every, np.zeros((len(every), cortex.n_units)))
-    return cortex.n_units, counts.sum(axis=1).mean()
+    counts = cortex.mean_counts(every, np.zeros((len(every), cortex.n_electrodes)))
+    return cortex.n_electrodes, counts.sum(axis=1).mean()
 
 
 def test_some_circuits_have_as_many_electrodes_as_the_papers_sets():
@@ -160,13 +160,13 @@ def measured():
 
 def test_tables_of_the_protocol(measured):
     loops, decoding = measured["loops"], measured["decoding"]
-    assert set(loops) == CASE | {"field", "decoder", "subject", "convergent", "wtpe", "steps"}
-    assert set(decoding) == CASE | {"subject", "accuracy", "recorded", "spikes"}
+    assert set(loops) == CASE | {"field", "decoder", "animal", "convergent", "wtpe", "steps"}
+    assert set(decoding) == CASE | {"animal", "accuracy", "recorded", "spikes"}
     assert {len(column) for column in loops.values()} == {2 * 2 * 3}
     assert {len(column) for column in decoding.values()} == {2}
     settings = zip(*(loops[name] for name in ("cortex", "field", "decoder")), strict=True)
     assert len(set(settings)) == 2 * 2 * 3
-    assert set(loops["subject"]) == {1}
+    assert set(loops["animal"]) == {1}
     arrived = loops["convergent"] > 0
     assert arrived.any()
     assert (loops["wtpe"][arrived] > 0).all()
@@ -216,8 +216,8 @@ def test_cases_animals_and_seeds_have_streams_of_their_own(measured):
         (Case(), 2, 5),
         (Case(), 1, 6),
     )
-    for case, subject, seed in others:
-        loops = run_cases((case,), PRESET, subject, seed, DECODERS[:2])["loops"]
+    for case, animal, seed in others:
+        loops = run_cases((case,), PRESET, animal, seed, DECODERS[:2])["loops"]
         assert not np.isclose(loops["wtpe"][:2], usual).any()
 
 
@@ -278,7 +278,7 @@ def settled_size(window_s):
 @pytest.mark.parametrize("step_s", [0.25, 0.5])
 @pytest.mark.parametrize("window_s", [0.1, 0.3, 0.6])
 def test_what_is_carried_settles_under_a_lasting_stimulus(window_s, step_s):
-    case, preset = Case("soc", 8, window_s, carry=True), Preset(trials=5, step_s=step_s)
+    case, preset = Case("soc", 8, window_s, carry=True), Preset(repetitions=5, step_s=step_s)
     size, later = carried_sizes(case, preset)
     assert size == pytest.approx(settled_size(window_s), rel=1e-6)
     # without input, the time until the end of the step is as a longer window
@@ -307,7 +307,7 @@ def test_tables_of_carried_state():
 
 def displaced(loop, action):
     """How far expected projected responses to volition alone are from that at rest, (B, 2)."""
-    tried = np.vstack((np.zeros(loop.cortex.n_units), action)) * loop.cortex.max_count
+    tried = np.vstack((np.zeros(loop.cortex.n_electrodes), action)) * loop.cortex.max_count
     places = expected_projection(loop.cortex, loop.interface, None, tried)
     return places[1:] - places[0]
 
@@ -316,7 +316,7 @@ def displaced(loop, action):
 def test_reach_of_added_spikes_is_a_support_function(case):
     loop = case.make_loop(PRESET, 0)
     cortex = loop.cortex
-    per_spike = loop.interface.readout.reshape(cortex.n_units, cortex.n_bins, 2).mean(axis=1)
+    per_spike = loop.interface.readout.reshape(cortex.n_electrodes, cortex.n_bins, 2).mean(axis=1)
     expected = cortex.max_count * np.maximum(per_spike @ DIRECTION.T, 0).sum(axis=0)
     np.testing.assert_allclose(reach(loop, 0.0), expected)
     np.testing.assert_allclose(reach(loop, -1.0), expected)  # at rest nothing can be taken away
@@ -327,8 +327,8 @@ def test_reach_of_added_spikes_is_a_support_function(case):
 def test_no_volition_displaces_farther(case, low):
     loop = case.make_loop(PRESET, 0)
     cortex, rng = loop.cortex, np.random.default_rng(0)
-    inside = rng.uniform(low, 1, (300, cortex.n_units))
-    ends = rng.choice([low, 1.0], (300, cortex.n_units))
+    inside = rng.uniform(low, 1, (300, cortex.n_electrodes))
+    ends = rng.choice([low, 1.0], (300, cortex.n_electrodes))
     farthest = (displaced(loop, np.vstack((inside, ends))) @ DIRECTION.T).max(axis=0)
     assert (farthest <= reach(loop, low) + 1e-9).all()
 
@@ -374,7 +374,7 @@ def test_no_flip_of_an_entry_leads_farther(low, monkeypatch):
 @pytest.mark.parametrize("case", [Case(), Case(window_s=0.6), Case("soc", 32, units=1)])
 def test_reach_beyond_the_linearised_corner(case, low):
     loop = case.make_loop(PRESET, 0)
-    favoured = displaced(loop, 1e-3 * np.eye(loop.cortex.n_units)) @ DIRECTION.T > 0
+    favoured = displaced(loop, 1e-3 * np.eye(loop.cortex.n_electrodes)) @ DIRECTION.T > 0
     linearised = (displaced(loop, np.where(favoured, 1.0, low).T) * DIRECTION).sum(axis=1)
     found = reach(loop, low)
     assert (found >= linearised - 1e-9).all()
@@ -396,7 +396,7 @@ def by_hand(case, name, preset=PRESET):
         max_episode_steps=25,
         task="shift",
         observe="state",
-        subject=0,
+        animal=0,
         preset=preset,
         **case.options(),
     )
@@ -430,7 +430,7 @@ def test_play_through_the_circuit(monkeypatch):
 
 def test_play_heeds_the_preset(monkeypatch):
     monkeypatch.setattr(soc_cases, "make_policy", lambda name, env: make_policy("zero", env))
-    heavy = Preset(trials=5, mass=5.0)
+    heavy = Preset(repetitions=5, mass=5.0)
     row = play(PAPERS, heavy, 0, 4, 0.0)[0]
     assert row == {"policy": "zero"} | by_hand(PAPERS, "zero", heavy)
     assert row["steps"] != by_hand(PAPERS, "zero")["steps"]
@@ -448,8 +448,8 @@ def test_policies_see_the_same_trials_and_animals_different_ones(low, monkeypatc
 
     monkeypatch.setattr(soc_cases, "BMIVectorEnv", Watched)
     monkeypatch.setattr(soc_cases, "make_policy", lambda name, env: make_policy("zero", env))
-    for subject, seed in ((0, 4), (1, 4), (2, 4), (0, 5)):
-        play(PAPERS, PRESET, subject, seed, low)
+    for animal, seed in ((0, 4), (1, 4), (2, 4), (0, 5)):
+        play(PAPERS, PRESET, animal, seed, low)
     for i in range(0, 12, 3):
         for (start, seen), (other, seen_too) in combinations(begun[i : i + 3], 2):
             np.testing.assert_array_equal(start, other)
@@ -485,14 +485,14 @@ def test_tables_of_volition(monkeypatch):
         "commands": 3 * 2 * 4,
         "policies": 3,
     }
-    key = CASE | {"low", "subject"}
+    key = CASE | {"low", "animal"}
     assert set(tables["reach"]) == key | {"direction", "reach"}
     measures = {"arrived", "by_itself", "settled_off"}
     assert set(tables["commands"]) == key | {"curl", "target"} | measures
     assert set(tables["policies"]) == key | {"policy", "success"}
     for table in tables.values():
         assert set(table["low"].tolist()) == {-1.0, 0.0}
-        assert set(table["subject"].tolist()) == {1}
+        assert set(table["animal"].tolist()) == {1}
         assert list(dict.fromkeys(table["cortex"].tolist())) == ["topographic", "soc"]
     loop = Case().make_loop(PRESET, 1)
     np.testing.assert_array_equal(tables["reach"]["reach"][-DIRECTIONS:], reach(loop, -1.0))

@@ -8,7 +8,7 @@ from ndbmi_gym.circuit import energy_matrix, noise_covariance, random_circuit, s
 from ndbmi_gym.cortex.soc import SOCOptions, soc_cortex
 from ndbmi_gym.experiments import soc_measures
 from ndbmi_gym.experiments.records import where
-from ndbmi_gym.experiments.soc_measures import MATCHED, SAME, SOC, Subject
+from ndbmi_gym.experiments.soc_measures import MATCHED, SAME, SOC, Specimen
 
 
 @pytest.fixture(scope="module")
@@ -104,25 +104,25 @@ def test_transients_superpose_and_the_gradient_is_that_of_differences(circuit):
 def test_circuits_that_cannot_be_measured(tmp_path):
     random = random_circuit(np.random.default_rng(0), 50)
     with pytest.raises(ValueError, match="unfinished"):
-        Subject(str(random.save(tmp_path / "random.npz")), 0)
+        Specimen(str(random.save(tmp_path / "random.npz")), 0)
     small = stabilise(random_circuit(np.random.default_rng(0), 10))
     with pytest.raises(ValueError, match="10 neurons"):
-        Subject(str(small.save(tmp_path / "small.npz")), 0)
+        Specimen(str(small.save(tmp_path / "small.npz")), 0)
     with pytest.raises(ValueError, match="seed -1"):
-        Subject(None, -1)
+        Specimen(None, -1)
 
 
 @pytest.mark.parametrize("name", ["scaled", "shuffled", "symmetric"])
 def test_matched_states_have_the_same_signal(name, path):
     """Of what is recorded; at the same amplitude it is smaller, and the states keep their shape."""
-    subject = Subject(path, 0)
+    specimen = Specimen(path, 0)
     coefficients = np.random.default_rng(10).standard_normal((8, soc_measures.MODES)) / 3
 
     def stimuli(name, amplitude):
-        return soc_cortex(SOCOptions.of(subject.options(name, amplitude)))
+        return soc_cortex(SOCOptions.of(specimen.options(name, amplitude)))
 
     def movements(name, amplitude):
-        return soc_measures.preparing(subject, name, amplitude, coefficients)
+        return soc_measures.preparing(specimen, name, amplitude, coefficients)
 
     for make in (stimuli, movements):
         wanted, same, matched = make(SOC, SAME), make(name, SAME), make(name, MATCHED)
@@ -134,19 +134,19 @@ def test_matched_states_have_the_same_signal(name, path):
         assert signal[1] < 0.5 * signal[0]
         factor = matched.prepared / same.prepared
         np.testing.assert_allclose(factor, factor[0, 0])
-    assert movements(SOC, SAME).n_units == 25
+    assert movements(SOC, SAME).n_electrodes == 25
 
 
 def test_sizes_and_penalties_are_kept(path, monkeypatch):
     monkeypatch.setattr(soc_measures, "REPEATS", 2)
     monkeypatch.setattr(soc_measures, "UNITS", (4,))
     monkeypatch.setattr(soc_measures, "DRAWN_TRIALS", {})
-    reaching = soc_measures.measure_reaching(Subject(path, 0))["reaching"]
+    reaching = soc_measures.measure_reaching(Specimen(path, 0))["reaching"]
     assert (where(reaching, amplitude=SAME)["factor"] == 1).all()
     assert (where(reaching, amplitude=MATCHED)["factor"] > 1.5).all()
     assert not reaching["at_end"].any()
     monkeypatch.setattr(soc_measures, "PENALTIES", np.array([1e-6, 1e-5]))
-    assert (soc_measures.measure_reaching(Subject(path, 0))["reaching"]["at_end"] == 2).all()
+    assert (soc_measures.measure_reaching(Specimen(path, 0))["reaching"]["at_end"] == 2).all()
 
 
 def test_what_results_depend_on_is_listed():
@@ -156,7 +156,7 @@ def test_what_results_depend_on_is_listed():
 
 
 def test_energy_spent_after_a_ring_of_stimuli(path, circuit):
-    numbers = soc_measures.measure_transients(Subject(path, 0))["circuits"]
+    numbers = soc_measures.measure_transients(Specimen(path, 0))["circuits"]
     cortex = soc_cortex(SOCOptions(circuit=path))
     shares = [soc_measures.energy_share(circuit, state, 0.1) for state in cortex.prepared]
     assert where(numbers, circuit=SOC)["spent_100ms_stimuli"] == pytest.approx(np.mean(shares))
@@ -164,23 +164,23 @@ def test_energy_spent_after_a_ring_of_stimuli(path, circuit):
 
 def test_stages_repeat(path):
     for stage in (soc_measures.measure_balance, soc_measures.measure_transients):
-        first, again = (stage(Subject(path, 1)) for _ in range(2))
+        first, again = (stage(Specimen(path, 1)) for _ in range(2))
         for name, table in first.items():
             for column, values in table.items():
                 np.testing.assert_array_equal(values, again[name][column])
-    other = soc_measures.measure_balance(Subject(path, 2))["balance"]
-    first = soc_measures.measure_balance(Subject(path, 1))["balance"]
+    other = soc_measures.measure_balance(Specimen(path, 2))["balance"]
+    first = soc_measures.measure_balance(Specimen(path, 1))["balance"]
     assert (other["exact"] == first["exact"]).all()
     assert (other["simulated"] != first["simulated"]).all()
 
 
 def test_simulation_agrees_with_the_exact_balance(path):
-    table = soc_measures.measure_balance(Subject(path, 1))["balance"]
+    table = soc_measures.measure_balance(Specimen(path, 1))["balance"]
     np.testing.assert_allclose(table["simulated"], table["exact"], atol=0.03)
 
 
 def test_courses_of_controls_fall(path):
-    courses = soc_measures.measure_transients(Subject(path, 0))["courses"]
+    courses = soc_measures.measure_transients(Specimen(path, 0))["courses"]
     norm = where(courses, circuit="symmetric", state="v1")["norm"]
     assert all(later < earlier for earlier, later in pairwise(norm))
     assert where(courses, circuit=SOC, state="v1")["norm"].max() > 1.3

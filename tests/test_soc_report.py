@@ -27,7 +27,7 @@ def written(path, tmp_path_factory):
     """A small report, and the summary."""
     folder = tmp_path_factory.mktemp("report") / "new"
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("SUBJECTS", 2), ("REPEATS", 2), ("TRIALS", 5), ("READ_TRIALS", 6)):
+        for name, value in (("ANIMALS", 2), ("REPEATS", 2), ("TRIALS", 5), ("READ_TRIALS", 6)):
             patch.setattr(soc_measures, name, value)
         return folder, soc_report.write(folder, path, 3)
 

@@ -22,25 +22,25 @@ LOST = Case("scaled", 8)
 """Of which no run converges with the first decoder in the first field."""
 WTPE = {"topographic": 1.5, "soc": 0.5}  # and 2 of others; in each animal, 0.1 more
 PROTOCOLS = ("soc_structure", "soc_windows", "soc_carry")
-FAST = Preset(trials=5)  # calibrates fast
+FAST = Preset(repetitions=5)  # calibrates fast
 
 
 def table(rows):
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def protocol(cases, subjects, decoders=DECODERS):
+def protocol(cases, animals, decoders=DECODERS):
     loops, decoding = [], []
-    for subject in subjects:
+    for animal in animals:
         for case in cases:
-            key = asdict(case) | {"subject": subject}
-            spikes = 10 * case.electrodes + subject
-            heard = {"accuracy": 0.9 - 0.01 * subject, "recorded": case.electrodes}
+            key = asdict(case) | {"animal": animal}
+            spikes = 10 * case.electrodes + animal
+            heard = {"accuracy": 0.9 - 0.01 * animal, "recorded": case.electrodes}
             decoding.append(key | heard | {"spikes": spikes})
             for field in FIELDS:
                 for decoder in decoders:
                     key |= {"field": field, "decoder": decoder}
-                    error = (WTPE.get(case.cortex, 2.0) + 0.1 * subject) * (1 + case.carry)
+                    error = (WTPE.get(case.cortex, 2.0) + 0.1 * animal) * (1 + case.carry)
                     lost = case == LOST and (field, decoder) == (FIELDS[0], DECODERS[0])
                     share = 0.0 if lost else 0.25 if case.cortex == "symmetric" else 1.0
                     loops.append(
@@ -49,24 +49,24 @@ def protocol(cases, subjects, decoders=DECODERS):
     return {"loops": table(loops), "decoding": table(decoding)}
 
 
-def carried(cases, subjects):
+def carried(cases, animals):
     sizes = [
         asdict(case) | {"size": 2 * case.window_s, "size_at_step": case.window_s}
         for case in cases
         if case.carry
     ]
-    loops = protocol(cases, subjects, conditions.DECODERS)["loops"]
+    loops = protocol(cases, animals, conditions.DECODERS)["loops"]
     return {"loops": loops, "sizes": table(sizes)}
 
 
-def commanded(cases, subjects):
+def commanded(cases, animals):
     reached, commands, policies = [], [], []
-    for subject in subjects:
+    for animal in animals:
         for i, case in enumerate(cases):
             for low in (0.0, -1.0):
-                key = asdict(case) | {"low": low, "subject": subject}
+                key = asdict(case) | {"low": low, "animal": animal}
                 reached += [
-                    key | {"direction": d, "reach": 2 + i + 0.1 * d - low + subject}
+                    key | {"direction": d, "reach": 2 + i + 0.1 * d - low + animal}
                     for d in range(DIRECTIONS)
                 ]
                 commands += [
@@ -83,13 +83,13 @@ def commanded(cases, subjects):
     return {"reach": table(reached), "commands": table(commands), "policies": table(policies)}
 
 
-def constructed(subjects=(0, 1, 2)):
+def constructed(animals=(0, 1, 2)):
     """Tables of the parts that are the study's own, as of so many animals."""
     return {
-        "soc_structure": protocol(STRUCTURE, subjects),
-        "soc_windows": protocol(WINDOWS, subjects, conditions.DECODERS),
-        "soc_carry": carried(CARRY, subjects),
-        "soc_volition": commanded(VOLITION, subjects),
+        "soc_structure": protocol(STRUCTURE, animals),
+        "soc_windows": protocol(WINDOWS, animals, conditions.DECODERS),
+        "soc_carry": carried(CARRY, animals),
+        "soc_volition": commanded(VOLITION, animals),
     }
 
 
@@ -220,7 +220,7 @@ def test_a_study_is_written_and_goes_on(few, tmp_path, monkeypatch):
     one = reproduce._one
     monkeypatch.setattr(reproduce, "_one", lambda *args: calls.append(args[1:]) or one(*args))
     text = soc_study.run(tmp_path, (0, 1), 3, 1)
-    assert sorted(calls) == sorted((name, subject) for name in STUDIES for subject in (0, 1))
+    assert sorted(calls) == sorted((name, animal) for name in STUDIES for animal in (0, 1))
     assert (tmp_path / "study.md").read_text(encoding="utf-8") == text + "\n"
     first = {"soc_paths": {"paths", "ideal", "sites"}, "soc_shift": {"paths", "sites"}}
     first["soc_carry"] = {"sizes"}  # which are the same in all animals
@@ -230,7 +230,7 @@ def test_a_study_is_written_and_goes_on(few, tmp_path, monkeypatch):
         expected = {*reproduce.figure(name).pooled, *first.get(name, ())}
         assert {path.stem for path in folder.glob("*.csv")} == expected
         for table in reproduce.figure(name).pooled:
-            assert set(read_csv(folder / f"{table}.csv")["subject"].tolist()) == {0, 1}
+            assert set(read_csv(folder / f"{table}.csv")["animal"].tolist()) == {0, 1}
     for name, tables in constructed((0,)).items():
         for table, columns in tables.items():
             assert set(read_csv(tmp_path / name / f"{table}.csv")) == set(columns)
@@ -286,15 +286,15 @@ def drawn(axes):
     return [bar.lines[0].get_ydata() for bar in axes.containers]
 
 
-@pytest.mark.parametrize("subjects", [(0,), (0, 1), (0, 1, 2, 3)])
+@pytest.mark.parametrize("animals", [(0,), (0, 1), (0, 1, 2, 3)])
 @pytest.mark.parametrize("name", [*PROTOCOLS, "soc_volition"])
-def test_pictures_of_one_animal_and_several(name, subjects):
-    canvas = draw(name, constructed(subjects)[name])
+def test_pictures_of_one_animal_and_several(name, animals):
+    canvas = draw(name, constructed(animals)[name])
     check_legible(canvas)
     legends = [legend for part in (canvas, *canvas.subfigs) for legend in part.legends]
     said = [text.get_text() for legend in legends for text in legend.get_texts()]
-    interval = f"95 % interval over {len(subjects)} animals"
-    assert (interval in said) == (len(subjects) > 1)
+    interval = f"95 % interval over {len(animals)} animals"
+    assert (interval in said) == (len(animals) > 1)
     assert 1290 <= 110 * canvas.get_figwidth() <= 1310
 
 
@@ -420,9 +420,9 @@ def test_pictures_of_some_cases():
 
 
 def test_means_are_over_the_animals_that_have_a_value():
-    values = {"subject": np.array([0, 0, 1, 2, 3]), "x": np.array([1.0, 3.0, np.nan, 5.0, 6.0])}
+    values = {"animal": np.array([0, 0, 1, 2, 3]), "x": np.array([1.0, 3.0, np.nan, 5.0, 6.0])}
     assert over_animals(values, "x") == pytest.approx(tuple(mean_interval([2.0, 5.0, 6.0])))
-    one = over_animals(where(values, subject=0), "x")
+    one = over_animals(where(values, animal=0), "x")
     assert one.estimate == 2
     assert np.isnan([one.low, one.high]).all()
-    assert np.isnan(over_animals(where(values, subject=1), "x")).all()
+    assert np.isnan(over_animals(where(values, animal=1), "x")).all()

@@ -268,33 +268,37 @@ def test_suppression_equals_a_lower_rate():
 @given(
     seed=st.integers(0, 10_000),
     n_trials=st.integers(0, 6),
-    n_units=st.integers(1, 5),
+    n_electrodes=st.integers(1, 5),
     n_bins=st.sampled_from([1, 7, 600]),
     shape=st.sampled_from([1.0, 0.5, 3.0]),
     scale=st.sampled_from([0.0, 0.5, 30.0]),
     with_added=st.booleans(),
 )
 def test_counts_add_up_and_spikes_stay_in_the_window(
-    seed, n_trials, n_units, n_bins, shape, scale, with_added
+    seed, n_trials, n_electrodes, n_bins, shape, scale, with_added
 ):
     rng = np.random.default_rng(seed)
-    means = rng.uniform(0, scale, (n_trials, n_units)) * rng.integers(0, 2, (n_trials, n_units))
-    added = rng.uniform(-scale, scale, (n_trials, n_units)) if with_added else None
+    means = rng.uniform(0, scale, (n_trials, n_electrodes)) * rng.integers(
+        0, 2, (n_trials, n_electrodes)
+    )
+    added = rng.uniform(-scale, scale, (n_trials, n_electrodes)) if with_added else None
     before = means.copy(), None if added is None else added.copy()
     trains, counts = sample(rng, means, n_bins, added, shape)
-    assert (trains.n_units, trains.n_bins, len(trains)) == (n_units, n_bins, n_trials)
-    assert counts.shape == (n_trials, 2 * n_units)
+    assert (trains.n_electrodes, trains.n_bins, len(trains)) == (n_electrodes, n_bins, n_trials)
+    assert counts.shape == (n_trials, 2 * n_electrodes)
     assert counts.dtype == np.int64
     assert trains.rows.dtype == np.int32
     assert trains.offsets.dtype == np.int64
     assert trains.offsets[0] == 0
     assert trains.offsets[-1] == trains.rows.size == counts.sum()
-    np.testing.assert_array_equal(counts[:, :n_units] + counts[:, n_units:], trains.counts())
-    assert ((trains.rows >= 0) & (trains.rows < n_units * n_bins)).all()
+    np.testing.assert_array_equal(
+        counts[:, :n_electrodes] + counts[:, n_electrodes:], trains.counts()
+    )
+    assert ((trains.rows >= 0) & (trains.rows < n_electrodes * n_bins)).all()
     silent = means + np.minimum(0 if added is None else added, 0) <= 0
-    np.testing.assert_array_equal(counts[:, :n_units][silent], 0)
+    np.testing.assert_array_equal(counts[:, :n_electrodes][silent], 0)
     quiet = silent if added is None else added <= 0
-    np.testing.assert_array_equal(counts[:, n_units:][quiet], 0)
+    np.testing.assert_array_equal(counts[:, n_electrodes:][quiet], 0)
     np.testing.assert_array_equal(means, before[0])
     if added is not None:
         np.testing.assert_array_equal(added, before[1])
@@ -338,7 +342,7 @@ def test_profile_counts_are_poisson():
 
 def test_profile_times_follow_the_profile_and_are_uniform_within_its_pieces():
     trains, _ = draw_profile(20_000)
-    assert (trains.n_units, trains.n_bins) == (4, 23)
+    assert (trains.n_electrodes, trains.n_bins) == (4, 23)
     width = np.diff(EDGES)
     for unit in (0, 1, 3):
         bins = trains.rows[trains.rows // 23 == unit] - unit * 23
@@ -409,27 +413,27 @@ def test_too_few_intervals_for_a_profile_are_topped_up_without_a_trace(share):
 @given(
     seed=st.integers(0, 10_000),
     n_trials=st.integers(0, 6),
-    n_units=st.integers(1, 5),
+    n_electrodes=st.integers(1, 5),
     widths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
     scale=st.sampled_from([0.0, 0.5, 30.0]),
 )
 def test_profile_counts_add_up_and_spikes_stay_in_their_pieces(
-    seed, n_trials, n_units, widths, scale
+    seed, n_trials, n_electrodes, widths, scale
 ):
     rng = np.random.default_rng(seed)
-    shape = (n_trials, n_units, len(widths))
+    shape = (n_trials, n_electrodes, len(widths))
     expected = rng.uniform(0, scale, shape) * rng.integers(0, 2, shape)
     kept, edges = expected.copy(), np.concatenate([[0], np.cumsum(widths)])
     trains, counts = sample_profile(rng, expected, edges)
     n_bins = sum(widths)
-    assert (trains.n_units, trains.n_bins, len(trains)) == (n_units, n_bins, n_trials)
-    assert counts.shape == (n_trials, n_units)
+    assert (trains.n_electrodes, trains.n_bins, len(trains)) == (n_electrodes, n_bins, n_trials)
+    assert counts.shape == (n_trials, n_electrodes)
     assert (counts.dtype, trains.rows.dtype, trains.offsets.dtype) == (np.int64, np.int32, np.int64)
     assert trains.offsets[0] == 0
     assert trains.offsets[-1] == trains.rows.size == counts.sum()
     np.testing.assert_array_equal(counts, trains.counts())
-    assert ((trains.rows >= 0) & (trains.rows < n_units * n_bins)).all()
-    silent = np.repeat(expected == 0, widths, axis=-1).reshape(n_trials, n_units * n_bins)
+    assert ((trains.rows >= 0) & (trains.rows < n_electrodes * n_bins)).all()
+    silent = np.repeat(expected == 0, widths, axis=-1).reshape(n_trials, n_electrodes * n_bins)
     for b, rows in enumerate(trains):
         assert not silent[b, rows].any()
     np.testing.assert_array_equal(expected, kept)
@@ -442,7 +446,7 @@ def test_times_of_known_counts_follow_the_profile():
     expected = np.tile(PROFILE, (n_trials, 1, 1))
     trains = place(np.random.default_rng(0), counts, expected, EDGES)
     np.testing.assert_array_equal(trains.counts(), counts)
-    assert (trains.n_units, trains.n_bins) == (4, 23)
+    assert (trains.n_electrodes, trains.n_bins) == (4, 23)
     width = np.diff(EDGES)
     # an electrode that is expected to be silent, and is not, fires at any time
     for unit, profile in ((0, PROFILE[0]), (1, PROFILE[1]), (2, width)):

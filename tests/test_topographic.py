@@ -17,10 +17,10 @@ def cortex(**options):
 
 
 def test_shape_of_the_paper_s_cortex():
-    for number, n_stimuli, n_units, peak in ((1, 4, 4, 5), (6, 32, 9, 40), (7, 128, 25, 80)):
+    for number, n_stimuli, n_electrodes, peak in ((1, 4, 4, 5), (6, 32, 9, 40), (7, 128, 25, 80)):
         stimuli = stimulus_set(number)
         paper = topographic_cortex(stimuli)
-        assert (paper.n_stimuli, paper.n_units) == (n_stimuli, n_units)
+        assert (paper.n_stimuli, paper.n_electrodes) == (n_stimuli, n_electrodes)
         assert paper.max_count == peak
         assert (paper.n_bins, paper.clock_s, paper.shape) == (600, 1e-3, 1.0)
         np.testing.assert_array_equal(paper.evoked, evoked_counts(stimuli))

@@ -39,7 +39,7 @@ def test_spaces_and_metadata():
         (SOC, {}),
         (SOC, CARRY),
         (SOC, {"cortex": CARRY["cortex"] | {"core": "nonlinear"}}),
-        (SOC, CARRY | {"subject": None, "n_subjects": 3}),
+        (SOC, CARRY | {"animal": None, "n_animals": 3}),
     ],
 )
 def test_one_trial_is_the_scalar_environment_bit_for_bit(env_id, options):
@@ -151,7 +151,7 @@ def test_staggered_trials_agree_with_the_scalar_environment(mode, repeatable):
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-@pytest.mark.parametrize("drawn", [{}, {"subject": None, "n_subjects": 3}])
+@pytest.mark.parametrize("drawn", [{}, {"animal": None, "n_animals": 3}])
 def test_activity_is_each_trials_own_and_begins_at_rest(mode, drawn):
     n = 7
     env = BMIVectorEnv(

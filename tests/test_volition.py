@@ -17,7 +17,7 @@ from ndbmi_gym.experiments.volition import (
 )
 from ndbmi_gym.presets import Preset
 
-PRESET = Preset(trials=10)
+PRESET = Preset(repetitions=10)
 
 
 def circle(n_steps, degrees_per_step, radius=3.0, begin=0.3):
@@ -122,8 +122,8 @@ def test_a_run_without_curl_is_the_same_whatever_else_runs(runs):
     again = run_volition(PRESET, 0, 0)
     for one, other in zip(again.runs, runs[0.0].runs, strict=True):
         np.testing.assert_array_equal(one.path, other.path)
-    for seed, subject in ((1, 0), (0, 1)):
-        other = run_volition(PRESET, subject, seed)
+    for seed, animal in ((1, 0), (0, 1)):
+        other = run_volition(PRESET, animal, seed)
         assert not np.array_equal(other.runs[0].path, again.runs[0].path)
 
 
@@ -154,7 +154,7 @@ def test_a_positive_curl_turns_the_paths_to_the_left():
     # over animals, the difference between both curls is 0.39 rad with a deviation of 0.07: the mean
     # of three is below 0.2 with probability 1e-6
     turns = {
-        curl: np.mean([run_volition(PRESET, subject, 0, curl).turns for subject in range(3)])
+        curl: np.mean([run_volition(PRESET, animal, 0, curl).turns for animal in range(3)])
         for curl in (-0.6, 0.0, 0.6)
     }
     assert turns[0.6] - turns[-0.6] > 0.2

@@ -44,7 +44,7 @@ class Cortex(Protocol):
         """Number of stimuli S."""
 
     @property
-    def n_units(self) -> int:
+    def n_electrodes(self) -> int:
         """Number of recording electrodes n."""
 
     @property

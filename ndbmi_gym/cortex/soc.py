@@ -142,7 +142,7 @@ class SOCCortex:
         The state that each stimulus puts the circuit into, Hz.
     layout : ndarray (S, 2)
         Planar code of the stimuli.
-    n_units : int
+    n_electrodes : int
         Recording electrodes n.
     units : int
         Units recorded by each.
@@ -162,7 +162,7 @@ class SOCCortex:
     circuit: Circuit
     prepared: FloatArray
     layout: FloatArray
-    n_units: int = 25
+    n_electrodes: int = 25
     units: int = 1
     window_s: float = WINDOW_S
     clock_s: float = 1e-3
@@ -177,9 +177,9 @@ class SOCCortex:
                 f"clock_s = {self.clock_s!r}: rates of the circuit change within a tick that long; "
                 f"give at most {_NODE_S} s"
             )
-        if not 0 < self.n_units <= self.circuit.n_excitatory:
+        if not 0 < self.n_electrodes <= self.circuit.n_excitatory:
             raise ValueError(
-                f"electrodes = {self.n_units!r}: this circuit has {self.circuit.n_excitatory} "
+                f"electrodes = {self.n_electrodes!r}: this circuit has {self.circuit.n_excitatory} "
                 "excitatory neurons to record from"
             )
         shape = len(self.layout), self.circuit.n_neurons
@@ -238,7 +238,7 @@ class SOCCortex:
     @cached_property
     def impulses(self) -> Impulses:
         """The linear core at the nodes."""
-        recorded = np.arange(self.n_units)
+        recorded = np.arange(self.n_electrodes)
         return impulses(self.circuit.weights, self._nodes_s, recorded, recorded)
 
     @cached_property
@@ -249,7 +249,9 @@ class SOCCortex:
     @cached_property
     def _added(self) -> FloatArray:
         """State of the recorded neurons by a unit of held input, (n, n·K)."""
-        return np.ascontiguousarray(self.impulses.held.transpose(2, 1, 0).reshape(self.n_units, -1))
+        return np.ascontiguousarray(
+            self.impulses.held.transpose(2, 1, 0).reshape(self.n_electrodes, -1)
+        )
 
     @cached_property
     def _left(self) -> FloatArray:
@@ -297,8 +299,8 @@ class SOCCortex:
         """
         x, last = self._transient(stimulus, volition, activity)
         trains, evoked = sample_profile(rng, self._profile(x), self.nodes)
-        counts = np.zeros((len(evoked), 2 * self.n_units), np.int64)
-        counts[:, : self.n_units] = evoked
+        counts = np.zeros((len(evoked), 2 * self.n_electrodes), np.int64)
+        counts[:, : self.n_electrodes] = evoked
         return Response(trains, counts, last)
 
     def signal(self, size: float = 1.0) -> float:
@@ -351,18 +353,18 @@ class SOCCortex:
         if self.core == "nonlinear":
             everywhere = np.zeros((n_trials, self.circuit.n_neurons))
             if drive is not None:
-                everywhere[:, : self.n_units] = drive
+                everywhere[:, : self.n_electrodes] = drive
             x, last = integrate(
                 self.circuit.weights,
                 self.gain,
                 self._begin(n_trials, stimulus, activity),
                 everywhere,
                 self._nodes_s,
-                np.arange(self.n_units),
+                np.arange(self.n_electrodes),
             )
             return x, last if self.carry else last[:, :0]
 
-        shape = (n_trials, self.n_units, len(self.nodes))
+        shape = (n_trials, self.n_electrodes, len(self.nodes))
         x = np.zeros(shape) if stimulus is None else self._evoked.take(stimulus, axis=0)
         if drive is not None:
             x += (drive @ self._added).reshape(shape)
@@ -410,7 +412,7 @@ def soc_cortex(options: SOCOptions, window_s: float = WINDOW_S, clock_s: float =
         circuit=circuit,
         prepared=(options.amplitude_hz or amplitude) * layout @ axes.T,
         layout=layout,
-        n_units=options.electrodes,
+        n_electrodes=options.electrodes,
         units=options.units or units,
         window_s=window_s,
         clock_s=clock_s,
@@ -469,12 +471,12 @@ def planar_code(code: str, stimuli: int) -> FloatArray:
 @numba.njit(cache=True)
 def _trapezoid(x, gaps, rates, low, high):  # type: ignore[no-untyped-def]
     """Integral of the rate between successive nodes; rates are tabulated from low to high."""
-    n_trials, n_units, n_nodes = x.shape
-    integral = np.empty((n_trials, n_units, n_nodes - 1))
+    n_trials, n_electrodes, n_nodes = x.shape
+    integral = np.empty((n_trials, n_electrodes, n_nodes - 1))
     last = rates.size - 2
     per_hz = (rates.size - 1) / (high - low)
     for b in range(n_trials):
-        for u in range(n_units):
+        for u in range(n_electrodes):
             before = 0.0
             for k in range(n_nodes):
                 place = (min(max(x[b, u, k], low), high) - low) * per_hz

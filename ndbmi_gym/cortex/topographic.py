@@ -56,7 +56,7 @@ class TopographicCortex:
         return self.evoked.shape[0]
 
     @property
-    def n_units(self) -> int:
+    def n_electrodes(self) -> int:
         """Number of recording electrodes n."""
         return self.evoked.shape[1]
 

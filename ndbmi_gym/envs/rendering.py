@@ -48,7 +48,7 @@ _DESIGN_DPI = 100  # at DESIGN_PX; other sizes scale it
 
 @dataclass(frozen=True)
 class Scene:
-    """What stays the same while one subject performs one task.
+    """What stays the same while one animal performs one task.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ METADATA: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps"
 
 def action_space(episodes: Episodes) -> spaces.Box:
     """Volitional firing rates of the recording electrodes, as fractions of the maximum."""
-    return spaces.Box(episodes.low, 1.0, (episodes.n_units,), np.float32)
+    return spaces.Box(episodes.low, 1.0, (episodes.n_electrodes,), np.float32)
 
 
 def observation_space(episodes: Episodes) -> spaces.Box:

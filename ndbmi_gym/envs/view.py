@@ -77,7 +77,7 @@ class View:
     def _renderer(self, animal: int) -> Renderer:
         if animal not in self._renderers:
             loop = self._episodes.loops[animal]
-            side = round(self._episodes.n_units**0.5)
+            side = round(self._episodes.n_electrodes**0.5)
             self._renderers[animal] = Renderer(
                 Scene(
                     half_side_cm=self._episodes.half_side_cm,

@@ -32,7 +32,7 @@ from ndbmi_gym.experiments.conditions import (
     SHAPES,
     Measurements,
     Setting,
-    subject_means,
+    animal_means,
 )
 from ndbmi_gym.experiments.statistics import (
     Interval,
@@ -77,7 +77,7 @@ class Evidence:
 
     def means(self, condition: str, field: str, decoder: str = DECODERS[0]) -> FloatArray:
         """Mean wtpe by animal, (A,)."""
-        return subject_means(self.measured[Setting(condition, field, decoder)])
+        return animal_means(self.measured[Setting(condition, field, decoder)])
 
     @property
     def animals(self) -> int:

@@ -77,37 +77,37 @@ class Setting(NamedTuple):
     decoder: str
 
 
-def make_loop(preset: Preset, setting: Setting, subject: int) -> ClosedLoop:
+def make_loop(preset: Preset, setting: Setting, animal: int) -> ClosedLoop:
     """The closed loop of an animal under a setting."""
     options = (conditions(preset) | CIRCUITS)[setting.condition]
-    return loop_with(preset, options, setting.field, setting.decoder, subject)
+    return loop_with(preset, options, setting.field, setting.decoder, animal)
 
 
 def loop_with(
-    preset: Preset, options: Mapping[str, Any], field: str, decoder: str, subject: int
+    preset: Preset, options: Mapping[str, Any], field: str, decoder: str, animal: int
 ) -> ClosedLoop:
     """The closed loop of an animal under options of `Config` on top of a preset."""
     own = {"preset": preset, "field": field, "decoder": decoder}
-    return Config.from_options({**own, **options}).make_loop(subject)
+    return Config.from_options({**own, **options}).make_loop(animal)
 
 
-def stream(seed: int, subject: int, *names: str) -> np.random.Generator:
+def stream(seed: int, animal: int, *names: str) -> np.random.Generator:
     """A random stream of an animal's tests, apart from those of other names and animals."""
     key = crc32("\n".join(names).encode())
-    return np.random.default_rng(np.random.SeedSequence((seed, subject), spawn_key=(key,)))
+    return np.random.default_rng(np.random.SeedSequence((seed, animal), spawn_key=(key,)))
 
 
-def starts_of(subject: int, seed: int, starts: int = 24, repetitions: int = 10) -> FloatArray:
+def starts_of(animal: int, seed: int, starts: int = 24, repetitions: int = 10) -> FloatArray:
     """The start positions of an animal's tests, the same in every setting, (B, 2)."""
-    return protocol_starts(stream(seed, subject, "starts"), HALF_SIDE_CM, starts, repetitions)
+    return protocol_starts(stream(seed, animal, "starts"), HALF_SIDE_CM, starts, repetitions)
 
 
 def run_setting(
-    preset: Preset, setting: Setting, subject: int, seed: int, starts: FloatArray
+    preset: Preset, setting: Setting, animal: int, seed: int, starts: FloatArray
 ) -> tuple[Runs, Runs]:
     """Run the protocol, and its ideal."""
-    loop = make_loop(preset, setting, subject)
-    return run_loop(preset, loop, stream(seed, subject, *setting), starts)
+    loop = make_loop(preset, setting, animal)
+    return run_loop(preset, loop, stream(seed, animal, *setting), starts)
 
 
 def run_loop(
@@ -151,7 +151,7 @@ Measurements = dict[Setting, Measured]
 def measure(
     preset: Preset,
     settings: Iterable[Setting],
-    subjects: Iterable[int],
+    animals: Iterable[int],
     seed: int = 0,
     starts: int = 24,
     repetitions: int = 10,
@@ -161,10 +161,10 @@ def measure(
     Settings of the same condition should follow each other: they share a calibration.
     """
     rows: dict[Setting, list[Measured]] = {setting: [] for setting in settings}
-    for subject in subjects:
-        places = starts_of(subject, seed, starts, repetitions)
+    for animal in animals:
+        places = starts_of(animal, seed, starts, repetitions)
         for setting, measured in rows.items():
-            runs, ideal = run_setting(preset, setting, subject, seed, places)
+            runs, ideal = run_setting(preset, setting, animal, seed, places)
             measured.append(Measured(wtpe(runs, ideal), runs.entered))
     return {
         setting: Measured(*(np.array(column) for column in zip(*measured, strict=True)))
@@ -172,7 +172,7 @@ def measure(
     }
 
 
-def subject_means(measured: Measured) -> npt.NDArray[np.float64]:
+def animal_means(measured: Measured) -> npt.NDArray[np.float64]:
     """Mean wtpe of every animal over its convergent runs, (A,); NaN where none converged."""
     counted = np.isfinite(measured.wtpe)
     total = np.where(counted, measured.wtpe, 0.0).sum(axis=1)

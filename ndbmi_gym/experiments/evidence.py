@@ -32,7 +32,7 @@ def from_tables(figures: Mapping[str, Tables]) -> Evidence:
     volition = figures["fig12"]["shares"]
     still = where(volition, curl=0.0)
     curled = {name: column[volition["curl"] != 0.0] for name, column in volition.items()}
-    shape = (len(np.unique(volition["subject"])), -1)
+    shape = (len(np.unique(volition["animal"])), -1)
     shares = figures["fig4"]["shares"]
     linear = figures["linear"]["shares"]
     return Evidence(
@@ -48,9 +48,9 @@ def from_tables(figures: Mapping[str, Tables]) -> Evidence:
             f"{name} set {number}": where(shares, set=number)[name]
             for number in np.unique(shares["set"])
             for name in shares
-            if name not in ("set", "subject", "f_x", "f_y")
+            if name not in ("set", "animal", "f_x", "f_y")
         },
-        linear={name: linear[name] for name in linear if name != "subject"},
+        linear={name: linear[name] for name in linear if name != "animal"},
     )
 
 
@@ -64,7 +64,7 @@ def f_factors(shares: Table) -> dict[int, FloatArray]:
 
 
 def gather(
-    preset: Preset, subjects: Sequence[int], seed: int, fast: bool = False
+    preset: Preset, animals: Sequence[int], seed: int, fast: bool = False
 ) -> tuple[Evidence, float]:
     """Measure what the claims need, and the misfit of the f factors.
 
@@ -74,13 +74,13 @@ def gather(
     Parameters
     ----------
     preset : Preset
-    subjects : sequence of int
+    animals : sequence of int
     seed : int
     fast : bool
         For a search. Half of the runs, each counted twice, so that the text's tests see its 240;
         and no second decoder with set 7, whose distances take longest: it is taken to be the first.
     """
-    parts = [_gather_one(preset, subject, seed, fast) for subject in subjects]
+    parts = [_gather_one(preset, animal, seed, fast) for animal in animals]
     published = np.ones(len(parts))
     first = parts[0]
     evidence = Evidence(
@@ -113,13 +113,13 @@ class _Part(NamedTuple):
     f_factors: dict[int, FloatArray]
 
 
-def _gather_one(preset: Preset, subject: int, seed: int, fast: bool) -> _Part:
+def _gather_one(preset: Preset, animal: int, seed: int, fast: bool) -> _Part:
     measured: Measurements = {}
     geometry: dict[str, float] = {}
     factors: dict[int, FloatArray] = {}
 
     def look_at_map(number: int) -> None:
-        found = map_geometry(make_interface(preset, number, subject), number)
+        found = map_geometry(make_interface(preset, number, animal), number)
         factors[number] = found.f_factors
         geometry.update({f"{n} set {number}": getattr(found, n) for n in found._fields[:-1]})
 
@@ -132,7 +132,7 @@ def _gather_one(preset: Preset, subject: int, seed: int, fast: bool) -> _Part:
         compared = ("set 5", "set 6") if fast else ("set 5", "set 6", "set 7")
         decoders = DECODERS if condition in compared else DECODERS[:1]
         settings = [Setting(condition, field, decoder) for field in FIELDS for decoder in decoders]
-        found = measure(preset, settings, (subject,), seed, repetitions=repetitions)
+        found = measure(preset, settings, (animal,), seed, repetitions=repetitions)
         for setting, (error, steps) in found.items():
             times = 10 // repetitions
             measured[setting] = Measured(np.tile(error[0], times), np.tile(steps[0], times))
@@ -143,7 +143,7 @@ def _gather_one(preset: Preset, subject: int, seed: int, fast: bool) -> _Part:
             first, second = (Setting("set 7", field, decoder) for decoder in DECODERS)
             measured[second] = measured[first]
 
-    still, curled = (run_volition(preset, subject, seed, curl) for curl in (0.0, preset.curl))
+    still, curled = (run_volition(preset, animal, seed, curl) for curl in (0.0, preset.curl))
     volition = {
         "arrived": still.arrived,
         "shifted": still.shifted.astype(float),
@@ -161,7 +161,7 @@ def _measurements(runs: Table) -> Measurements:
         for field in FIELDS:
             for decoder in DECODERS:
                 rows = where(runs, condition=condition, field=field, decoder=decoder)
-                shape = (len(np.unique(rows["subject"])), -1)
+                shape = (len(np.unique(rows["animal"])), -1)
                 measured[Setting(condition, field, decoder)] = Measured(
                     rows["wtpe"].reshape(shape), rows["steps"].reshape(shape)
                 )

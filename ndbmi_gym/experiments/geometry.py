@@ -41,17 +41,17 @@ class Geometry(NamedTuple):
     f_factors: FloatArray
 
 
-def make_interface(preset: Preset, dataset: int, subject: int) -> Interface:
+def make_interface(preset: Preset, dataset: int, animal: int) -> Interface:
     """The interface of an animal for a stimulus set."""
     options = {**preset.options(), "dataset": dataset}
-    return Config.from_options(options).make_loop(subject).interface
+    return Config.from_options(options).make_loop(animal).interface
 
 
 def map_geometry(interface: Interface, dataset: int) -> Geometry:
     """Measure the map of a stimulus set."""
     stimuli = stimulus_set(dataset)
     layout, sites = stimuli.layout(), interface.sites
-    own = np.repeat(np.arange(interface.n_stimuli), interface.n_trials)
+    own = np.repeat(np.arange(interface.n_stimuli), interface.n_repetitions)
     clustered = float((interface.sense(interface.points) == own).mean())
 
     index = {pattern: s for s, pattern in enumerate(stimuli.patterns)}

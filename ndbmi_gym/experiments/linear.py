@@ -30,7 +30,7 @@ import numpy.typing as npt
 from scipy.optimize import least_squares, root
 
 from ndbmi_gym.calibration import orientation, planar_map
-from ndbmi_gym.config import subject_rng
+from ndbmi_gym.config import animal_rng
 from ndbmi_gym.cortex import Cortex, Response
 from ndbmi_gym.experiments.conditions import (
     DECODERS,
@@ -96,11 +96,12 @@ class LinearInterface:
         ValueError
             If the responses are of other electrodes or another window than in calibration.
         """
-        n_units = len(self.weights) // self.n_count_bins
-        if (trains.n_units, trains.n_bins) != (n_units, self.n_bins):
+        n_electrodes = len(self.weights) // self.n_count_bins
+        if (trains.n_electrodes, trains.n_bins) != (n_electrodes, self.n_bins):
             raise ValueError(
-                f"responses of {trains.n_units} electrodes and {trains.n_bins} ticks, calibrated "
-                f"with {n_units} and {self.n_bins}: record as in calibration, or calibrate again"
+                f"responses of {trains.n_electrodes} electrodes and {trains.n_bins} ticks, "
+                f"calibrated with {n_electrodes} and {self.n_bins}: record as in calibration, "
+                "or calibrate again"
             )
         return binned_counts(trains, self.n_count_bins) @ self.weights + self.offset
 
@@ -109,7 +110,7 @@ def calibrate_linear(
     cortex: Cortex,
     field: Field,
     rng: np.random.Generator,
-    trials: int = 20,
+    repetitions: int = 20,
     half_side_cm: float = 10.0,
     n_count_bins: int = 6,
 ) -> LinearInterface:
@@ -122,7 +123,7 @@ def calibrate_linear(
         Desired force field, invertible on the workspace.
     rng : numpy.random.Generator
         Source of the calibration noise.
-    trials : int
+    repetitions : int
         Responses K per stimulus.
     half_side_cm : float
         Half side L of the workspace.
@@ -136,19 +137,19 @@ def calibrate_linear(
         responses for a fit, or they span no plane.
     """
     check_invertible(field, half_side_cm)
-    for name, value in (("trials", trials), ("n_count_bins", n_count_bins)):
+    for name, value in (("repetitions", repetitions), ("n_count_bins", n_count_bins)):
         if not (isinstance(value, int | np.integer) and value >= 1):
             raise ValueError(f"{name} = {value!r}: give a whole number >= 1")
-    n_responses, n_weights = cortex.n_stimuli * trials, cortex.n_units * n_count_bins + 1
+    n_responses, n_weights = cortex.n_stimuli * repetitions, cortex.n_electrodes * n_count_bins + 1
     if n_responses < n_weights:
         raise ValueError(
             f"{n_responses} calibration responses cannot fix {n_weights} weights per axis of "
-            "force: raise trials or lower n_count_bins"
+            "force: raise repetitions or lower n_count_bins"
         )
-    stimulus = np.repeat(np.arange(cortex.n_stimuli), trials)
+    stimulus = np.repeat(np.arange(cortex.n_stimuli), repetitions)
     trains = cortex.respond(stimulus, None, rng).trains
     counts = binned_counts(trains, n_count_bins)
-    means = counts.reshape(cortex.n_stimuli, trials, -1).mean(axis=1)
+    means = counts.reshape(cortex.n_stimuli, repetitions, -1).mean(axis=1)
 
     # principal components are classical MDS of the means, which leaves the same turn open
     plane, _, _ = planar_map(means @ means.T)
@@ -186,7 +187,7 @@ def binned_counts(trains: SpikeTrains, n_count_bins: int) -> FloatArray:
     unit, tick = np.divmod(trains.rows.astype(np.int64), trains.n_bins)
     column = unit * n_count_bins + tick * n_count_bins // trains.n_bins
     response = np.repeat(np.arange(len(trains)), np.diff(trains.offsets))
-    width = trains.n_units * n_count_bins
+    width = trains.n_electrodes * n_count_bins
     flat = np.bincount(response * width + column, minlength=len(trains) * width)
     return flat.reshape(-1, width).astype(float)
 
@@ -319,13 +320,13 @@ class Comparison(NamedTuple):
     dipole: Runs
 
 
-def compare(preset: Preset, subject: int, seed: int) -> Comparison:
+def compare(preset: Preset, animal: int, seed: int) -> Comparison:
     """Set the linear interface against the non-linear one in one animal, on stimulus set 6.
 
     The linear field pulls, at the middle of the workspace's edges, with the preset's amplitude.
     """
     setting = Setting(REFERENCE, "dipole", DECODERS[0])
-    loop = make_loop(preset, setting, subject)
+    loop = make_loop(preset, setting, animal)
     half_side_cm = loop.interface.half_side_cm
     try:
         check_invertible(loop.field, half_side_cm)
@@ -335,17 +336,17 @@ def compare(preset: Preset, subject: int, seed: int) -> Comparison:
     stiffness = preset.amplitude / half_side_cm
     field = LinearField(((-stiffness, 0.0), (0.0, -stiffness)))
     interface = calibrate_linear(
-        loop.cortex, field, subject_rng(subject), preset.trials, half_side_cm
+        loop.cortex, field, animal_rng(animal), preset.repetitions, half_side_cm
     )
-    starts = starts_of(subject, seed)
+    starts = starts_of(animal, seed)
     linear = run_protocol(
         LinearLoop(loop.cortex, interface, loop.plant),
-        stream(seed, subject, "linear"),
+        stream(seed, animal, "linear"),
         starts,
         radius_cm=preset.radius_cm,
         stop=True,
     )
-    dipole, _ = run_setting(preset, setting, subject, seed, starts)
+    dipole, _ = run_setting(preset, setting, animal, seed, starts)
     return Comparison(refused, interface, linear, loop, dipole)
 
 

@@ -28,7 +28,7 @@ READINGS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "spontaneous": ("where and when Fig 9's spontaneous spikes are", SPONTANEOUS),
     "misplaced_electrode": ("where Fig 10's misplaced electrode sits", (1, 4, 7, 8)),
     "lost_site": ("which site Fig 10's ineffective electrode stimulates", (1, 7, 8)),
-    "trials": ("calibration responses K per stimulus", (10, 20, 30)),
+    "repetitions": ("calibration responses K per stimulus", (10, 20, 30)),
     "theta": ("electrodes labelled (π/2), or partly pooled", (np.pi / 2, np.pi / 4)),
     "tau_s": ("time constant of the metric, s", (0.1,)),
 }
@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
 
 
 def compare(
-    folder: Path, preset: Preset, subjects: Sequence[int], seed: int, jobs: int
+    folder: Path, preset: Preset, animals: Sequence[int], seed: int, jobs: int
 ) -> list[Outcome]:
     """Judge a preset, first of the list, and each of its variants by one reading.
 
@@ -71,15 +71,15 @@ def compare(
     ValueError
         If there are fewer animals than claims are judged on.
     """
-    if len(subjects) < MIN_ANIMALS:
-        raise ValueError(f"{len(subjects)} animals: give at least {MIN_ANIMALS}")
-    if min(subjects) < 0 or seed < 0:
-        raise ValueError(f"first animal {min(subjects)}, seed {seed}: give numbers >= 0")
+    if len(animals) < MIN_ANIMALS:
+        raise ValueError(f"{len(animals)} animals: give at least {MIN_ANIMALS}")
+    if min(animals) < 0 or seed < 0:
+        raise ValueError(f"first animal {min(animals)}, seed {seed}: give numbers >= 0")
     variants: list[tuple[str, Any]] = [("", None)]
     for field, (_, values) in READINGS.items():
         variants += [(field, value) for value in values if value != getattr(preset, field)]
     tasks = (
-        joblib.delayed(_judged)(folder, preset, field, value, tuple(subjects), seed)
+        joblib.delayed(_judged)(folder, preset, field, value, tuple(animals), seed)
         for field, value in variants
     )
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
@@ -87,12 +87,12 @@ def compare(
 
 
 def write(
-    folder: Path, preset: Preset, subjects: Sequence[int], seed: int, outcomes: Sequence[Outcome]
+    folder: Path, preset: Preset, animals: Sequence[int], seed: int, outcomes: Sequence[Outcome]
 ) -> None:
     """Write ``readings.json`` and ``readings.md``."""
     settings = {
         "parameters": asdict(preset),
-        "subjects": list(subjects),
+        "animals": list(animals),
         "seed": seed,
         "versions": versions(),
     }
@@ -127,15 +127,15 @@ def markdown(preset: Preset, outcomes: Sequence[Outcome]) -> str:
 
 
 def _judged(
-    folder: Path, preset: Preset, field: str, value: Any, subjects: tuple[int, ...], seed: int
+    folder: Path, preset: Preset, field: str, value: Any, animals: tuple[int, ...], seed: int
 ) -> Outcome:
     changed = replace(preset, **{field: value}) if field else preset
-    header = {"preset": asdict(changed), "subjects": subjects, "seed": seed, "versions": versions()}
+    header = {"preset": asdict(changed), "animals": animals, "seed": seed, "versions": versions()}
     path = folder / "parts" / f"{field or 'preset'}-{value}.npz"
     saved = load_tables(path, header)
     if saved is None:
         try:
-            evidence, misfit = gather(changed, subjects, seed)
+            evidence, misfit = gather(changed, animals, seed)
             verdicts = {f.claim.id: f.verdict for f in judge(evidence)}
         except ValueError:  # its responses span no plane, say
             verdicts, misfit = dict.fromkeys(SEARCHED, UNDECIDED), np.nan

@@ -42,7 +42,7 @@ from ndbmi_gym.tasks import Task
 
 FloatArray = npt.NDArray[np.float64]
 
-SUBJECTS = (1000, 1001)
+ANIMALS = (1000, 1001)
 """Animals that trials are scored on."""
 
 FINAL_SUBJECTS = tuple(range(1010, 1018))
@@ -79,7 +79,7 @@ class Range:
 
 SPACE: dict[str, Range] = {
     "tau_s": Range(0.01, 1.0, log=True),
-    "trials": Range(choices=(5, 10, 20, 30)),
+    "repetitions": Range(choices=(5, 10, 20, 30)),
     "scaling": Range(choices=SCALINGS),
     "amplitude": Range(0.2, 12.0, log=True),
     "sigma": Range(3.0, 12.0),
@@ -151,10 +151,10 @@ class Trial(NamedTuple):
 
 
 def evaluate(
-    preset: Preset, subjects: Sequence[int] = SUBJECTS, seed: int = 0, fast: bool = True
+    preset: Preset, animals: Sequence[int] = ANIMALS, seed: int = 0, fast: bool = True
 ) -> Trial:
     """Measure a preset."""
-    evidence, misfit = gather(preset, subjects, seed, fast)
+    evidence, misfit = gather(preset, animals, seed, fast)
     margins = {f.claim.id: f.margin for f in judge(evidence) if f.claim.id in SEARCHED}
     convergent = min(float(evidence.convergent(REFERENCE, field).mean()) for field in FIELDS)
     return Trial(margins, misfit, convergent, obstacle_avoidance(preset))
@@ -318,7 +318,7 @@ def _study(folder: Path, index: int) -> optuna.Study:
 def _settings() -> JSON:
     """What the score of a trial depends on."""
     space = {name: [v.low, v.high, v.log, list(v.choices)] for name, v in SPACE.items()}
-    return {"space": space, "subjects": list(SUBJECTS), "design": DESIGN, "versions": versions()}
+    return {"space": space, "animals": list(ANIMALS), "design": DESIGN, "versions": versions()}
 
 
 def _trial(folder: Path, index: int) -> float:

@@ -145,8 +145,8 @@ def write(
 
 
 def _conditions(settings: JSON) -> str:
-    subjects = settings["subjects"]
+    animals = settings["animals"]
     return (
-        f"Preset {settings['preset']!r}, {len(subjects)} animals ({subjects[0]} to "
-        f"{subjects[-1]}), seed {settings['seed']}."
+        f"Preset {settings['preset']!r}, {len(animals)} animals ({animals[0]} to "
+        f"{animals[-1]}), seed {settings['seed']}."
     )

@@ -84,7 +84,7 @@ class Reproduction:
         Folder of the results.
     preset : str
         Name of a preset, or a JSON file (`ndbmi_gym.presets.load_preset`).
-    subjects : sequence of int
+    animals : sequence of int
         Animals.
     seed : int
         Of the tests; the animals' calibrations do not depend on it.
@@ -101,14 +101,14 @@ class Reproduction:
 
     out: Path
     preset: str = "default"
-    subjects: Sequence[int] = (0,)
+    animals: Sequence[int] = (0,)
     seed: int = 0
     jobs: int = 1
     backend: str = "loky"
 
     def __post_init__(self) -> None:
-        if not self.subjects or min(self.subjects) < 0:
-            raise ValueError(f"subjects {list(self.subjects)}: give at least one, all >= 0")
+        if not self.animals or min(self.animals) < 0:
+            raise ValueError(f"animals {list(self.animals)}: give at least one, all >= 0")
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}: give a seed >= 0")
         if self.jobs < 1:
@@ -126,23 +126,23 @@ class Reproduction:
         return {
             "preset": self.preset,
             "parameters": asdict(self.values),
-            "subjects": list(map(int, self.subjects)),
+            "animals": list(map(int, self.animals)),
             "seed": self.seed,
             "versions": versions(),
         }
 
-    def header(self, name: str, subject: int) -> JSON:
+    def header(self, name: str, animal: int) -> JSON:
         """What one figure's data of one animal depend on."""
-        part = {"figure": name, "subject": subject, "drawn": subject == self.subjects[0]}
-        return self.settings() | {"preset": "", "subjects": []} | part
+        part = {"figure": name, "animal": animal, "drawn": animal == self.animals[0]}
+        return self.settings() | {"preset": "", "animals": []} | part
 
-    def part(self, name: str, subject: int) -> Path:
+    def part(self, name: str, animal: int) -> Path:
         """File of one figure's data of one animal."""
-        return self.out / "parts" / f"{name}-{subject:03d}.npz"
+        return self.out / "parts" / f"{name}-{animal:03d}.npz"
 
-    def load(self, name: str, subject: int) -> Tables | None:
+    def load(self, name: str, animal: int) -> Tables | None:
         """One figure's data of one animal, if they are there."""
-        return load_tables(self.part(name, subject), self.header(name, subject))
+        return load_tables(self.part(name, animal), self.header(name, animal))
 
 
 def run(reproduction: Reproduction, names: Sequence[str]) -> dict[str, Tables]:
@@ -167,10 +167,10 @@ def run(reproduction: Reproduction, names: Sequence[str]) -> dict[str, Tables]:
 def measure_parts(reproduction: Reproduction, names: Sequence[str]) -> None:
     """Measure what is missing, and print the time of every stage."""
     missing = [
-        (name, subject)
+        (name, animal)
         for name in names
-        for subject in reproduction.subjects
-        if reproduction.load(name, subject) is None
+        for animal in reproduction.animals
+        if reproduction.load(name, animal) is None
     ]
     seconds: dict[str, float] = {}
     begun = time.monotonic()
@@ -187,9 +187,9 @@ def measure_parts(reproduction: Reproduction, names: Sequence[str]) -> None:
 def pooled(reproduction: Reproduction, name: str) -> Tables:
     """Tables of a figure: the pooled ones of all animals, the others of the first."""
     parts = []
-    for subject in reproduction.subjects:
-        part = reproduction.load(name, subject)
-        assert part is not None, (name, subject)
+    for animal in reproduction.animals:
+        part = reproduction.load(name, animal)
+        assert part is not None, (name, animal)
         parts.append(part)
     first = parts[0]
     return first | {t: concatenate([part[t] for part in parts]) for t in figure(name).pooled}
@@ -209,7 +209,7 @@ def draw(reproduction: Reproduction, name: str, tables: Tables) -> None:
 def _run(
     reproduction: Reproduction, missing: Sequence[tuple[str, int]]
 ) -> Iterator[tuple[str, float]]:
-    tasks = (joblib.delayed(_one)(reproduction, name, subject) for name, subject in missing)
+    tasks = (joblib.delayed(_one)(reproduction, name, animal) for name, animal in missing)
     with _parallel(reproduction.backend, reproduction.jobs) as parallel:
         yield from parallel(tasks)
 
@@ -233,12 +233,12 @@ def _parallel(backend: str, jobs: int) -> Iterator[Any]:
         yield joblib.Parallel(n_jobs=jobs, return_as=unordered)
 
 
-def _one(reproduction: Reproduction, name: str, subject: int) -> tuple[str, float]:
+def _one(reproduction: Reproduction, name: str, animal: int) -> tuple[str, float]:
     begun = time.monotonic()
-    tables = figure(name).data(reproduction.values, subject, reproduction.seed)
-    if subject != reproduction.subjects[0]:  # only the first animal's paths are drawn
+    tables = figure(name).data(reproduction.values, animal, reproduction.seed)
+    if animal != reproduction.animals[0]:  # only the first animal's paths are drawn
         tables = {table: tables[table] for table in figure(name).pooled}
-    save_tables(reproduction.part(name, subject), reproduction.header(name, subject), tables)
+    save_tables(reproduction.part(name, animal), reproduction.header(name, animal), tables)
     return name, time.monotonic() - begun
 
 

@@ -103,10 +103,10 @@ class Case:
         return {"cortex": cortex, "window_s": self.window_s}
 
     def make_loop(
-        self, preset: Preset, subject: int, field: str = FIELDS[0], decoder: str = DECODERS[0]
+        self, preset: Preset, animal: int, field: str = FIELDS[0], decoder: str = DECODERS[0]
     ) -> ClosedLoop:
         """The closed loop of an animal."""
-        return loop_with(preset, self.options(), field, decoder, subject)
+        return loop_with(preset, self.options(), field, decoder, animal)
 
     @property
     def name(self) -> str:
@@ -161,7 +161,7 @@ VOLITION = (
 def run_cases(
     cases: Sequence[Case],
     preset: Preset,
-    subject: int,
+    animal: int,
     seed: int,
     decoders: Sequence[str] = DECODERS,
 ) -> Tables:
@@ -174,17 +174,17 @@ def run_cases(
         decoder. ``decoding``: how well single responses tell their stimulus, on how many electrodes
         and by how many spikes, by case.
     """
-    loops = run_loops(cases, preset, subject, seed, decoders)
+    loops = run_loops(cases, preset, animal, seed, decoders)
     decoding = []
     for case in cases:
-        loop = case.make_loop(preset, subject)
+        loop = case.make_loop(preset, animal)
         counts = loop.cortex.profile(np.arange(loop.cortex.n_stimuli), None).sum(axis=(1, 2))
         decoding.append(
             asdict(case)
             | {
-                "subject": subject,
-                "accuracy": identified(loop, stream(seed, subject, repr(case), "decoding")),
-                "recorded": loop.cortex.n_units,
+                "animal": animal,
+                "accuracy": identified(loop, stream(seed, animal, repr(case), "decoding")),
+                "recorded": loop.cortex.n_electrodes,
                 "spikes": float(counts.mean()),
             }
         )
@@ -192,17 +192,17 @@ def run_cases(
 
 
 def run_loops(
-    cases: Sequence[Case], preset: Preset, subject: int, seed: int, decoders: Sequence[str]
+    cases: Sequence[Case], preset: Preset, animal: int, seed: int, decoders: Sequence[str]
 ) -> Table:
     """The ``loops`` of `run_cases`."""
-    starts = starts_of(subject, seed, N_STARTS, REPETITIONS)
+    starts = starts_of(animal, seed, N_STARTS, REPETITIONS)
     rows = []
     for case, field, decoder in product(cases, FIELDS, decoders):
-        loop = case.make_loop(preset, subject, field, decoder)
-        rng = stream(seed, subject, repr(case), field, decoder)
+        loop = case.make_loop(preset, animal, field, decoder)
+        rng = stream(seed, animal, repr(case), field, decoder)
         runs, ideal = run_loop(preset, loop, rng, starts)
         error, arrived = wtpe(runs, ideal), runs.convergent
-        own = {"field": field, "decoder": decoder, "subject": subject}
+        own = {"field": field, "decoder": decoder, "animal": animal}
         rows.append(
             asdict(case)
             | own
@@ -249,9 +249,9 @@ def carried_sizes(case: Case, preset: Preset) -> tuple[float, float]:
     return sizes[0], sizes[1]
 
 
-def run_carry(cases: Sequence[Case], preset: Preset, subject: int, seed: int) -> Tables:
+def run_carry(cases: Sequence[Case], preset: Preset, animal: int, seed: int) -> Tables:
     """`run_loops` with the paper's decoders, and the ``sizes`` of what is carried, by case."""
-    loops = run_loops(cases, preset, subject, seed, conditions.DECODERS)
+    loops = run_loops(cases, preset, animal, seed, conditions.DECODERS)
     sizes = []
     for case in cases:
         if case.carry:
@@ -260,7 +260,7 @@ def run_carry(cases: Sequence[Case], preset: Preset, subject: int, seed: int) ->
     return {"loops": loops, "sizes": from_rows(sizes)}
 
 
-def run_volition(cases: Sequence[Case], preset: Preset, subject: int, seed: int) -> Tables:
+def run_volition(cases: Sequence[Case], preset: Preset, animal: int, seed: int) -> Tables:
     """What volition reaches in one animal.
 
     Returns
@@ -274,16 +274,16 @@ def run_volition(cases: Sequence[Case], preset: Preset, subject: int, seed: int)
     """
     reached, commands, policies = [], [], []
     for case in cases:
-        loop = case.make_loop(preset, subject)
+        loop = case.make_loop(preset, animal)
         for low in case.lows:
-            key = asdict(case) | {"low": low, "subject": subject}
+            key = asdict(case) | {"low": low, "animal": animal}
             for direction, distance in enumerate(reach(loop, low)):
                 reached.append(key | {"direction": direction, "reach": distance})
             for curl in (0.0, preset.curl):
-                places = stream(seed, subject, "volition starts")
-                rng = stream(seed, subject, repr(case), f"{low} {curl}")
+                places = stream(seed, animal, "volition starts")
+                rng = stream(seed, animal, repr(case), f"{low} {curl}")
                 runs = command_runs(preset, loop, rng, places, curl, low)
-                places = stream(seed, subject, "volition starts")
+                places = stream(seed, animal, "volition starts")
                 still = command_runs(preset, loop, rng, places, curl, low, moved=False)
                 off = np.linalg.norm(runs.settled - runs.targets, axis=1)
                 for target in range(N_TARGETS):
@@ -295,7 +295,7 @@ def run_volition(cases: Sequence[Case], preset: Preset, subject: int, seed: int)
                         "settled_off": off[target],
                     }
                     commands.append(key | row)
-            policies += [key | row for row in play(case, preset, subject, seed, low)]
+            policies += [key | row for row in play(case, preset, animal, seed, low)]
     return {
         "reach": from_rows(reached),
         "commands": from_rows(commands),
@@ -317,9 +317,9 @@ def reach(loop: ClosedLoop, low: float) -> FloatArray:
     low : float
         Least volition in units of full volition, 0 or −1.
     """
-    n_units, small = loop.cortex.n_units, 1e-3
+    n_electrodes, small = loop.cortex.n_electrodes, 1e-3
     angle = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
-    slopes = _displacement(loop, small * np.eye(n_units)) / small
+    slopes = _displacement(loop, small * np.eye(n_electrodes)) / small
     return np.array([_farthest(loop, low, slopes, np.array([np.cos(a), np.sin(a)])) for a in angle])
 
 
@@ -336,13 +336,13 @@ def _farthest(loop: ClosedLoop, low: float, slopes: FloatArray, direction: Float
 
 def _displacement(loop: ClosedLoop, action: FloatArray) -> FloatArray:
     cortex, interface = loop.cortex, loop.interface
-    rest = expected_projection(cortex, interface, None, np.zeros((1, cortex.n_units)))
+    rest = expected_projection(cortex, interface, None, np.zeros((1, cortex.n_electrodes)))
     return expected_projection(cortex, interface, None, action * cortex.max_count) - rest
 
 
-def play(case: Case, preset: Preset, subject: int, seed: int, low: float) -> list[JSON]:
+def play(case: Case, preset: Preset, animal: int, seed: int, low: float) -> list[JSON]:
     """Success and mean steps of floor, Eq 24 and ceiling in the shift task, state in view."""
-    trials = int(stream(seed, subject, "shift task").integers(2**31))  # the same for all policies
+    trials = int(stream(seed, animal, "shift task").integers(2**31))  # the same for all policies
     rows = []
     for name in ("zero", "eq24", "ceiling"):
         env = BMIVectorEnv(
@@ -350,7 +350,7 @@ def play(case: Case, preset: Preset, subject: int, seed: int, low: float) -> lis
             max_episode_steps=_SHIFT_STEPS,
             task="shift",
             observe="state",
-            subject=subject,
+            animal=animal,
             preset=preset,
             volition="signed" if low < 0 else "positive",
             **case.options(),

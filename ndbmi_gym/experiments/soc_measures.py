@@ -49,7 +49,7 @@ BALANCED = (SOC, "scaled", "shuffled")
 MODES = 10  # leading states that transients begin from
 AMPLITUDE_HZ = 100.0  # of the states that prepare movements
 TRIALS = 50  # fresh responses to every stimulus in the plane
-SUBJECTS = 4  # animals
+ANIMALS = 4  # animals
 REPEATS = 5  # independent draws, whose standard deviation is given
 SINGLE_TRIALS = 25  # of every stimulus, for reliability
 READ_TRIALS = 20  # of every movement, half for training
@@ -74,7 +74,7 @@ def parameters() -> JSON:
         "short_s": SHORT_S,
         "step_s": _STEP_S,
         "smoothing_s": SMOOTHING_S,
-        "subjects": SUBJECTS,
+        "animals": ANIMALS,
         "trials": TRIALS,
         "repeats": REPEATS,
         "single_trials": SINGLE_TRIALS,
@@ -87,7 +87,7 @@ def parameters() -> JSON:
 
 
 @dataclass(frozen=True)
-class Subject:
+class Specimen:
     """The circuit in question, its controls and its random streams.
 
     Attributes
@@ -307,13 +307,13 @@ def gradient_error(circuit: Circuit, rng: np.random.Generator) -> float:
 # --- stages: each measures one topic and returns its tables ---
 
 
-def measure_construction(subject: Subject) -> Tables:
+def measure_construction(specimen: Specimen) -> Tables:
     """``construction``: abscissa by iteration; ``eigenvalues``; ``shuffles`` of the inhibition."""
-    circuit = subject.circuit
+    circuit = specimen.circuit
     spectra = {"initial": np.linalg.eigvals(circuit.initial)}
-    spectra |= {name: np.linalg.eigvals(c.weights) for name, c in subject.circuits.items()}
+    spectra |= {name: np.linalg.eigvals(c.weights) for name, c in specimen.circuits.items()}
     shuffled = [
-        np.linalg.eigvals(shuffle_inhibition(circuit, subject.stream(k, "shuffle"))).real.max()
+        np.linalg.eigvals(shuffle_inhibition(circuit, specimen.stream(k, "shuffle"))).real.max()
         for k in range(REPEATS)
     ]
     return {
@@ -326,7 +326,7 @@ def measure_construction(subject: Subject) -> Tables:
     }
 
 
-def measure_balance(subject: Subject) -> Tables:
+def measure_balance(specimen: Specimen) -> Tables:
     """``balance`` by circuit and population, exact and simulated; ``inputs`` of a neuron in time.
 
     The neuron is the excitatory one whose correlation is nearest to the mean of all; its inputs are
@@ -334,9 +334,9 @@ def measure_balance(subject: Subject) -> Tables:
     """
     rows, inputs = [], []
     for name in BALANCED:
-        circuit = subject.circuits[name]
+        circuit = specimen.circuits[name]
         half = circuit.n_excitatory
-        rng = subject.stream(0, "white noise", name)
+        rng = specimen.stream(0, "white noise", name)
         long = white_noise(circuit, rng, 40, 500, 0.1)
         excitation, inhibition = received(circuit, long.reshape(-1, circuit.n_neurons))
         correlation = _correlations(excitation, inhibition)
@@ -362,13 +362,13 @@ def measure_balance(subject: Subject) -> Tables:
     return {"balance": from_rows(rows), "inputs": concatenate(inputs)}
 
 
-def measure_transients(subject: Subject) -> Tables:
+def measure_transients(specimen: Specimen) -> Tables:
     """Energies, the leading states' transients, and numbers on them for every circuit."""
     energies, courses, neurons, numbers = [], [], [], []
-    random = subject.stream(0, "random state").standard_normal(subject.circuit.n_neurons)
+    random = specimen.stream(0, "random state").standard_normal(specimen.circuit.n_neurons)
     random /= np.linalg.norm(random)
     times_s = np.arange(round(1.0 / _STEP_S) + 1) * _STEP_S
-    for name, circuit in subject.circuits.items():
+    for name, circuit in specimen.circuits.items():
         values, states = circuit.modes
         energies.append(
             _labelled({"mode": np.arange(1, len(values) + 1), "energy": values}, circuit=name)
@@ -414,22 +414,22 @@ def measure_transients(subject: Subject) -> Tables:
     }
 
 
-def measure_reliability(subject: Subject) -> Tables:
+def measure_reliability(specimen: Specimen) -> Tables:
     """``reliability``: share of single-trial variance explained by the stimulus.
 
     With Poisson spikes (``share``) and without (``rates``), by noise in the prepared state. States
     are ``factor`` times as large as at the same amplitude.
     """
     rows = []
-    for name, amplitude in subject.conditions:
+    for name, amplitude in specimen.conditions:
         # what a cortex carries is added to the prepared state: this is where its noise enters
         cortex, same = (
-            soc_cortex(SOCOptions.of(subject.options(name, how) | {"carry": True}))
+            soc_cortex(SOCOptions.of(specimen.options(name, how) | {"carry": True}))
             for how in (amplitude, SAME)
         )
         for noise in NOISE:
             names = ("reliability", name, amplitude, f"{noise}")
-            shares = [_shares(cortex, noise, subject.stream(k, *names)) for k in range(REPEATS)]
+            shares = [_shares(cortex, noise, specimen.stream(k, *names)) for k in range(REPEATS)]
             mean, spread = np.mean(shares, axis=0), np.std(shares, axis=0, ddof=1)
             rows.append(
                 {
@@ -466,7 +466,7 @@ def _shares(cortex: SOCCortex, noise: float, rng: np.random.Generator) -> tuple[
     return share(rng.poisson(expected).astype(float)), share(expected)
 
 
-def measure_richness(subject: Subject) -> Tables:
+def measure_richness(specimen: Specimen) -> Tables:
     """``dimensions`` of the excitatory neurons' transients, and ``variance`` by component.
 
     ``all``: of the transients from the ten leading states together; ``single``: mean over those of
@@ -475,13 +475,13 @@ def measure_richness(subject: Subject) -> Tables:
     """
     rows, curves = [], []
     steps = round(WINDOW_S / _STEP_S)
-    for name, circuit in subject.circuits.items():
+    for name, circuit in specimen.circuits.items():
         half = circuit.n_excitatory
         states = circuit.modes[1][:, :MODES]
         x = course(circuit.weights, states, _STEP_S, steps)[:, :half]
         together = component_variances(x.transpose(0, 2, 1).reshape(-1, half))
         alone = [component_variances(x[..., j]) for j in range(MODES)]
-        cortex = soc_cortex(SOCOptions.of(subject.options(name, SAME) | {"electrodes": half}))
+        cortex = soc_cortex(SOCOptions.of(specimen.options(name, SAME) | {"electrodes": half}))
         rates = cortex.profile(np.arange(cortex.n_stimuli), None)
         evoked = component_variances(rates.transpose(0, 2, 1).reshape(-1, half))
         for begin, variances, share in (
@@ -504,20 +504,20 @@ def measure_richness(subject: Subject) -> Tables:
     return {"dimensions": from_rows(rows), "variance": concatenate(curves)}
 
 
-def preparing(subject: Subject, name: str, amplitude: str, coefficients: FloatArray) -> SOCCortex:
+def preparing(specimen: Specimen, name: str, amplitude: str, coefficients: FloatArray) -> SOCCortex:
     """A cortex that prepares combinations (S, `MODES`) of the leading states.
 
     All excitatory neurons are recorded.
     """
-    circuit = subject.circuits[name]
+    circuit = specimen.circuits[name]
     prepared = AMPLITUDE_HZ * coefficients @ circuit.modes[1][:, :MODES].T
-    cortex = SOCCortex(circuit, prepared, coefficients[:, :2], n_units=circuit.n_excitatory)
+    cortex = SOCCortex(circuit, prepared, coefficients[:, :2], n_electrodes=circuit.n_excitatory)
     if amplitude == SAME:
         return cortex
-    return matched(cortex, preparing(subject, SOC, SAME, coefficients))
+    return matched(cortex, preparing(specimen, SOC, SAME, coefficients))
 
 
-def measure_reaching(subject: Subject) -> Tables:
+def measure_reaching(specimen: Specimen) -> Tables:
     """``reaching``: errors of movements read out of held-out trials; ``paths`` of some of them.
 
     The paths of circuit "target" are the movements. ``at_end`` counts repeats whose penalty lies at
@@ -528,16 +528,16 @@ def measure_reaching(subject: Subject) -> Tables:
     places = movements(nodes_s)
     velocity = np.diff(places, axis=1) / gap
     smooth = smoother(len(nodes_s) - 1, gap, SMOOTHING_S)
-    rng = subject.stream(0, "prepared states")
+    rng = specimen.stream(0, "prepared states")
     mixed = rng.standard_normal((REPEATS, len(places), MODES))
     mixed /= np.linalg.norm(mixed, axis=-1, keepdims=True)
     rows = []
     paths = [_paths(places[:, None], nodes_s, "target", "", np.nan)]
-    for name, amplitude in subject.conditions:
+    for name, amplitude in specimen.conditions:
         factors, expected = [], []
         for coefficients in mixed:
             cortex, same = (
-                preparing(subject, name, how, coefficients) for how in (amplitude, SAME)
+                preparing(specimen, name, how, coefficients) for how in (amplitude, SAME)
             )
             factors.append(_factor(cortex, same))
             fine = cortex.profile(np.arange(len(places)), None)
@@ -545,7 +545,7 @@ def measure_reaching(subject: Subject) -> Tables:
         for units in UNITS:
             scores = []
             for repeat in range(REPEATS):
-                rng = subject.stream(repeat, "reaching", name, amplitude, str(units))
+                rng = specimen.stream(repeat, "reaching", name, amplitude, str(units))
                 trials = np.repeat(expected[repeat][:, None], READ_TRIALS, axis=1)
                 counts = rng.poisson(units * trials) / units
                 rates = np.swapaxes(counts @ smooth, -1, -2) / gap
@@ -596,18 +596,18 @@ def _paths(
     return _labelled(columns, circuit=name, amplitude=amplitude, units=float(units))
 
 
-def measure_recognition(subject: Subject) -> Tables:
+def measure_recognition(specimen: Specimen) -> Tables:
     """``recognition``: single trials assigned to the nearest class mean in the MDS plane."""
-    settings = [(name, amplitude, 8, WINDOW_S) for name, amplitude in subject.conditions]
+    settings = [(name, amplitude, 8, WINDOW_S) for name, amplitude in specimen.conditions]
     settings += [(SOC, SAME, 8, SHORT_S), (SOC, SAME, 32, WINDOW_S)]
     rows = []
     for name, amplitude, stimuli, window_s in settings:
         config = Config(
-            cortex={"kind": "soc"} | subject.options(name, amplitude, stimuli), window_s=window_s
+            cortex={"kind": "soc"} | specimen.options(name, amplitude, stimuli), window_s=window_s
         )
-        for animal in range(SUBJECTS):
+        for animal in range(ANIMALS):
             loop = config.make_loop(animal)
-            rng = subject.stream(animal, "recognition", name, amplitude, f"{stimuli} {window_s}")
+            rng = specimen.stream(animal, "recognition", name, amplitude, f"{stimuli} {window_s}")
             assert loop.cortex.layout is not None
             rows.append(
                 {
@@ -615,7 +615,7 @@ def measure_recognition(subject: Subject) -> Tables:
                     "amplitude": amplitude,
                     "stimuli": stimuli,
                     "window_s": window_s,
-                    "subject": animal,
+                    "animal": animal,
                     "recognised": identified(loop, rng, TRIALS),
                     "layout_r2": affine_r2(loop.interface.sites, loop.cortex.layout),
                 }
@@ -623,9 +623,9 @@ def measure_recognition(subject: Subject) -> Tables:
     return {"recognition": from_rows(rows)}
 
 
-def measure_exact(subject: Subject) -> Tables:
+def measure_exact(specimen: Specimen) -> Tables:
     """``exact``: what holds of any circuit, as deviations."""
-    circuit, symmetric = subject.circuit, subject.circuits["symmetric"]
+    circuit, symmetric = specimen.circuit, specimen.circuits["symmetric"]
     free = np.linalg.eigvalsh(energy_matrix(np.zeros_like(circuit.weights)))
     energies, states = circuit.modes
     norm = np.linalg.norm(course(circuit.weights, states[:, :1], 1e-3, 6000)[..., 0], axis=1)
@@ -634,8 +634,8 @@ def measure_exact(subject: Subject) -> Tables:
         "no weights": np.abs(free - 1).max(),
         "symmetric": abs(symmetric.modes[0][0] - 1 / (1 - ABSCISSA)),
         "integral": abs(integral / energies[0] - 1),
-        "superposition": superposition_error(circuit, subject.stream(0, "superposition")),
-        "gradient": gradient_error(circuit, subject.stream(0, "gradient")),
+        "superposition": superposition_error(circuit, specimen.stream(0, "superposition")),
+        "gradient": gradient_error(circuit, specimen.stream(0, "gradient")),
     }
     return {"exact": from_rows([{"quantity": name, "value": v} for name, v in values.items()])}
 
@@ -646,7 +646,7 @@ def _labelled(columns: Table, **labels: str | float) -> Table:
     return {name: np.full(size, value) for name, value in labels.items()} | columns
 
 
-STAGES: dict[str, Callable[[Subject], Tables]] = {
+STAGES: dict[str, Callable[[Specimen], Tables]] = {
     "construction": measure_construction,
     "balance": measure_balance,
     "transients": measure_transients,
@@ -658,11 +658,11 @@ STAGES: dict[str, Callable[[Subject], Tables]] = {
 }
 
 
-def measure(subject: Subject) -> Tables:
+def measure(specimen: Specimen) -> Tables:
     """All tables."""
     tables: Tables = {}
     with tqdm(STAGES.items()) as bar:
         for name, stage in bar:
             bar.set_description(f"{name:>12}")
-            tables |= stage(subject)
+            tables |= stage(specimen)
     return tables

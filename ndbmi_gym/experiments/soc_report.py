@@ -25,6 +25,7 @@ from ndbmi_gym.experiments.records import (
     write_text,
 )
 from ndbmi_gym.experiments.soc_measures import (
+    ANIMALS,
     BALANCED,
     COMPARED_UNITS,
     DRAWN_TRIALS,
@@ -34,9 +35,8 @@ from ndbmi_gym.experiments.soc_measures import (
     SAME,
     SHORT_S,
     SOC,
-    SUBJECTS,
     TRIALS,
-    Subject,
+    Specimen,
     measure,
     parameters,
 )
@@ -154,13 +154,13 @@ def acceptance_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def comparison(subject: Subject, tables: Tables) -> Table:
+def comparison(specimen: Specimen, tables: Tables) -> Table:
     """A row of numbers for every circuit and amplitude.
 
     The column "x ±" holds standard deviations of x, over repeats or animals.
     """
     rows = []
-    for name, amplitude in subject.conditions:
+    for name, amplitude in specimen.conditions:
         own = {"circuit": name, "amplitude": amplitude}
         circuit = _first(tables["circuits"], circuit=name)
         balanced = where(tables["balance"], circuit=name, population="E")["exact"]
@@ -273,9 +273,9 @@ def _first(table: Table, **values: str | float) -> JSON:
     return {name: column[0] for name, column in where(table, **values).items()}
 
 
-def summary(subject: Subject, rows: Sequence[Row], compared: Table, reaching: Table) -> str:
+def summary(specimen: Specimen, rows: Sequence[Row], compared: Table, reaching: Table) -> str:
     """How many rows are met, the acceptance table and the comparison, as Markdown."""
-    n = subject.circuit.n_neurons
+    n = specimen.circuit.n_neurons
     size = "" if n == 200 else f" The intervals are those of 200 neurons; this circuit has {n}."
     failed = ", ".join(row.quantity for row in rows if not row.met)
     parts = (
@@ -329,7 +329,7 @@ _EXPLANATIONS = {
         "is isotropic over all neurons, its expected norm given relative to the state's; without "
         "spikes' noise (expected counts) it is all that varies. *Recognised* is the share of "
         "fresh single trials nearest to the calibration mean of their own stimulus in the plane of "
-        f"multidimensional scaling ({SUBJECTS} animals, {TRIALS} trials per stimulus). The layout "
+        f"multidimensional scaling ({ANIMALS} animals, {TRIALS} trials per stimulus). The layout "
         "R² is that of the *affine* map from the class means to the stimuli's code, which for "
         "eight stimuli leaves 10 of 16 degrees of freedom.",
     ),
@@ -360,13 +360,13 @@ _EXPLANATIONS = {
 }
 
 
-def markdown(subject: Subject, tables: Tables, told: str) -> str:
+def markdown(specimen: Specimen, tables: Tables, told: str) -> str:
     """The report in Markdown, a summary before the pictures, which are linked to."""
     share = ABSCISSA / tables["construction"]["abscissa"][0]
     parts = [
         "# The stability-optimised circuit",
-        f"{subject.circuit.n_neurons} neurons, circuit of seed {subject.circuit.seed} "
-        f"({_name(subject)}), measurements of seed {subject.seed}.",
+        f"{specimen.circuit.n_neurons} neurons, circuit of seed {specimen.circuit.seed} "
+        f"({_name(specimen)}), measurements of seed {specimen.seed}.",
         told,
         "Amplification is of a unit state in the linear core; what is recorded are rates, which "
         "saturate between 0 and 100 Hz. Circuits are compared at the same amplitude of the "
@@ -382,18 +382,18 @@ def markdown(subject: Subject, tables: Tables, told: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _name(subject: Subject) -> str:
+def _name(specimen: Specimen) -> str:
     """The circuit's file without its folder, which is the machine's own."""
-    return Path(subject.path).name if subject.path else "packaged"
+    return Path(specimen.path).name if specimen.path else "packaged"
 
 
-def settings(subject: Subject) -> JSON:
+def settings(specimen: Specimen) -> JSON:
     """What the results depend on."""
     return {
-        "circuit": _name(subject),
-        "neurons": subject.circuit.n_neurons,
-        "circuit_seed": subject.circuit.seed,
-        "seed": subject.seed,
+        "circuit": _name(specimen),
+        "neurons": specimen.circuit.n_neurons,
+        "circuit_seed": specimen.circuit.seed,
+        "seed": specimen.seed,
         "parameters": parameters() | {"compared_noise": _NOISY},
         "versions": versions("matplotlib"),
     }
@@ -420,9 +420,9 @@ def write(folder: Path, path: str | None, seed: int) -> str:
     ValueError
         If the circuit is too small, or unfinished.
     """
-    subject = Subject(path, seed)
-    tables = measure(subject)
-    rows, compared = acceptance(tables), comparison(subject, tables)
+    specimen = Specimen(path, seed)
+    tables = measure(specimen)
+    rows, compared = acceptance(tables), comparison(specimen, tables)
     accepted = [row._asdict() | {"met": row.met} for row in rows]
     tables["acceptance"] = from_rows([row | {"met": int(row["met"])} for row in accepted])
     tables["comparison"] = compared
@@ -433,10 +433,10 @@ def write(folder: Path, path: str | None, seed: int) -> str:
             draw(tables).savefig(part, dpi=_DPI)
     results = {name: _records(tables[name]) for name in _RESULTS}
     write_json(
-        folder / "soc.json", settings(subject) | {"results": results, "acceptance": accepted}
+        folder / "soc.json", settings(specimen) | {"results": results, "acceptance": accepted}
     )
-    told = summary(subject, rows, compared, tables["reaching"])
-    write_text(folder / "report.md", markdown(subject, tables, told))
+    told = summary(specimen, rows, compared, tables["reaching"])
+    write_text(folder / "report.md", markdown(specimen, tables, told))
     return told
 
 

@@ -21,7 +21,7 @@ from ndbmi_gym.experiments.statistics import ratio_interval
 from ndbmi_gym.interface import DECODERS
 
 
-def run(out: Path, subjects: Sequence[int], seed: int, jobs: int) -> str:
+def run(out: Path, animals: Sequence[int], seed: int, jobs: int) -> str:
     """Run all parts; write tables, pictures and ``study.md``.
 
     What is measured is kept: an interrupted study goes on.
@@ -31,7 +31,7 @@ def run(out: Path, subjects: Sequence[int], seed: int, jobs: int) -> str:
     str
         The summary, in Markdown.
     """
-    task = reproduce.Reproduction(out, "default", subjects, seed, jobs)
+    task = reproduce.Reproduction(out, "default", animals, seed, jobs)
     text = summary(reproduce.run(task, reproduce.STUDIES))
     write_text(out / "study.md", text + "\n")
     return text
@@ -141,7 +141,7 @@ def _ratio(loops: Table, case: Case, other: Case, **values: str) -> str:
     shares = np.append(first["convergent"], second["convergent"])
     if len(first["wtpe"]) < 2 or shares.min() < _COMPARABLE:
         return ""
-    order, others = np.argsort(first["subject"]), np.argsort(second["subject"])
+    order, others = np.argsort(first["animal"]), np.argsort(second["animal"])
     return str(ratio_interval(first["wtpe"][order] / second["wtpe"][others]))
 
 

@@ -65,7 +65,7 @@ class Volition(NamedTuple):
 
 def run_volition(
     preset: Preset,
-    subject: int,
+    animal: int,
     seed: int,
     curl: float = 0.0,
     options: Mapping[str, Any] = MappingProxyType({}),
@@ -76,7 +76,7 @@ def run_volition(
     Parameters
     ----------
     preset : Preset
-    subject, seed : int
+    animal, seed : int
     curl : float
         Strength of the curl field (Eq 25), kg/s.
     options : mapping
@@ -84,8 +84,8 @@ def run_volition(
     low : float
         Least volition in units of full volition, 0 or −1.
     """
-    loop = loop_with(preset, options, "gaussian", DECODERS[0], subject)
-    rng, places = stream(seed, subject, "volition"), stream(seed, subject, "volition starts")
+    loop = loop_with(preset, options, "gaussian", DECODERS[0], animal)
+    rng, places = stream(seed, animal, "volition"), stream(seed, animal, "volition starts")
     return command_runs(preset, loop, rng, places, curl, low)
 
 

@@ -191,7 +191,7 @@ def draw_reliability(tables: Tables) -> Figure:
         chart.barh(
             i, own["recognised"].mean(), color=_COLORS[name], alpha=_strength(amplitude), height=0.7
         )
-        chart.plot(own["recognised"], np.full(len(own["subject"]), i), "k.", ms=4)
+        chart.plot(own["recognised"], np.full(len(own["animal"]), i), "k.", ms=4)
         chart.plot([1 / stimuli] * 2, [i - 0.4, i + 0.4], color="black", lw=1.2)
     labels = [
         _label(name, amplitude)

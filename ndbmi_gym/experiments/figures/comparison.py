@@ -51,23 +51,23 @@ class Comparison:
     letters: Letters = (("A", "B"), ("C", "D"))
     reference: str = REFERENCE
 
-    def data(self, preset: Preset, subject: int, seed: int) -> Tables:
+    def data(self, preset: Preset, animal: int, seed: int) -> Tables:
         """Runs of every condition, field and decoder; paths with the first decoder."""
-        starts = starts_of(subject, seed, N_STARTS, REPETITIONS)
+        starts = starts_of(animal, seed, N_STARTS, REPETITIONS)
         parts: dict[str, list[Table]] = {"runs": [], "paths": [], "ideal": [], "sites": []}
         for condition in self.conditions:
             for field in FIELDS:
                 for decoder in DECODERS:
                     setting = Setting(condition, field, decoder)
-                    runs, ideal = run_setting(preset, setting, subject, seed, starts)
-                    parts["runs"].append(_runs(setting, subject, runs, wtpe(runs, ideal)))
+                    runs, ideal = run_setting(preset, setting, animal, seed, starts)
+                    parts["runs"].append(_runs(setting, animal, runs, wtpe(runs, ideal)))
                     if decoder == DECODERS[0]:
                         parts["paths"].append(_paths(setting, runs))
                         if condition == self.conditions[0]:
                             single = slice(None, None, REPETITIONS)
                             chosen = Runs(ideal.path[:, single], ideal.entered[single])
                             parts["ideal"].append(_paths(setting, chosen))
-            sites = make_loop(preset, setting, subject).interface.sites
+            sites = make_loop(preset, setting, animal).interface.sites
             parts["sites"].append(_sites(condition, sites))
         return {name: concatenate(tables) for name, tables in parts.items()}
 
@@ -92,12 +92,12 @@ def comparison(
     return Figure(name, title, made.data, made.draw)
 
 
-def _runs(setting: Setting, subject: int, runs: Runs, error: FloatArray) -> Table:
+def _runs(setting: Setting, animal: int, runs: Runs, error: FloatArray) -> Table:
     size = len(error)
     return {
         **_labels(setting, size),
         "decoder": np.full(size, setting.decoder),
-        "subject": np.full(size, subject),
+        "animal": np.full(size, animal),
         "start": np.arange(size) // REPETITIONS,
         "repetition": np.arange(size) % REPETITIONS,
         "steps": runs.entered,

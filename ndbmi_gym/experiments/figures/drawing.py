@@ -80,10 +80,10 @@ class Bar(NamedTuple):
 def bars(comparison: Comparison, runs: Table, field: str, decoder: str) -> list[Bar]:
     """Mean wtpe of every condition, with error bars and tests."""
     runs = where(runs, field=field, decoder=decoder)
-    animals = np.unique(runs["subject"])
+    animals = np.unique(runs["animal"])
     groups = [
         [where(own, condition=c)["wtpe"].astype(float) for c in comparison.conditions]
-        for own in (where(runs, subject=animal) for animal in animals)
+        for own in (where(runs, animal=animal) for animal in animals)
     ]
     reference = comparison.conditions.index(comparison.reference)
     made = []
@@ -201,7 +201,7 @@ def _note(
 
 def _explain(figure: Figure, comparison: Comparison, runs: Table) -> None:
     """The legend of a comparison, below it."""
-    animals = len(np.unique(runs["subject"]))
+    animals = len(np.unique(runs["animal"]))
     error = "standard error over runs"
     if animals > 1:
         error = f"95 % interval over {animals} animals"
@@ -546,7 +546,7 @@ def draw_volition(tables: Tables, preset: Preset) -> Figure:
         which is drawn.
     preset : Preset
     """
-    shares = where(tables["shares"], subject=tables["shares"]["subject"][0])
+    shares = where(tables["shares"], animal=tables["shares"]["animal"][0])
     curls, targets = np.unique(shares["curl"]), np.unique(shares["target"])
     figure = _figure(3.2 * len(targets) + 0.6, 3.4 * len(curls) + 0.8)
     panels = figure.subplots(len(curls), len(targets), squeeze=False, sharex=True, sharey=True)

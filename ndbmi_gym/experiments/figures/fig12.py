@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def data(
     preset: Preset,
-    subject: int,
+    animal: int,
     seed: int,
     options: Mapping[str, Any] = MappingProxyType({}),
     low: float = 0.0,
@@ -27,7 +27,7 @@ def data(
     Parameters
     ----------
     preset : Preset
-    subject, seed : int
+    animal, seed : int
     options : mapping
         Of `ndbmi_gym.config.Config`, on top of the preset.
     low : float
@@ -35,10 +35,10 @@ def data(
     """
     parts: dict[str, list[Table]] = {"paths": [], "shares": []}
     for curl in (0.0, preset.curl):
-        volition = run_volition(preset, subject, seed, curl, options, low)
+        volition = run_volition(preset, animal, seed, curl, options, low)
         parts["shares"].append(
             {
-                "subject": np.full(N_TARGETS, subject),
+                "animal": np.full(N_TARGETS, animal),
                 "curl": np.full(N_TARGETS, curl),
                 "target": np.arange(N_TARGETS),
                 "target_x": volition.targets[:, 0],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _POINTS = 81
 
 
-def data(preset: Preset, subject: int, seed: int) -> Tables:
+def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Force and potential on a grid; no animal takes part.
 
     Both fields are gradients, so that the potential is minus the integral of the force along any

@@ -17,15 +17,15 @@ SETS = (1, 2, 3, 4)
 ALL_SETS = (1, 2, 3, 4, 5, 6, 7)
 
 
-def data(preset: Preset, subject: int, seed: int) -> Tables:
+def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Evoked counts, MDS points, sites and geometry of sets 1-4; f factors of all sets."""
     parts: dict[str, list[Table]] = {"evoked": [], "points": [], "sites": [], "shares": []}
     for number in ALL_SETS:
-        interface = make_interface(preset, number, subject)
+        interface = make_interface(preset, number, animal)
         geometry = map_geometry(interface, number)
         shares = {name: np.array([getattr(geometry, name)]) for name in geometry._fields[:-1]}
         shares |= {f"f_{axis}": geometry.f_factors[i : i + 1] for i, axis in enumerate("xy")}
-        shares |= {"set": np.array([number]), "subject": np.array([subject])}
+        shares |= {"set": np.array([number]), "animal": np.array([animal])}
         parts["shares"].append(shares)
         if number not in SETS:
             continue

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _MAX_STEPS = 50
 
 
-def data(preset: Preset, subject: int, seed: int) -> Tables:
+def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Position, velocity, stimulus, counts, virtual point and force of one run, step by step."""
-    loop = make_loop(preset, Setting(REFERENCE, FIELDS[0], DECODERS[0]), subject)
-    rng = stream(seed, subject, "fig5")
-    state = loop.plant.place(starts_of(subject, seed, 1, 1))
+    loop = make_loop(preset, Setting(REFERENCE, FIELDS[0], DECODERS[0]), animal)
+    rng = stream(seed, animal, "fig5")
+    state = loop.plant.place(starts_of(animal, seed, 1, 1))
     rows, counts, activity = [], [], None
     for step in range(_MAX_STEPS):
         moved, signals = loop.step(state, None, rng, activity)
@@ -44,12 +44,12 @@ def data(preset: Preset, subject: int, seed: int) -> Tables:
     for whole in ("step", "stimulus"):
         table[whole] = table[whole].astype(int)
     sites = loop.interface.sites
-    n_units = loop.cortex.n_units
+    n_electrodes = loop.cortex.n_electrodes
     return {
         "steps": table,
         "counts": {
-            "step": np.repeat(np.arange(len(counts)), n_units),
-            "electrode": np.tile(np.arange(n_units), len(counts)),
+            "step": np.repeat(np.arange(len(counts)), n_electrodes),
+            "electrode": np.tile(np.arange(n_electrodes), len(counts)),
             "count": np.concatenate(counts),
         },
         "sites": {"stimulus": np.arange(len(sites)), "x": sites[:, 0], "y": sites[:, 1]},

@@ -20,7 +20,7 @@ class Figure:
     name : str
     title : str
     data : callable
-        ``(preset, subject, seed) -> tables`` of one animal.
+        ``(preset, animal, seed) -> tables`` of one animal.
     draw : callable
         ``(tables, preset) -> matplotlib figure``.
     pooled : tuple of str

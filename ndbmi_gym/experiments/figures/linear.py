@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 
-def data(preset: Preset, subject: int, seed: int) -> Tables:
+def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Paths of both, on a linear field and on the dipole, and the shares that converge."""
-    found = compare(preset, subject, seed)
+    found = compare(preset, animal, seed)
     paths: list[Table] = []
     sites: list[Table] = []
     for name, runs, places in (
@@ -28,7 +28,7 @@ def data(preset: Preset, subject: int, seed: int) -> Tables:
             {"interface": np.full(len(places), name), "x": places[:, 0], "y": places[:, 1]}
         )
     shares = {
-        "subject": subject,
+        "animal": animal,
         "refused": int(found.refused),
         "linear": found.linear.convergent.mean(),
         "dipole": found.dipole.convergent.mean(),

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 
-def data(preset: Preset, subject: int, seed: int) -> Tables:
+def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Protocol in one animal."""
-    return run_carry(CARRY, preset, subject, seed)
+    return run_carry(CARRY, preset, animal, seed)
 
 
 def draw(tables: Tables, preset: Preset) -> "Canvas":

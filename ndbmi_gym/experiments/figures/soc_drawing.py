@@ -78,8 +78,8 @@ def over_animals(table: Table, column: str) -> Interval:
     Of an animal's rows, the mean is taken first.
     """
     means = []
-    for subject in np.unique(table["subject"]):
-        values = where(table, subject=subject)[column].astype(float)
+    for animal in np.unique(table["animal"]):
+        values = where(table, animal=animal)[column].astype(float)
         values = values[np.isfinite(values)]
         means += [float(values.mean())] if len(values) else []
     mean = float(np.mean(means)) if means else np.nan
@@ -393,7 +393,7 @@ def _handle(style: dict[str, Any], label: str) -> Artist:
 
 
 def _interval_handle(table: Table) -> list[Artist]:
-    animals = len(np.unique(table["subject"]))
+    animals = len(np.unique(table["animal"]))
     if animals == 1:
         return []
     label = f"95 % interval over {animals} animals"

@@ -8,9 +8,9 @@ from ndbmi_gym.presets import Preset
 _OPTIONS = {"cortex": {"kind": "soc", "stimuli": 32, "units": 1}}
 
 
-def data(preset: Preset, subject: int, seed: int) -> Tables:
+def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Paths to every target, and where they settle."""
-    return fig12.data(preset, subject, seed, _OPTIONS, low=-1.0)
+    return fig12.data(preset, animal, seed, _OPTIONS, low=-1.0)
 
 
 FIGURE = Figure(

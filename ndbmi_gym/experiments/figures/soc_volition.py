@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 
-def data(preset: Preset, subject: int, seed: int) -> Tables:
+def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Reach, commands and baseline policies in one animal."""
-    return run_volition(VOLITION, preset, subject, seed)
+    return run_volition(VOLITION, preset, animal, seed)
 
 
 def draw(tables: Tables, preset: Preset) -> "Canvas":
