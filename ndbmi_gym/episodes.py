@@ -1,29 +1,50 @@
-"""B trials of a task in the closed loop: what an agent sees, does and earns.
+"""B trials of a task in the closed loop: their beginning, their steps, and what is told of them.
 
 Both environment classes are skins over `Episodes`, the scalar one with B = 1. Trials begin and end
 apart from each other; all draw from the one generator that is handed in.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.checks import shown
 from ndbmi_gym.config import Config
-from ndbmi_gym.fields import max_force, target_of
 from ndbmi_gym.loop import ClosedLoop, Signals
-from ndbmi_gym.plant import Device
-from ndbmi_gym.tasks import Outcome
+from ndbmi_gym.observation import lay_out
+from ndbmi_gym.perturbations import Force, make_perturbation
+from ndbmi_gym.plants import PERTURBING_FORCE, POSITION, PUSH, VELOCITY, Column, Device
+from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Judged, Outcome, Task
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Observation = npt.NDArray[np.float32]
 
-_KNOWN_AT_START = np.isin(np.arange(Outcome.COLUMNS), (Outcome.DISTANCE, Outcome.INSIDE)).astype(
-    float
-)
+OPTIONS = ("start", "target", "animal", "perturbation")
+"""What a beginning takes in place of what would be drawn."""
+
+
+class Given(NamedTuple):
+    """What trials begin with in place of what would be drawn; None: it is drawn.
+
+    Attributes
+    ----------
+    start, target : ndarray (B, 2) or None
+        cm.
+    animal : ndarray of int (B,) or None
+        Index into `Episodes.loops`.
+    perturbation : Perturbation or None
+        What the trials' forces are drawn from.
+    """
+
+    start: FloatArray | None = None
+    target: FloatArray | None = None
+    animal: IntArray | None = None
+    perturbation: Any = None
 
 
 class Episodes:
@@ -40,30 +61,29 @@ class Episodes:
     loops : tuple of ClosedLoop
         One per animal.
     task : Task
+        Of trials that begin now.
     state : Device
-        State of the B point masses.
+        State of the B devices.
     signals : Signals
         What last passed through the loop.
     outcome : Outcome
         Judgement of the last step.
-    draw : Draw
-        Distribution of the perturbations over trials.
     target : ndarray (B, 2)
         cm.
     action : ndarray (B, n)
         Last action, within the box.
     animal : ndarray of int (B,)
         Index into `loops`.
+    trial : ndarray of int (B,)
+        Number of the trial in each place, from 0; −1 before the first.
     n_electrodes : int
         Recording electrodes n, the length of an action.
     max_rate_hz, max_count : float
         Volitional firing rate, and spikes per window, for an action entry of 1.
     low : float
         Lower end of the action box.
-    columns, scales : dict
-        Where each quantity stands in an observation, as a slice, and in what unit.
-    bounds : ndarray of float32 (2, d)
-        Low and high of an observation.
+    layout : Layout
+        Where each quantity stands in an observation, in what unit, and the bounds.
 
     Raises
     ------
@@ -74,22 +94,39 @@ class Episodes:
     def __init__(self, config: Config, n_trials: int) -> None:
         self.config = config
         self.n_trials = n_trials
-        self.task = config.make_task()
-        self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.animals()))
-        self.draw = config.make_draw()
-        self._targets = [self._target_pool(loop) for loop in self.loops]
+        self.task: Task = config.task
+        self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.animals.pool))
+        self._pools = [self.task.pool(loop) for loop in self.loops]
+        self._animals = np.array(config.animals.pool)
 
         loop = self.loops[0]
         cortex = loop.cortex
+        for other, animal in zip(self.loops, self._animals, strict=True):
+            if other.cortex.n_electrodes != cortex.n_electrodes or (
+                other.cortex.n_states != cortex.n_states
+            ):
+                raise ValueError(
+                    f"the cortex of animal {animal} has {other.cortex.n_electrodes} electrodes and "
+                    f"carries {other.cortex.n_states} numbers, that of animal {self._animals[0]} "
+                    f"{cortex.n_electrodes} and {cortex.n_states}: give all animals the same"
+                )
         self.n_electrodes = cortex.n_electrodes
         window_s = cortex.n_bins * cortex.clock_s
-        self.max_rate_hz = config.max_rate_hz or cortex.max_count / window_s
+        self.max_rate_hz = config.volition.max_rate_hz or cortex.max_count / window_s
         self.max_count = self.max_rate_hz * window_s
-        self.low = -1.0 if config.volition == "signed" else 0.0
+        self.low = config.volition.low
         self.half_side_cm = loop.interface.half_side_cm
-        self._lay_out()
+        self.layout = lay_out(
+            config.observation,
+            self.loops,
+            config.perturbation,
+            self._pools,
+            self.max_count,
+            self.low,
+        )
 
         self.animal = np.zeros(n_trials, np.int64)
+        self.trial = np.full(n_trials, -1)
         nothing = np.zeros((n_trials, 2))
         self.state = loop.plant.place(nothing)
         self.target = nothing
@@ -98,16 +135,22 @@ class Episodes:
         silence = np.zeros((n_trials, 2 * cortex.n_electrodes), np.int64)
         rest = np.zeros((n_trials, cortex.n_states))
         self.signals = Signals(stimulus, silence, nothing, nothing, rest)
-        self.outcome = self.task.assess(
-            nothing, nothing, self.action, np.zeros(n_trials), self.half_side_cm
-        )
+        self.outcome = Outcome(np.zeros((n_trials, N_JUDGED)))
+        # trials keep the task that they began with: which of these it is, the last being `task`
+        self._tasks: list[Task] = [self.task]
+        self._task_of = np.zeros(n_trials, np.int64)
+
+    @property
+    def all_begun(self) -> bool:
+        """Whether every place holds a trial."""
+        return bool(self.trial.min() >= 0)
 
     def begin(
         self,
         rng: np.random.Generator,
         trials: BoolArray | None = None,
-        start: npt.ArrayLike | None = None,
-        target: npt.ArrayLike | None = None,
+        given: Given | None = None,
+        anew: bool = False,
     ) -> None:
         """Start new trials: animal, start, target and perturbation are drawn.
 
@@ -119,61 +162,129 @@ class Episodes:
         rng : numpy.random.Generator
         trials : ndarray of bool (B,), optional
             Which; all by default.
-        start, target : array_like (2,), optional
-            Positions in cm to take in place of the drawn ones.
+        given : Given, optional
+            What to take in place of what would be drawn (`check_begin`).
+        anew : bool
+            Whether these trials are numbered from 0.
 
         Raises
         ------
         ValueError
-            If `start` or `target` is not a point of the workspace.
+            If a trial has no fitting target.
         """
-        given = self.check_begin(start, target)
+        given = given or Given()
         which = np.arange(self.n_trials) if trials is None else np.flatnonzero(trials)
         n = len(which)
+        number = np.zeros(n, np.int64) if anew else self.trial[which] + 1
         animal = self.animal
-        if len(self.loops) > 1:
+        if given.animal is not None:
+            animal = _put(animal, which, given.animal[which])
+        elif len(self.loops) > 1:
             animal = _put(animal, which, rng.integers(len(self.loops), size=n))
-        starts = self.task.starts(rng, n, self.half_side_cm)
-        drawn = self.draw.sample(rng, n)
+        starts = self.task.draw_starts(rng, n, self.half_side_cm)
+        drawn = (given.perturbation or self.config.perturbation).sample(rng, number)
         placed = self.loops[0].plant.place(
-            starts if given["start"] is None else np.broadcast_to(given["start"], starts.shape),
-            curl=drawn[:, 0],
-            push=drawn[:, 1:],
+            starts if given.start is None else given.start[which],
+            curl=drawn[:, Force.CURL],
+            push=drawn[:, Force.PUSH_X :],
         )
         state = Device(_put(self.state.values, which, placed.values))
         targets, signals = self.target.copy(), self.signals
         for loop, pool, members in self._by_animal(animal, which):
             chosen = state.select(members)
-            if given["target"] is None:
+            if given.target is None:
                 targets[members] = self.task.draw_targets(rng, chosen.position, pool)
             else:
-                targets[members] = given["target"]
+                targets[members] = given.target[members]
             signals = signals.put(members, loop.listen(chosen, None, rng))
         # nothing above has changed this batch: a task without a fitting target leaves it whole
         self.animal, self.state, self.target, self.signals = animal, state, targets, signals
+        self.trial = _put(self.trial, which, number)
         self.action = _put(self.action, which, 0.0)
+        self._task_of[which] = len(self._tasks) - 1
+        if len(self._tasks) > 1 and self._task_of.min() == len(self._tasks) - 1:
+            self._tasks, self._task_of = [self.task], np.zeros_like(self._task_of)
         # nothing has been earned yet, and a start inside the disc is no step end inside it
         fresh = self.task.assess(
-            placed.position,
-            targets[which],
-            self.action[which],
-            np.full(n, -1.0),
-            self.half_side_cm,
+            placed, placed, targets[which], self.action[which], np.full(n, -1.0), self.half_side_cm
         ).values
-        fresh *= _KNOWN_AT_START
-        self.outcome = Outcome(_put(self.outcome.values, which, fresh))
+        self.outcome = Outcome(_put(self.outcome.values, which, fresh * KNOWN_AT_START))
 
-    def check_begin(
-        self, start: npt.ArrayLike | None = None, target: npt.ArrayLike | None = None
-    ) -> dict[str, Any]:
-        """Start and target as `begin` takes them.
+    def check_begin(self, options: Mapping[str, Any] | None) -> Given:
+        """What trials are to begin with, out of the options of a reset.
+
+        Parameters
+        ----------
+        options : mapping or None
+            ``"start"`` and ``"target"`` in cm, (2,) or (B, 2); ``"animal"``, a number or (B,) of
+            them, of those that the environment draws from; ``"perturbation"`` as the environment's
+            option of that name, without a law.
 
         Raises
         ------
         ValueError
-            If either is not a point of the workspace.
+            If there is another option, a point lies outside the workspace, there is no such animal,
+            or the perturbation would leave the observation's bounds.
         """
-        return {"start": self._point("start", start), "target": self._point("target", target)}
+        if options is None:
+            return Given()
+        if not isinstance(options, Mapping):
+            raise ValueError(f"options = {shown(options)}: give a dict of {', '.join(OPTIONS)}")
+        unknown = [name for name in options if name not in OPTIONS]
+        if unknown:
+            raise ValueError(
+                f"unknown reset option {unknown[0]!r}: the options are {', '.join(OPTIONS)}"
+            )
+        asked = {name: value for name, value in options.items() if value is not None}
+        if not asked:
+            return Given()
+        given = Given(
+            start=self._points("start", asked.get("start")),
+            target=self._points("target", asked.get("target")),
+            animal=self._indices(asked.get("animal")),
+        )
+        if "perturbation" not in asked:
+            return given
+        perturbation = make_perturbation(asked["perturbation"])
+        if perturbation.law is not None:
+            raise ValueError(
+                "perturbation: a law is part of the environment: give it to make(), and curl and "
+                "push to reset()"
+            )
+        self.layout.refuse(perturbation, self._pools)
+        return given._replace(perturbation=perturbation)
+
+    def change(self, **options: Any) -> None:
+        """Change task and perturbation of the trials that begin from now on.
+
+        Trials that are running end as they began. Spaces stay as they are.
+
+        Parameters
+        ----------
+        **options
+            ``task`` or any of its options (``radius_cm``, ``effort_weight``, ``targets``, ...);
+            ``perturbation``, ``curl``, ``push``.
+
+        Raises
+        ------
+        TypeError
+            If task and perturbation have no such option.
+        ValueError
+            If an option belongs to another part, a value is out of range, or what is asked for
+            would leave the observation's bounds. Nothing has changed then.
+        """
+        config = self.config.change(**options)
+        if config.perturbation.law is not self.config.perturbation.law:
+            raise ValueError(
+                "a law is part of the environment: make another one with it; curl and push can "
+                "change between trials"
+            )
+        pools = [config.task.pool(loop) for loop in self.loops]
+        self.layout.refuse(config.perturbation, pools)
+        self.config, self._pools = config, pools
+        if config.task != self.task:
+            self.task = config.task
+            self._tasks.append(self.task)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless a shape is that of the batch's actions."""
@@ -196,10 +307,16 @@ class Episodes:
         Raises
         ------
         ValueError
-            If the action has another shape, or an entry is NaN or infinite.
+            If the action has another shape, is not made of real numbers, or an entry is NaN or
+            infinite.
         """
         given = np.asarray(action)
         if given.dtype != np.float32:
+            if given.dtype.kind not in "fiub":
+                raise ValueError(
+                    f"action of type {given.dtype}: give real numbers, volitional firing rates as "
+                    "fractions of the maximum"
+                )
             given = given.astype(float)
         self.check_shape(given.shape)
         clipped, volition, finite = _clip(given, self.low, self.max_count)
@@ -208,20 +325,20 @@ class Episodes:
             raise ValueError(
                 f"action holds {bad}: entries must be finite (and are clipped to the box)"
             )
+        before = self.state
         if len(self.loops) == 1:
             self.state, self.signals = self.loops[0].step(
-                self.state, volition, rng, self.signals.activity
+                before, volition, rng, self.signals.activity
             )
         else:
             self._step_by_animal(volition, rng)
         self.action = clipped
-        self.outcome = self.task.assess(
-            self.state.position,
-            self.target,
-            self.action,
-            self.outcome.values[:, Outcome.STREAK],
-            self.half_side_cm,
-        )
+        if len(self._tasks) == 1:
+            self.outcome = self.task.assess(
+                before, self.state, self.target, clipped, self.outcome.streak, self.half_side_cm
+            )
+        else:
+            self._assess_by_task(before)
 
     def to_hz(self, action: npt.ArrayLike) -> FloatArray:
         """Volitional firing rates that an action asks for, Hz."""
@@ -233,17 +350,7 @@ class Episodes:
 
     def observe(self) -> Observation:
         """Observations of the B trials, (B, d), freshly made."""
-        seen = np.empty((self.n_trials, self._width), np.float32)
-        _observe(
-            seen,
-            self._starts,
-            self._factors,
-            self.signals.counts,
-            self.state.values,
-            self.action,
-            self.target,
-        )
-        return seen
+        return self.layout.observe(self.signals, self.state, self.action, self.target)
 
     def info(self, trial: int | None = None) -> dict[str, Any]:
         """What happened in the last step, by name; the same keys at every step.
@@ -258,16 +365,22 @@ class Episodes:
         n, signals = self.n_electrodes, self.signals
         if trial is None:
             stimulus, counts, virtual_point, force = (signal.copy() for signal in signals[:4])
-            state, judged = self.state.values.T.copy(), self.outcome.values.T.copy()
-            position, velocity, perturbing = state[0:2].T, state[2:4].T, state[7:9].T
+            judged, target = self.outcome.values.T.copy(), self.target.copy()
+            now = Device(self.state.values.copy())
+            animal, number = self._animals[self.animal], self.trial.copy()
+            state, place = now.values.T, now
+            position, velocity = place.position, place.velocity
+            perturbing, push = place.perturbing_force, place.push
             evoked, volitional = counts[:, :n], counts[:, n:]
         else:
             stimulus, counts = signals.stimulus[trial], signals.counts[trial].copy()
             virtual_point, force = signals.virtual_point[trial].copy(), signals.force[trial].copy()
-            state, judged = self.state.values[trial].copy(), self.outcome.values[trial].tolist()
-            position, velocity, perturbing = state[0:2], state[2:4], state[7:9]
+            judged, target = self.outcome.values[trial].tolist(), self.target[trial].copy()
+            state = self.state.values[trial].copy()
+            animal, number = self._animals[self.animal[trial]], self.trial[trial]
+            position, velocity = state[POSITION], state[VELOCITY]
+            perturbing, push = state[PERTURBING_FORCE], state[PUSH]
             evoked, volitional = counts[:n], counts[n:]
-        inside = judged[Outcome.INSIDE] != 0
         return {
             "stimulus": stimulus,
             "evoked_counts": evoked,
@@ -277,14 +390,22 @@ class Episodes:
             "perturbing_force": perturbing,
             "position": position,
             "velocity": velocity,
-            "distance": judged[Outcome.DISTANCE],
-            "effort": judged[Outcome.EFFORT],
-            "inside": inside,
-            "is_success": judged[Outcome.ARRIVED] != 0 if self.task.dwell else inside,
-            "reward_distance": judged[Outcome.REWARD_DISTANCE],
-            "reward_effort": judged[Outcome.REWARD_EFFORT],
-            "reward_bonus": judged[Outcome.REWARD_BONUS],
-            "reward_inside": judged[Outcome.REWARD_INSIDE],
+            "target": target,
+            "animal": animal,
+            "curl": state[Column.CURL],
+            "push": push,
+            "trial": number,
+            "time_s": state[Column.TIME],
+            "distance": judged[Judged.DISTANCE],
+            "effort": judged[Judged.EFFORT],
+            "inside": judged[Judged.INSIDE] != 0,
+            "is_success": judged[Judged.SUCCESS] != 0,
+            "failed": judged[Judged.FAILED] != 0,
+            "reward_distance": judged[Judged.REWARD_DISTANCE],
+            "reward_effort": judged[Judged.REWARD_EFFORT],
+            "reward_bonus": judged[Judged.REWARD_BONUS],
+            "reward_inside": judged[Judged.REWARD_INSIDE],
+            "reward_penalty": judged[Judged.REWARD_PENALTY],
         }
 
     def _by_animal(
@@ -292,9 +413,9 @@ class Episodes:
     ) -> list[tuple[ClosedLoop, FloatArray, IntArray]]:
         """Loop, target pool and trials of each animal among the trials `which`."""
         if len(self.loops) == 1:
-            return [(self.loops[0], self._targets[0], which)]
+            return [(self.loops[0], self._pools[0], which)]
         groups = []
-        for i, (loop, pool) in enumerate(zip(self.loops, self._targets, strict=True)):
+        for i, (loop, pool) in enumerate(zip(self.loops, self._pools, strict=True)):
             members = which[animal[which] == i]
             if len(members):
                 groups.append((loop, pool, members))
@@ -311,85 +432,53 @@ class Episodes:
             signals = signals.put(members, heard)
         self.state, self.signals = Device(values), signals
 
-    def _point(self, name: str, value: npt.ArrayLike | None) -> FloatArray | None:
+    def _assess_by_task(self, before: Device) -> None:
+        """Judge each trial by the task that it began with."""
+        values = np.empty_like(self.outcome.values)
+        for i, task in enumerate(self._tasks):
+            members = np.flatnonzero(self._task_of == i)
+            if len(members):
+                values[members] = task.assess(
+                    before.select(members),
+                    self.state.select(members),
+                    self.target[members],
+                    self.action[members],
+                    self.outcome.streak[members],
+                    self.half_side_cm,
+                ).values
+        self.outcome = Outcome(values)
+
+    def _points(self, name: str, value: Any) -> FloatArray | None:
+        """Points of the workspace, one for each trial, (B, 2)."""
         if value is None:
             return None
-        point = np.asarray(value, dtype=float)
-        if point.shape != (2,) or not (np.abs(point) <= self.half_side_cm).all():
+        rule = (
+            f"give two coordinates within [-{self.half_side_cm:g}, {self.half_side_cm:g}] cm, or "
+            f"an array of them for the {self.n_trials} trials, shape ({self.n_trials}, 2)"
+        )
+        try:
+            points = np.asarray(value)
+        except ValueError:
+            points = np.empty(0)
+        if points.dtype.kind not in "fiu" or points.shape not in ((2,), (self.n_trials, 2)):
+            raise ValueError(f"{name} = {shown(value)}: {rule}")
+        if not (np.abs(points) <= self.half_side_cm).all():
+            raise ValueError(f"{name} = {shown(value)}: {rule}")
+        return np.broadcast_to(points.astype(float), (self.n_trials, 2))
+
+    def _indices(self, value: Any) -> IntArray | None:
+        """Indices of the loops of animals, one for each trial, (B,)."""
+        if value is None:
+            return None
+        pool = self._animals.tolist()
+        numbers = np.asarray(value)
+        known = numbers.dtype.kind in "iu" and numbers.shape in ((), (self.n_trials,))
+        if not known or not np.isin(numbers, pool).all():
             raise ValueError(
-                f"{name} = {value!r}: give two coordinates within "
-                f"[-{self.half_side_cm:g}, {self.half_side_cm:g}] cm"
+                f"animal = {shown(value)}: this environment has the animals {shown(pool)}; give "
+                f"one of them, or {self.n_trials} for the trials (animal=None in make() for more)"
             )
-        return point
-
-    def _target_pool(self, loop: ClosedLoop) -> FloatArray:
-        if self.task.target == "calibration":
-            return self.task.eligible(loop.interface.points)
-        target = target_of(loop.field)
-        if target is None:
-            raise ValueError(
-                "the task aims at the field's own equilibrium, and this field declares none: give "
-                "the field a 'target' attribute, or take a task with target='calibration'"
-            )
-        return target[None]
-
-    def _lay_out(self) -> None:
-        """Fix which quantities are observed, their scales and bounds."""
-        loop, config, n = self.loops[0], self.config, self.n_electrodes
-        plant, half_side = loop.plant, self.half_side_cm
-        neural, state = config.observe != "state", config.observe != "neural"
-        perturbed = config.observe_perturbation
-        curl, *push = np.abs(self.draw.ranges()).max(axis=1)
-
-        # A Poisson count of mean m exceeds this with probability below 1e-300.
-        everything = loop.cortex.most_counts(self.max_count)
-        most_counts = everything + 40 * everything**0.5 + 200
-
-        # Drag bounds the speed: curl does no work, so d|v|/dt < 0 beyond (force + push)/b. The
-        # scale is what the workspace commands; a decoded point may lie beyond it.
-        interfaces = [each.interface for each in self.loops]
-        corner = half_side * 2**0.5
-        farthest = max(float(np.linalg.norm(each.points, axis=1).max()) for each in interfaces)
-        if loop.decoder == "projection":
-            per_spike = max(float(np.abs(each.readout).max()) for each in interfaces)
-            offset = max(float(np.abs(each.readout_offset).max()) for each in interfaces)
-            farthest = 2 * (offset + most_counts * n * per_spike)
-        drag, extra = plant.viscosity, float(np.hypot(*push))
-        usual = max(max_force(each.field, corner) for each in self.loops) + extra
-        most = max(max_force(each.field, max(corner, farthest)) for each in self.loops) + extra
-        huge = float(np.finfo(np.float32).max)
-        if drag > 0 and usual > 0:
-            speed, speed_bound = usual / drag, most / usual if plant.law is None else huge
-        else:
-            speed, speed_bound = half_side / plant.step_s, huge
-
-        # name: (observed, entries, scale, low, high), bounds in scaled units
-        wall = plant.wall_cm / half_side
-        far_target = max(1.0, *(float(np.abs(pool).max()) / half_side for pool in self._targets))
-        parts = {
-            "counts": (neural, n, self.max_count, 0.0, most_counts / self.max_count),
-            "position": (state, 2, half_side, -wall, wall),
-            "velocity": (state, 2, speed, -speed_bound, speed_bound),
-            "action": (True, n, 1.0, self.low, 1.0),
-            "target": (True, 2, half_side, -far_target, far_target),
-            "curl": (perturbed, 1, curl or 1.0, -1.0, 1.0),
-            "push": (perturbed, 2, max(push) or 1.0, -1.0, 1.0),
-        }
-        self.columns: dict[str, slice] = {}
-        lows, highs, starts, scales, at = [], [], [], [], 0
-        for name, (observed, entries, size, low, high) in parts.items():
-            starts.append(at if observed else -1)
-            scales.append(size)
-            if observed:
-                self.columns[name] = slice(at, at + entries)
-                lows += [low] * entries
-                highs += [high] * entries
-                at += entries
-        self._width = at
-        self._starts = np.array(starts)
-        self._factors = 1 / np.array(scales)
-        self.scales = dict(zip(parts, scales, strict=True))
-        self.bounds = np.array([lows, highs], np.float32)
+        return np.broadcast_to(np.searchsorted(self._animals, numbers), (self.n_trials,))
 
 
 @numba.njit(cache=True)
@@ -411,24 +500,3 @@ def _put(array: npt.NDArray[Any], which: IntArray, values: Any) -> npt.NDArray[A
     changed = array.copy()
     changed[which] = values
     return changed
-
-
-@numba.njit(cache=True)
-def _observe(seen, starts, factors, counts, device, action, target):  # type: ignore[no-untyped-def]
-    n_electrodes = action.shape[1]
-    for b in range(seen.shape[0]):
-        row = seen[b]
-        if starts[0] >= 0:
-            for u in range(n_electrodes):
-                row[starts[0] + u] = (counts[b, u] + counts[b, n_electrodes + u]) * factors[0]
-        for u in range(n_electrodes):
-            row[starts[3] + u] = action[b, u]
-        for d in range(2):
-            if starts[1] >= 0:
-                row[starts[1] + d] = device[b, d] * factors[1]
-                row[starts[2] + d] = device[b, 2 + d] * factors[2]
-            row[starts[4] + d] = target[b, d] * factors[4]
-            if starts[6] >= 0:
-                row[starts[6] + d] = device[b, 5 + d] * factors[6]
-        if starts[5] >= 0:
-            row[starts[5]] = device[b, 4] * factors[5]

@@ -2,25 +2,30 @@
 
 A field is any callable of that form. Those below also know the equilibrium that they pull to
 (`target`) and a bound on their magnitude (`max_force`), which the environments need for their
-targets and observation bounds. Fields whose weights volition sets would be evaluated in
-`ndbmi_gym.loop.ClosedLoop.listen`, which knows both, in place of its table of forces.
+targets and observation bounds. One's own field is named as ``"module:attribute"``, or registered
+in `FIELDS` (`ndbmi_gym.parts`).
 
 References
 ----------
 Vato et al. 2014, Eqs 14-16.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.checks import Declaration, nested, number, numbers, settle, shown, taking
+from ndbmi_gym.parts import Registry
+
 FloatArray = npt.NDArray[np.float64]
 Field = Callable[[FloatArray], FloatArray]
 Point = tuple[float, float]
+
+MOST = 1e6
+"""Largest strength of a force, kg·cm/s²: beyond, nothing that a device does means anything."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,12 @@ class GaussianField:
         Distance σ of the peak, cm.
     """
 
-    center: Point = (0.0, 0.0)
-    amplitude: float = 3.0
-    sigma: float = 7.0
+    center: Point = numbers((0.0, 0.0), (2,), "place of the equilibrium", "cm")
+    amplitude: float = number(3.0, "peak force A", "kg·cm/s²", least=-MOST, most=MOST)
+    sigma: float = number(7.0, "distance σ of the peak from the centre", "cm", above=0)
 
     def __post_init__(self) -> None:
-        _check_numbers("center", self.center, (2,))
-        _check_numbers("amplitude", self.amplitude, ())
-        if not self.sigma > 0:
-            raise ValueError(f"sigma = {self.sigma!r}: give a width > 0 cm")
+        settle(self)
 
     @property
     def target(self) -> Point | None:
@@ -77,12 +79,13 @@ class LinearField:
         cm.
     """
 
-    matrix: tuple[Point, Point] = ((-0.4, 0.0), (0.0, -0.4))
-    center: Point = (0.0, 0.0)
+    matrix: tuple[Point, Point] = numbers(
+        ((-0.4, 0.0), (0.0, -0.4)), (2, 2), "stiffness M", "kg/s²"
+    )
+    center: Point = numbers((0.0, 0.0), (2,), "place of the equilibrium", "cm")
 
     def __post_init__(self) -> None:
-        _check_numbers("matrix", self.matrix, (2, 2))
-        _check_numbers("center", self.center, (2,))
+        settle(self)
 
     @property
     def target(self) -> Point | None:
@@ -115,15 +118,12 @@ class LimitCycleField:
         Tangential force in units of A, counter-clockwise if positive.
     """
 
-    radius: float = 5.0
-    amplitude: float = 3.0
-    spin: float = 0.5
+    radius: float = number(5.0, "radius R of the cycle", "cm", above=0)
+    amplitude: float = number(3.0, "force A at the centre", "kg·cm/s²", least=-MOST, most=MOST)
+    spin: float = number(0.5, "tangential force in units of A", least=-1e3, most=1e3)
 
     def __post_init__(self) -> None:
-        _check_numbers("amplitude", self.amplitude, ())
-        _check_numbers("spin", self.spin, ())
-        if not self.radius > 0:
-            raise ValueError(f"radius = {self.radius!r}: give a radius > 0 cm")
+        settle(self)
 
     target = None
 
@@ -155,17 +155,18 @@ class SumField:
 
     fields: tuple[Field, ...]
     weights: tuple[float, ...] | None = None
-    target: Point | None = None
+    target: Point | None = numbers(None, (2,), "equilibrium of the sum", "cm", optional=True)
 
     def __post_init__(self) -> None:
-        if self.weights is not None and len(self.weights) != len(self.fields):
-            raise ValueError(
-                f"{len(self.weights)} weights for {len(self.fields)} fields: give one each"
-            )
+        settle(self)
+        if not isinstance(self.fields, Sequence) or isinstance(self.fields, str):
+            raise ValueError(f"fields = {shown(self.fields)}: give a sequence of fields")
+        object.__setattr__(self, "fields", tuple(map(make_field, self.fields)))
         if self.weights is not None:
-            _check_numbers("weights", self.weights, (len(self.fields),))
-        if self.target is not None:
-            _check_numbers("target", self.target, (2,))
+            count = len(self.fields)
+            one_each = f"give {count} finite numbers, one for each field"
+            rule = Declaration("", "", one_each, lambda value: nested(value, (count,)))
+            object.__setattr__(self, "weights", taking("weights", self.weights, rule))
 
     def _weights(self) -> tuple[float, ...]:
         return (1.0,) * len(self.fields) if self.weights is None else self.weights
@@ -231,50 +232,30 @@ def dipole_field(
     )
 
 
-FIELDS: dict[str, Callable[..., Field]] = {
-    "gaussian": GaussianField,
-    "dipole": dipole_field,
-    "divergent": divergent_field,
-    "linear": LinearField,
-    "limit_cycle": LimitCycleField,
-}
-"""Fields that can be named in JSON; see `make_field`."""
+FIELDS: Registry[Field] = Registry(
+    "field",
+    ("__call__",),
+    {
+        "gaussian": GaussianField,
+        "dipole": dipole_field,
+        "divergent": divergent_field,
+        "linear": LinearField,
+        "limit_cycle": LimitCycleField,
+        "sum": SumField,
+    },
+)
+"""Desired force fields by name."""
 
 
 def make_field(spec: str | Mapping[str, Any] | Field) -> Field:
-    """Build a field from its JSON form.
-
-    Parameters
-    ----------
-    spec : str, mapping or callable
-        A name of `FIELDS`; a mapping with that name under ``"kind"`` and the field's parameters; a
-        mapping ``{"kind": "sum", "fields": [...], "weights": [...]}``; or a callable, as it is.
+    """Build a field from a name of `FIELDS`, a mapping, ``"module:attribute"`` or a callable.
 
     Raises
     ------
     ValueError
         If the name is unknown or a parameter does not fit the field.
     """
-    if callable(spec):
-        return spec
-    if not isinstance(spec, str | Mapping):
-        raise ValueError(f"field {spec!r}: give a name, a mapping with its 'kind', or a callable")
-    parameters = {"kind": spec} if isinstance(spec, str) else dict(spec)
-    kind = parameters.pop("kind", None)
-    try:
-        if kind == "sum":
-            parts = tuple(make_field(part) for part in parameters.pop("fields"))
-            return SumField(parts, **{k: _tuples(v) for k, v in parameters.items()})
-        return FIELDS[str(kind)](**{k: _tuples(v) for k, v in parameters.items()})
-    except KeyError:
-        raise ValueError(
-            f"unknown field {spec!r}: name one of {', '.join(FIELDS)}, or sum with its 'fields'"
-        ) from None
-    except TypeError as error:
-        known = list(signature(FIELDS.get(str(kind), SumField)).parameters)
-        raise ValueError(
-            f"field {spec!r}: {error}; its parameters are {', '.join(known)}"
-        ) from None
+    return FIELDS.make(spec)
 
 
 def target_of(field: Field) -> FloatArray | None:
@@ -314,15 +295,3 @@ def check_field(field: Field, position: FloatArray) -> FloatArray:
     if not np.isfinite(force).all():
         raise ValueError("the field returned NaN or infinity: it must be finite everywhere")
     return force
-
-
-def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless a parameter is made of finite numbers in the given shape."""
-    array = np.asarray(value)
-    if array.shape != shape or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        what = f"finite numbers of shape {shape}" if shape else "a finite number"
-        raise ValueError(f"{name} = {value!r}: give {what}")
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ndbmi_gym.cortex import Cortex, Response
 from ndbmi_gym.fields import Field, check_field
 from ndbmi_gym.interface import DECODERS, Interface
-from ndbmi_gym.plant import Device, Plant
+from ndbmi_gym.plants import Device, Plant
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -1,53 +1,135 @@
 """Forces on the device that the interface does not know of (Eq 25), one set per trial.
 
-A perturbation that is drawn for a trial is plain data, a row of the device's state: the strength c
-of a curl field F = c·[[0, −1], [1, 0]]·v in kg/s (Eq 25; c > 0 deflects counter-clockwise) and a
-constant push in kg·cm/s². The plant moves exactly under both. Any other force is a callable
-``(position, velocity) -> force`` on (B, 2) arrays, which the plant integrates numerically.
+A perturbation that is drawn for a trial is plain data: the strength c of a curl field
+F = c·[[0, −1], [1, 0]]·v in kg/s (Eq 25; c > 0 deflects counter-clockwise) and a constant push in
+kg·cm/s². A plant moves exactly under both. Any other force is a *law*: a callable
+``(position, velocity) -> force``, or ``(position, velocity, time) -> force`` with the time since
+the trial began, on (B, 2) arrays, which the plant integrates numerically.
 
-A hidden schedule over episodes (blocks, catch trials, washout) belongs here, as another way of
-drawing those rows.
+Which perturbation belongs to which trial is what a *schedule* says: `Draw` gives every trial the
+same distribution, `ndbmi_gym.schedules.Blocks` depends on the trial's number. One's own is an
+object with `ranges`, `sample` and `law`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from inspect import Parameter, signature
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.checks import RuleError, declare, nested, real, settle
+from ndbmi_gym.parts import Registry, attribute
+
 FloatArray = npt.NDArray[np.float64]
-ForceLaw = Callable[[FloatArray, FloatArray], FloatArray]
+IntArray = npt.NDArray[np.int64]
+ForceLaw = Callable[..., FloatArray]
+Range = tuple[float, float]
+
+MOST_CURL, MOST_PUSH = 1e3, 1e6
+"""Largest strength of a curl field, kg/s, and of a push, kg·cm/s²."""
+
+
+class Force(IntEnum):
+    """Columns of a perturbation as data, (B, 3)."""
+
+    CURL = 0
+    PUSH_X = 1
+    PUSH_Y = 2
+
+
+class Perturbation(Protocol):
+    """A schedule: which force acts in which trial."""
+
+    @property
+    def law(self) -> ForceLaw | None:
+        """A further force, the same in every trial."""
+
+    def ranges(self) -> FloatArray:
+        """Low and high over all trials of the columns of `Force`, (3, 2)."""
+
+    def sample(self, rng: np.random.Generator, trial: IntArray) -> FloatArray:
+        """Forces of trials with these numbers (B,), columns of `Force`, (B, 3)."""
+
+
+def _range(value: Any, most: float) -> Range:
+    """A number, or a pair low <= high of them, as a pair."""
+    try:
+        low = high = real(value)
+    except TypeError:
+        low, high = nested(value, (2,))
+    if not -most <= low <= high <= most:
+        raise RuleError(f"low <= high, and neither beyond {most:g}")
+    return low, high
+
+
+def _pair(value: Any) -> tuple[Range, Range]:
+    first, second = list(value)
+    return _range(first, MOST_PUSH), _range(second, MOST_PUSH)
+
+
+def _law(value: Any) -> ForceLaw | None:
+    found = attribute(value) if isinstance(value, str) else value
+    if isinstance(found, type):
+        found = found()
+    if not (found is None or callable(found)):
+        raise TypeError
+    return found
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Ranges from which the perturbation of a trial is drawn, uniformly and independently.
+    """Ranges from which the perturbation of every trial is drawn, uniformly and independently.
 
     Attributes
     ----------
     curl : (float, float)
-        Range of the curl strength, kg/s. Equal ends fix it.
+        Range of the curl strength, kg/s. A number fixes it.
     push : ((float, float), (float, float))
         Range of each component of the constant force, kg·cm/s².
+    law : callable, str or None
+        A further force, or its ``"module:attribute"``.
+
+    Raises
+    ------
+    ValueError
+        If a range is none.
     """
 
-    curl: tuple[float, float] = (0.0, 0.0)
-    push: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0))
+    curl: Range = declare(
+        (0.0, 0.0),
+        "strength of the curl field, or the range that it is drawn from",
+        f"give a strength or [low, high], at most {MOST_CURL:g} kg/s",
+        lambda value: _range(value, MOST_CURL),
+        "kg/s",
+    )
+    push: tuple[Range, Range] = declare(
+        ((0.0, 0.0), (0.0, 0.0)),
+        "constant force, each component a number or a range",
+        f"give two forces, each a number or [low, high], at most {MOST_PUSH:g} kg·cm/s²",
+        _pair,
+        "kg·cm/s²",
+    )
+    law: ForceLaw | None = declare(
+        None,
+        "a further force (position, velocity[, time]) -> force",
+        "give a callable (position, velocity[, time]) -> force, or its 'module:attribute'",
+        _law,
+    )
 
     def __post_init__(self) -> None:
-        for name, (low, high) in zip(("curl", "push", "push"), self.ranges(), strict=True):
-            if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-                raise ValueError(f"{name} range ({low}, {high}): give two finite ends, low <= high")
+        settle(self)
 
     def ranges(self) -> FloatArray:
         """Low and high of curl and both components of push, (3, 2)."""
         return np.array([self.curl, *self.push], dtype=float)
 
-    def sample(self, rng: np.random.Generator, n_trials: int) -> FloatArray:
-        """Curl strength and both components of push for each of `n_trials` trials, (B, 3)."""
-        return self._low + self._span * rng.random((n_trials, 3))
+    def sample(self, rng: np.random.Generator, trial: IntArray) -> FloatArray:
+        """Forces of trials with these numbers (B,), whatever they are, (B, 3)."""
+        return self._low + self._span * rng.random((len(trial), len(Force)))
 
     @cached_property
     def _low(self) -> FloatArray:
@@ -58,37 +140,54 @@ class Draw:
         return np.diff(self.ranges(), axis=1)[:, 0]
 
 
-def make_draw(spec: Mapping[str, Any] | None) -> Draw:
-    """Build a `Draw` from its JSON form.
+def takes_time(law: ForceLaw) -> bool:
+    """Whether a law is of (position, velocity, time)."""
+    try:
+        known = signature(law).parameters.values()
+    except (TypeError, ValueError):  # a compiled function may not tell
+        return False
+    places = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in places and each.default is each.empty for each in known) == 3
+
+
+PERTURBATIONS: Registry[Perturbation] = Registry(
+    "perturbation",
+    ("ranges", "sample", "law"),
+    {"draw": Draw, "blocks": "ndbmi_gym.schedules:Blocks"},
+)
+"""Schedules of perturbations by name."""
+
+
+def make_perturbation(spec: Mapping[str, Any] | str | Perturbation | ForceLaw | None) -> Any:
+    """Build a perturbation.
 
     Parameters
     ----------
-    spec : mapping or None
-        ``"curl"``: a strength or a ``[low, high]`` range; ``"push"``: two forces, each a number or
-        a range. None is no perturbation.
+    spec : mapping, str, Perturbation, callable or None
+        ``{"curl": ..., "push": ..., "law": ...}``, the options of `Draw`; a name or mapping of
+        `PERTURBATIONS`; ``"module:attribute"`` of a schedule or a law; or either as an object.
+        None is no perturbation.
 
     Raises
     ------
     ValueError
-        If a key is unknown or a value is not a number or a range.
+        If it is none of these, or a value is out of range.
     """
+    return PERTURBATIONS.checked(choose_perturbation(spec).part())
+
+
+def choose_perturbation(spec: Any) -> Any:
+    """The choice (`ndbmi_gym.parts.Choice`) that a specification means, a law as a `Draw` of it."""
     if spec is None:
-        return Draw()
-    if not isinstance(spec, Mapping) or not set(spec) <= {"curl", "push"}:
-        raise ValueError(
-            f"perturbation {spec!r}: give a mapping with 'curl' (strength or [low, high]) and/or "
-            "'push' (two forces), a callable (position, velocity) -> force, or None"
-        )
-    try:
-        curl = _interval(spec.get("curl", 0.0))
-        first, second = (_interval(component) for component in spec.get("push", (0.0, 0.0)))
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"perturbation {spec!r}: curl takes a number or [low, high], push two of them"
-        ) from None
-    return Draw(curl, (first, second))
-
-
-def _interval(value: Any) -> tuple[float, float]:
-    low, high = value if isinstance(value, list | tuple) else (value, value)
-    return float(low), float(high)
+        spec = {}
+    if not isinstance(spec, str | Mapping) and callable(spec) and not PERTURBATIONS.fits(spec):
+        spec = {"law": spec}
+    chosen = PERTURBATIONS.choose(spec, "draw")
+    if not (chosen.made or ":" not in chosen.kind):
+        made = chosen.part()
+        if PERTURBATIONS.fits(made):
+            return chosen
+        return PERTURBATIONS.choose({"law": made})
+    if chosen.made and not PERTURBATIONS.fits(chosen.make):
+        return PERTURBATIONS.choose({"law": chosen.make} | chosen.options, "draw")
+    return chosen

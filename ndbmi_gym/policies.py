@@ -14,8 +14,10 @@ import numpy.typing as npt
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.inversion import command, displacing
 from ndbmi_gym.loop import ClosedLoop
-from ndbmi_gym.plant import Device
+from ndbmi_gym.perturbations import Force
+from ndbmi_gym.plants import POSITION, Device
 from ndbmi_gym.spikes import SpikeTrains, place
+from ndbmi_gym.streams import policy_rng
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -79,8 +81,8 @@ class Policy:
 
     def _see(self, observation: npt.NDArray[Any], name: str) -> FloatArray:
         """A quantity of the observation, in physical units."""
-        episodes = self.episodes
-        return np.asarray(observation[:, episodes.columns[name]], float) * episodes.scales[name]
+        layout = self.episodes.layout
+        return np.asarray(observation[:, layout.columns[name]], float) * layout.scales[name]
 
     def _by_loop(self) -> list[tuple[ClosedLoop, BoolArray]]:
         """Each animal's loop and which trials are its."""
@@ -108,7 +110,7 @@ class Random(Policy):
 
     def __init__(self, env: HasEpisodes, seed: int = 0) -> None:
         super().__init__(env)
-        self._rng = policy_rng(seed, 1)
+        self._rng = policy_rng(seed, "random")
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
@@ -179,7 +181,7 @@ class LookAhead(Policy):
     ) -> None:
         super().__init__(env)
         self._lead_s = lead_s
-        rng = policy_rng(seed, 2)
+        rng = policy_rng(seed, "lookahead")
         low = self.episodes.low * self.episodes.max_count
         self._tables = [
             _tabulate(
@@ -263,7 +265,7 @@ class ParticleFilter(LookAhead):
         self._knows_force = knows_force
         self._particles = particles
         self._jitter_cm = jitter_cm
-        self._rng = policy_rng(options.get("seed", 0), 3)
+        self._rng = policy_rng(options.get("seed", 0), "filter")
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
@@ -298,21 +300,21 @@ class ParticleFilter(LookAhead):
     def _prior(self, begun: BoolArray) -> FloatArray:
         """Particles at the start of trials, (B, P, 9)."""
         episodes, shape = self.episodes, (int(begun.sum()), self._particles)
-        along = self._rng.random(shape[0] * shape[1])
-        starts = episodes.task.on_square(along, episodes.half_side_cm)
+        starts = episodes.task.draw_starts(self._rng, shape[0] * shape[1], episodes.half_side_cm)
         if self._knows_force:
-            perturbation = np.repeat(episodes.state.values[begun, 4:7], shape[1], axis=0)
+            now = episodes.state.select(np.repeat(np.flatnonzero(begun), shape[1]))
+            curl, push = now.curl, now.push
         else:
-            perturbation = episodes.draw.sample(self._rng, len(starts))
-        placed = episodes.loops[0].plant.place(
-            starts, curl=perturbation[:, 0], push=perturbation[:, 1:]
-        )
+            number = np.repeat(episodes.trial[begun], shape[1])
+            drawn = episodes.config.perturbation.sample(self._rng, number)
+            curl, push = drawn[:, Force.CURL], drawn[:, Force.PUSH_X :]
+        placed = episodes.loops[0].plant.place(starts, curl=curl, push=push)
         return placed.values.reshape(*shape, -1)
 
     def _resample(self, loop: ClosedLoop, cloud: FloatArray, likelihood: FloatArray) -> FloatArray:
         """Systematic resampling by the log likelihood of each stimulus (B, S)."""
         n_trials, n_particles = cloud.shape[:2]
-        stimulus = loop.interface.sense(cloud[..., 0:2].reshape(-1, 2)).reshape(n_trials, -1)
+        stimulus = loop.interface.sense(cloud[..., POSITION].reshape(-1, 2)).reshape(n_trials, -1)
         weight = np.take_along_axis(likelihood, stimulus, axis=1)
         weight = np.exp(weight - weight.max(axis=1, keepdims=True))
         share = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
@@ -333,7 +335,7 @@ class ParticleFilter(LookAhead):
         if self._knows_force:
             force = np.repeat(self.episodes.signals.force[trials], self._particles, axis=0)
         else:
-            stimulus = loop.interface.sense(cloud[..., 0:2].reshape(-1, 2))
+            stimulus = loop.interface.sense(cloud[..., POSITION].reshape(-1, 2))
             trains = _retimed(
                 loop,
                 counts.astype(np.int64),
@@ -343,7 +345,7 @@ class ParticleFilter(LookAhead):
             )
             force = loop.field(loop.interface.decode(trains, loop.decoder))
         moved = loop.plant.advance(Device(cloud.reshape(-1, cloud.shape[-1])), force).values
-        moved[:, 0:2] += self._rng.normal(0.0, self._jitter_cm, (len(moved), 2))
+        moved[:, POSITION] += self._rng.normal(0.0, self._jitter_cm, (len(moved), 2))
         return moved.reshape(cloud.shape)
 
 
@@ -418,12 +420,12 @@ def _retimed(
 
 
 def _ceiling(env: HasEpisodes) -> Policy:
-    neural = env.unwrapped.episodes.config.observe == "neural"
+    neural = env.unwrapped.episodes.config.observation.observe == "neural"
     return ParticleFilter(env, particles=600) if neural else LookAhead(env)
 
 
 def _filter(env: HasEpisodes) -> Policy:
-    if "counts" not in env.unwrapped.episodes.columns:
+    if "counts" not in env.unwrapped.episodes.layout.columns:
         raise ValueError("the filter listens to spike counts: set observe='neural' or 'full'")
     return ParticleFilter(env, knows_force=False)
 
@@ -435,11 +437,6 @@ _MAKERS: dict[str, Callable[[HasEpisodes], Policy]] = {
     "filter": _filter,
     "ceiling": _ceiling,
 }
-
-
-def policy_rng(seed: int, use: int) -> np.random.Generator:
-    """A random stream for a policy, apart from every stream that an environment is seeded with."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0xB0, use)))
 
 
 POLICIES = tuple(_MAKERS)

@@ -126,6 +126,11 @@ def window_bins(window_s: float, clock_s: float = 1e-3) -> int:
     return ticks
 
 
+def count_bound(mean: float, shape: float = 1.0) -> float:
+    """TEMPORARY."""
+    return mean + 40 * mean**0.5 + 200
+
+
 def sample(
     rng: np.random.Generator,
     mean_counts: FloatArray,

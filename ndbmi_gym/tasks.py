@@ -1,33 +1,180 @@
 """What a trial asks for: where it starts, what it aims at, what it pays and when it ends.
 
-A task sees positions and efforts only. A task with obstacles would score the segment from the
-previous position to the new one here; blocks of trials with a schedule would draw their
-perturbations (`ndbmi_gym.perturbations`) by block.
+A task judges the end of a step from the states before and after it. `Reach` is the family of the
+registered ids; one's own task inherits from it, overrides what differs (`Reach.assess` for what a
+step is worth, `Reach.draw_starts`, `Reach.pool`), and is named as ``"module:attribute"`` or
+registered in `TASKS` (`ndbmi_gym.parts`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.checks import RuleError, choice, declare, nested, number, real, settle, span, whole
+from ndbmi_gym.fields import target_of
+from ndbmi_gym.loop import ClosedLoop
+from ndbmi_gym.parts import Registry
+from ndbmi_gym.plants import Device
+
 FloatArray = npt.NDArray[np.float64]
+Point = tuple[float, float]
 
 REWARDS = ("dense", "sparse")
-"""Reward schemes; see `Task`."""
+"""Reward schemes; see `Reach`."""
+
+STARTS = ("square", "centre")
+"""Places where trials start; see `Reach`."""
+
+
+class Judged(IntEnum):
+    """Columns of a judgement."""
+
+    REWARD = 0
+    DISTANCE = 1  # to the target, cm
+    EFFORT = 2  # mean absolute action
+    INSIDE = 3  # whether the step ended in the target disc
+    ARRIVED = 4  # whether the trial ends as it should
+    FAILED = 5  # whether the trial ends as it should not
+    SUCCESS = 6  # whether the task is fulfilled at this step
+    STREAK = 7  # consecutive step ends inside
+    REWARD_DISTANCE = 8  # the terms that REWARD is the sum of
+    REWARD_EFFORT = 9
+    REWARD_BONUS = 10
+    REWARD_INSIDE = 11
+    REWARD_PENALTY = 12
+
+
+N_JUDGED = len(Judged)
+
+KNOWN_AT_START = np.isin(
+    np.arange(N_JUDGED), (Judged.DISTANCE, Judged.INSIDE, Judged.SUCCESS)
+).astype(float)
+"""Which columns tell something before the first step; the others are 0 there."""
+
+
+class Outcome(NamedTuple):
+    """Judgement of one step in B trials.
+
+    Attributes
+    ----------
+    values : ndarray (B, 13)
+        The columns of `Judged`.
+    """
+
+    values: FloatArray
+
+    @property
+    def reward(self) -> FloatArray:
+        """What the step earned, (B,)."""
+        return self.values[:, Judged.REWARD]
+
+    @property
+    def terminated(self) -> npt.NDArray[np.bool_]:
+        """Trials that have arrived or failed, (B,)."""
+        values = self.values
+        return np.asarray((values[:, Judged.ARRIVED] != 0) | (values[:, Judged.FAILED] != 0))
+
+    @property
+    def streak(self) -> FloatArray:
+        """Consecutive step ends inside the target, (B,)."""
+        return self.values[:, Judged.STREAK]
+
+
+class Task(Protocol):
+    """What trials of an environment ask for."""
+
+    @property
+    def radius_cm(self) -> float:
+        """Radius of the target disc, for drawing."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the target is to be held to the end, so that arrival does not end a trial."""
+
+    @property
+    def scored(self) -> bool:
+        """Whether zero volition is a floor: not where the field itself leads to the target."""
+
+    def pool(self, loop: ClosedLoop) -> FloatArray:
+        """Targets that may be drawn with an animal's loop, (M, 2), cm."""
+
+    def draw_starts(
+        self, rng: np.random.Generator, n_trials: int, half_side_cm: float
+    ) -> FloatArray:
+        """Draw start positions, (B, 2), cm."""
+
+    def draw_targets(
+        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray
+    ) -> FloatArray:
+        """Draw a target for each start, (B, 2), cm."""
+
+    def assess(
+        self,
+        before: Device,
+        after: Device,
+        target: FloatArray,
+        action: FloatArray,
+        streak: FloatArray,
+        half_side_cm: float,
+    ) -> Outcome:
+        """Judge a step from the states before and after it."""
+
+
+def _points(value: Any) -> tuple[Point, ...]:
+    items = list(value)
+    if not items:
+        raise RuleError("there is no point")
+    points: tuple[Point, ...] = nested(items, (len(items), 2))
+    return points
+
+
+def _targets(value: Any) -> str | tuple[Point, ...]:
+    if isinstance(value, str):
+        if value not in ("calibration", "field"):
+            raise RuleError("no such targets")
+        return value
+    if isinstance(value, Mapping):
+        given = dict(value)
+        count, radius = given.pop("centre_out", None), given.pop("radius_cm", 5.0)
+        if given:
+            raise RuleError(f"unknown {min(map(str, given))!r}")
+        if isinstance(count, bool) or not real(count) == int(count) >= 1:
+            raise RuleError(f"centre_out = {count!r} is no number of targets")
+        angle = 2 * np.pi * np.arange(int(count)) / int(count)
+        if not real(radius) > 0:
+            raise RuleError(f"radius_cm = {radius!r} is no radius > 0 cm")
+        return _points(np.round(real(radius) * np.array([np.cos(angle), np.sin(angle)]).T, 12))
+    return _points(value)
+
+
+def _starts(value: Any) -> str | tuple[Point, ...]:
+    if isinstance(value, str):
+        if value not in STARTS:
+            raise RuleError("no such starts")
+        return value
+    return _points(value)
 
 
 @dataclass(frozen=True)
-class Task:
+class Reach:
     """Reach, or stay in, a disc around a target.
 
     Attributes
     ----------
-    target : {"calibration", "field"}
-        Targets are drawn from the MDS points of the calibration responses, or are the equilibrium
-        of the desired field.
+    targets : str, mapping or sequence of points
+        Where targets are drawn from: ``"calibration"``, the MDS points of the calibration
+        responses (those that `target_range_cm` and `min_start_distance_cm` admit); ``"field"``, the
+        equilibrium of the desired field; ``{"centre_out": 8, "radius_cm": 5}``, points on a circle;
+        or a list of points in cm.
+    starts : str or sequence of points
+        Where trials start: ``"square"``, uniformly on the perimeter of the start square;
+        ``"centre"``; or a list of points in cm to draw from.
     radius_cm : float
         Radius of the target disc.
     dwell : int
@@ -36,9 +183,9 @@ class Task:
     target_range_cm : (float, float)
         Distances from the centre at which calibration points qualify as targets.
     min_start_distance_cm : float
-        Distance that a drawn target keeps from the start.
+        Distance that a calibration point keeps from the start to be drawn as its target.
     start_side : float
-        Side of the square on which trials start, in units of the workspace's side.
+        Side of the start square, in units of the workspace's side.
     bonus : float
         Reward on arrival.
     inside_reward : float
@@ -55,47 +202,79 @@ class Task:
         If a parameter is out of range.
     """
 
-    target: str = "calibration"
-    radius_cm: float = 1.0
-    dwell: int = 2
-    target_range_cm: tuple[float, float] = (3.0, 7.0)
-    min_start_distance_cm: float = 5.0
-    start_side: float = 0.8
-    bonus: float = 1.0
-    inside_reward: float = 0.0
-    reward: str = "dense"
-    effort_weight: float = 0.3
+    targets: str | tuple[Point, ...] = declare(
+        "calibration",
+        "where targets are drawn from",
+        "choose 'calibration' or 'field', or give {'centre_out': 8, 'radius_cm': 5} or a list of "
+        "points (x, y) in cm",
+        _targets,
+        "cm",
+    )
+    starts: str | tuple[Point, ...] = declare(
+        "square",
+        "where trials start",
+        "choose 'square' or 'centre', or give a list of points (x, y) in cm",
+        _starts,
+        "cm",
+    )
+    radius_cm: float = number(1.0, "radius of the target disc", "cm", above=0, most=1e6)
+    dwell: int = whole(2, "step ends inside that end the trial; 0: it does not end", least=0)
+    target_range_cm: tuple[float, float] = span(
+        (3.0, 7.0), "distances of calibration points that qualify as targets", "cm"
+    )
+    min_start_distance_cm: float = number(
+        5.0, "distance of a drawn calibration point from the start", "cm", least=0, most=1e6
+    )
+    start_side: float = number(0.8, "side of the start square, in workspace sides", above=0, most=1)
+    bonus: float = number(1.0, "reward on arrival", least=0, most=1e6)
+    inside_reward: float = number(0.0, "reward per step that ends inside", least=0, most=1e6)
+    reward: str = choice("dense", REWARDS, "whether distance and effort are priced")
+    effort_weight: float = number(0.3, "price of volition", least=0, most=1e6)
 
     def __post_init__(self) -> None:
-        if self.target not in ("calibration", "field"):
-            raise ValueError(f"target = {self.target!r}: choose 'calibration' or 'field'")
-        if self.reward not in REWARDS:
-            raise ValueError(f"reward = {self.reward!r}: choose one of {', '.join(REWARDS)}")
-        if not 0 < self.radius_cm < np.inf:
-            raise ValueError(f"radius_cm = {self.radius_cm!r}: give a radius > 0 cm")
-        if not (isinstance(self.dwell, int) and self.dwell >= 0):
-            raise ValueError(
-                f"dwell = {self.dwell!r}: give a whole number of steps >= 0 (0: no end)"
-            )
-        try:
-            low, high = self.target_range_cm
-            ordered = 0 <= low <= high
-        except TypeError:
-            ordered = False
-        if not ordered:
-            raise ValueError(f"target_range_cm = {self.target_range_cm!r}: give 0 <= low <= high")
-        for name in ("min_start_distance_cm", "bonus", "inside_reward"):
-            value = getattr(self, name)
-            if not 0 <= value < np.inf:
-                raise ValueError(f"{name} = {value!r}: give a finite value >= 0")
-        if not 0 < self.start_side <= 1:
-            raise ValueError(f"start_side = {self.start_side!r}: give a share in (0, 1]")
-        if not 0 <= self.effort_weight < np.inf:
-            raise ValueError(f"effort_weight = {self.effort_weight!r}: give a finite weight >= 0")
+        settle(self)
 
-    def starts(self, rng: np.random.Generator, n_trials: int, half_side_cm: float) -> FloatArray:
-        """Draw start positions, uniform on the start square's perimeter, (B, 2)."""
-        return self.on_square(rng.random(n_trials), half_side_cm)
+    @property
+    def holds(self) -> bool:
+        """Whether the target is to be held to the end."""
+        return self.dwell == 0
+
+    @property
+    def scored(self) -> bool:
+        """Whether zero volition is a floor: not where the field itself leads to the target."""
+        return self.targets != "field"
+
+    def pool(self, loop: ClosedLoop) -> FloatArray:
+        """Targets that may be drawn with an animal's loop, (M, 2), cm.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or a point lies beyond the workspace.
+        """
+        if self.targets == "calibration":
+            return self.eligible(loop.interface.points)
+        if self.targets == "field":
+            target = target_of(loop.field)
+            if target is None:
+                raise ValueError(
+                    "the task aims at the field's own equilibrium, and this field declares none: "
+                    "give the field a 'target' attribute, or set targets='calibration'"
+                )
+            return target[None]
+        return self._within("targets", self.targets, loop.interface.half_side_cm)
+
+    def draw_starts(
+        self, rng: np.random.Generator, n_trials: int, half_side_cm: float
+    ) -> FloatArray:
+        """Draw start positions, (B, 2), cm."""
+        along = rng.random(n_trials)
+        if self.starts == "square":
+            return self.on_square(along, half_side_cm)
+        if self.starts == "centre":
+            return np.zeros((n_trials, 2))
+        places = self._within("starts", self.starts, half_side_cm)
+        return places[(along * len(places)).astype(np.int64)]
 
     def on_square(self, along: FloatArray, half_side_cm: float) -> FloatArray:
         """Points of the start square's perimeter, by their place along it in [0, 1), (B, 2)."""
@@ -120,7 +299,7 @@ class Task:
         return chosen
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, eligible: FloatArray
+        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray
     ) -> FloatArray:
         """Draw a target for each start (B, 2), uniformly from those far enough away, (B, 2).
 
@@ -129,29 +308,32 @@ class Task:
         ValueError
             If a start has none far enough.
         """
-        chosen, stranded = _choose(
-            rng.random(len(starts)), starts, eligible, self.min_start_distance_cm
-        )
+        apart = self.min_start_distance_cm if self.targets == "calibration" else 0.0
+        chosen, stranded = _choose(rng.random(len(starts)), starts, pool, apart)
         if stranded >= 0:
             raise ValueError(
-                f"no target lies {self.min_start_distance_cm} cm away from the start "
-                f"{starts[stranded]}: lower min_start_distance_cm or widen target_range_cm"
+                f"no target lies {apart} cm away from the start {starts[stranded]}: lower "
+                "min_start_distance_cm or widen target_range_cm"
             )
         return chosen
 
     def assess(
         self,
-        position: FloatArray,
+        before: Device,
+        after: Device,
         target: FloatArray,
         action: FloatArray,
         streak: FloatArray,
         half_side_cm: float,
-    ) -> "Outcome":
-        """Judge the end of a step.
+    ) -> Outcome:
+        """Judge a step.
 
         Parameters
         ----------
-        position, target : ndarray (B, 2)
+        before, after : Device
+            States of B devices at the beginning and the end of the step. This task looks at the
+            latter only.
+        target : ndarray (B, 2)
         action : ndarray (B, n)
             Its mean magnitude is the effort.
         streak : ndarray (B,)
@@ -160,88 +342,66 @@ class Task:
             Half side L of the workspace.
         """
         dense = 1.0 if self.reward == "dense" else 0.0
-        judged = _assess(
-            position,
-            target,
-            action,
-            streak,
-            self.radius_cm,
-            self.dwell,
-            dense / half_side_cm,
-            dense * self.effort_weight,
-            self.bonus,
-            self.inside_reward,
+        return Outcome(
+            _assess(
+                after.position,
+                target,
+                action,
+                streak,
+                self.radius_cm,
+                self.dwell,
+                dense / half_side_cm,
+                dense * self.effort_weight,
+                self.bonus,
+                self.inside_reward,
+            )
         )
-        return Outcome(judged)
+
+    @staticmethod
+    def _within(name: str, points: Any, half_side_cm: float) -> FloatArray:
+        places = np.array(points, dtype=float)
+        beyond = (np.abs(places) > half_side_cm).any(axis=1)
+        if beyond.any():
+            raise ValueError(
+                f"{name} holds {tuple(places[beyond][0].tolist())}: give points within "
+                f"[-{half_side_cm:g}, {half_side_cm:g}] cm"
+            )
+        return places
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Judgement of one step in B trials.
+Hold = partial(
+    Reach,
+    radius_cm=1.5,
+    dwell=0,
+    target_range_cm=(2.0, 6.0),
+    min_start_distance_cm=0.0,
+    bonus=0.0,
+    inside_reward=0.5,
+)
 
-    Attributes
-    ----------
-    values : ndarray (B, 10)
-        The columns that are named below.
-    """
-
-    values: FloatArray
-
-    REWARD: ClassVar = 0
-    DISTANCE: ClassVar = 1  # to the target, cm
-    EFFORT: ClassVar = 2  # mean absolute action
-    INSIDE: ClassVar = 3  # whether the step ended in the target disc
-    ARRIVED: ClassVar = 4  # whether it was the last of `Task.dwell` consecutive ones
-    STREAK: ClassVar = 5  # how many consecutive ones there were
-    REWARD_DISTANCE: ClassVar = 6
-    REWARD_EFFORT: ClassVar = 7
-    REWARD_BONUS: ClassVar = 8
-    REWARD_INSIDE: ClassVar = 9
-    COLUMNS: ClassVar = 10
-
-
-TASKS: dict[str, Task] = {
-    "fixed": Task(target="field", radius_cm=1.5, dwell=1, min_start_distance_cm=0.0),
-    "shift": Task(),
-    "hold": Task(
-        radius_cm=1.5,
-        dwell=0,
-        target_range_cm=(2.0, 6.0),
-        min_start_distance_cm=0.0,
-        bonus=0.0,
-        inside_reward=0.5,
-    ),
-}
+TASKS: Registry[Task] = Registry(
+    "task",
+    ("pool", "draw_starts", "draw_targets", "assess", "radius_cm", "holds", "scored"),
+    {
+        "fixed": partial(Reach, targets="field", radius_cm=1.5, dwell=1, min_start_distance_cm=0.0),
+        "shift": Reach,
+        "hold": Hold,
+    },
+)
 """Named tasks: the field's own target under the paper's stop rule; a shifted target; staying."""
 
 
 def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
-    """Build a task from its JSON form.
+    """Build a task from a name of `TASKS`, a mapping, ``"module:attribute"`` or a task.
 
-    Parameters
-    ----------
-    spec : str, mapping or Task
-        A name of `TASKS`; or a mapping with that name under ``"kind"`` and any fields of `Task`
-        to change, e.g. ``{"kind": "hold", "radius_cm": 1.0}``.
+    ``{"kind": "hold", "radius_cm": 1.0}`` is the named task with other options.
 
     Raises
     ------
     ValueError
-        If the name or a field is unknown, or a value out of range.
+        If the name or an option is unknown, or a value out of range.
     """
-    if isinstance(spec, Task):
-        return spec
-    changes: dict[str, Any] = dict(spec) if isinstance(spec, Mapping) else {"kind": spec}
-    kind = changes.pop("kind", None)
-    if kind not in TASKS:
-        raise ValueError(f"unknown task {kind!r}: choose one of {', '.join(TASKS)}")
-    known = {field.name: getattr(TASKS[kind], field.name) for field in fields(Task)}
-    unknown = sorted(set(changes) - set(known))
-    if unknown:
-        raise ValueError(f"unknown task parameter {unknown[0]!r}: tasks have {', '.join(known)}")
-    if isinstance(changes.get("target_range_cm"), list):
-        changes["target_range_cm"] = tuple(changes["target_range_cm"])
-    return Task(**(known | changes))
+    return TASKS.make(spec)
 
 
 @numba.njit(cache=True)
@@ -249,7 +409,7 @@ def _assess(  # type: ignore[no-untyped-def]
     position, target, action, streak, radius, dwell, per_cm, per_effort, bonus, inside_reward
 ):
     n_trials, n_electrodes = action.shape
-    judged = np.empty((n_trials, 10))
+    judged = np.empty((n_trials, N_JUDGED))
     for b in range(n_trials):
         x, y = position[b, 0] - target[b, 0], position[b, 1] - target[b, 1]
         distance = np.sqrt(x * x + y * y)
@@ -261,12 +421,20 @@ def _assess(  # type: ignore[no-untyped-def]
         longer = streak[b] + 1.0 if inside else 0.0
         arrived = 0 < dwell <= longer
         row = judged[b]
-        row[1], row[2], row[3], row[4], row[5] = distance, effort, inside, arrived, longer
-        row[6] = -per_cm * distance
-        row[7] = -per_effort * effort
-        row[8] = bonus if arrived else 0.0
-        row[9] = inside_reward if inside else 0.0
-        row[0] = row[6] + row[7] + row[8] + row[9]
+        row[Judged.DISTANCE], row[Judged.EFFORT], row[Judged.INSIDE] = distance, effort, inside
+        row[Judged.ARRIVED], row[Judged.FAILED], row[Judged.STREAK] = arrived, 0.0, longer
+        row[Judged.SUCCESS] = arrived if dwell > 0 else inside
+        row[Judged.REWARD_DISTANCE] = -per_cm * distance
+        row[Judged.REWARD_EFFORT] = -per_effort * effort
+        row[Judged.REWARD_BONUS] = bonus if arrived else 0.0
+        row[Judged.REWARD_INSIDE] = inside_reward if inside else 0.0
+        row[Judged.REWARD_PENALTY] = 0.0
+        row[Judged.REWARD] = (
+            row[Judged.REWARD_DISTANCE]
+            + row[Judged.REWARD_EFFORT]
+            + row[Judged.REWARD_BONUS]
+            + row[Judged.REWARD_INSIDE]
+        )
     return judged
 
 

@@ -1,17 +1,27 @@
 """What answers a stimulus: models of the path from stimulated to recorded cortex.
 
-A cortex is anything that satisfies `Cortex`. The paper's descriptive model is in `topographic`, a
-recurrent circuit in `soc`; recorded responses would be a further module beside them, with an entry
-in `ndbmi_gym.config.CORTICES`. What a cortex carries from step to step is a state of the trial:
-`respond` returns it, and is handed it again at the next step.
+A cortex is anything that satisfies `Cortex`; one that also knows its expected rates satisfies
+`RateCortex`, which the paper's command, the look-ahead and the particle filter need. The paper's
+descriptive model is in `topographic`, a recurrent circuit in `soc`. What a cortex carries from step
+to step is a state of the trial: `Cortex.respond` returns it, and is handed it again at the next
+step.
+
+What ``cortex=`` chooses is a `CortexModel`, which makes the cortex of every animal; a `Cortex` that
+inherits from the protocol is such a model, too, the same in all animals::
+
+    class Mine(Cortex):
+        n_stimuli, n_electrodes, n_bins, clock_s, max_count = 8, 4, 600, 1e-3, 40.0
+
+        def respond(self, stimulus, volition, rng, activity=None): ...
 """
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.spikes import SpikeTrains
+from ndbmi_gym.parts import Registry
+from ndbmi_gym.spikes import SpikeTrains, count_bound
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -37,58 +47,64 @@ class Response(NamedTuple):
 
 
 class Cortex(Protocol):
-    """A population that answers stimuli, seen through n electrodes on the recording clock."""
+    """A population that answers stimuli, seen through n electrodes on the recording clock.
 
-    @property
-    def n_stimuli(self) -> int:
-        """Number of stimuli S."""
+    What has a value here needs none in a class that inherits from this one.
 
-    @property
-    def n_electrodes(self) -> int:
-        """Number of recording electrodes n."""
+    Attributes
+    ----------
+    n_stimuli : int
+        Number of stimuli S.
+    n_electrodes : int
+        Number of recording electrodes n.
+    n_bins : int
+        Clock ticks per recording window.
+    clock_s : float
+        Tick of the recording clock, s.
+    max_count : float
+        Full volition (an action entry of 1) by default, in spikes per window.
+    n_states : int
+        Numbers that a trial carries from step to step; 0 for a cortex without memory.
+    layout : ndarray (S, 2) or None
+        Planar arrangement of the stimuli, that orients the map, if there is one.
+    """
 
-    @property
-    def n_bins(self) -> int:
-        """Clock ticks per recording window."""
+    if TYPE_CHECKING:  # to be read only, however a class likes to keep them
 
-    @property
-    def clock_s(self) -> float:
-        """Tick of the recording clock, s."""
+        @property
+        def n_stimuli(self) -> int: ...  # noqa: D102
 
-    @property
-    def max_count(self) -> float:
-        """Full volition (an action entry of 1) by default, in spikes per window."""
+        @property
+        def n_electrodes(self) -> int: ...  # noqa: D102
 
-    @property
-    def volition_adds(self) -> bool:
-        """Whether volition adds spikes to the evoked ones (Eq 23), or acts through a circuit."""
+        @property
+        def n_bins(self) -> int: ...  # noqa: D102
 
-    @property
-    def n_states(self) -> int:
-        """Numbers that a trial carries from step to step; 0 for a cortex without memory."""
+        @property
+        def clock_s(self) -> float: ...  # noqa: D102
 
-    @property
-    def layout(self) -> FloatArray | None:
-        """Planar arrangement of the stimuli, (S, 2), that orients the map, if there is one."""
+        @property
+        def max_count(self) -> float: ...  # noqa: D102
 
-    def mean_counts(self, stimulus: IntArray, volition: FloatArray) -> FloatArray:
-        """Expected spikes per window, (B, n), for B stimuli and volitional counts (B, n).
+        @property
+        def n_states(self) -> int: ...  # noqa: D102
 
-        Nothing is carried from an earlier step.
+        @property
+        def layout(self) -> FloatArray | None: ...  # noqa: D102
+
+    else:
+        n_states = 0
+        layout = None
+
+    def count_bound(self, volition: float) -> float:
+        """Spikes of an electrode and window that are never exceeded.
+
+        Parameters
+        ----------
+        volition : float
+            Largest volitional spikes per window.
         """
-
-    @property
-    def nodes(self) -> IntArray:
-        """Clock ticks between which rates are taken as constant, from 0 to `n_bins`, (K,)."""
-
-    def profile(self, stimulus: IntArray | None, volition: FloatArray | None) -> FloatArray:
-        """Expected spikes between successive nodes, (B, n, K − 1); without stimulus if it is None.
-
-        Nothing is carried from an earlier step.
-        """
-
-    def most_counts(self, volition: float) -> float:
-        """Upper bound of `mean_counts` under volitional counts of at most `volition`."""
+        return count_bound(self.n_bins + volition)
 
     def respond(
         self,
@@ -108,3 +124,90 @@ class Cortex(Protocol):
         activity : ndarray (B, n_states), optional
             What the last response carried on; by default the cortex is at rest.
         """
+        raise NotImplementedError
+
+    def for_animal(self, animal: int) -> "Cortex":
+        """The cortex of an animal: the same in all."""
+        return self
+
+    def calibrated(self) -> Self:
+        """What was there in calibration: the same."""
+        return self
+
+
+class RateCortex(Cortex, Protocol):
+    """A cortex that knows its expected rates.
+
+    Attributes
+    ----------
+    volition_adds : bool
+        Whether volition adds spikes to the evoked ones (Eq 23), or acts through a circuit.
+    nodes : ndarray of int (K,)
+        Clock ticks between which rates are taken as constant, from 0 to `n_bins`.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def volition_adds(self) -> bool: ...  # noqa: D102
+
+        @property
+        def nodes(self) -> IntArray: ...  # noqa: D102
+
+    def mean_counts(self, stimulus: IntArray, volition: FloatArray) -> FloatArray:
+        """Expected spikes per window, (B, n), for B stimuli and volitional counts (B, n).
+
+        Nothing is carried from an earlier step.
+        """
+        raise NotImplementedError
+
+    def profile(self, stimulus: IntArray | None, volition: FloatArray | None) -> FloatArray:
+        """Expected spikes between successive nodes, (B, n, K − 1); without stimulus if it is None.
+
+        Nothing is carried from an earlier step.
+        """
+        raise NotImplementedError
+
+
+class CortexModel(Protocol):
+    """What makes the cortex of every animal. Hashable, since interfaces are kept by it."""
+
+    def for_animal(self, animal: int) -> Cortex:
+        """The cortex of an animal."""
+
+    def calibrated(self) -> "CortexModel":
+        """What was there in calibration: without what came afterwards."""
+
+
+CORTICES: Registry[CortexModel] = Registry(
+    "cortex",
+    ("for_animal", "calibrated"),
+    {
+        "topographic": "ndbmi_gym.cortex.topographic:Topographic",
+        "soc": "ndbmi_gym.cortex.soc:SOC",
+    },
+)
+"""Models of the cortex by name."""
+
+
+def metric_tau_s(model: Any) -> float:
+    """Time constant of the spike-train metric that suits a model, s."""
+    return float(getattr(model, "metric_tau_s", 0.1))
+
+
+def with_rates(cortex: Any, who: str) -> RateCortex:
+    """A cortex, if it knows its rates.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    if not all(hasattr(cortex, name) for name in ("mean_counts", "profile", "nodes")):
+        raise ValueError(
+            f"{who} needs expected rates, and the cortex {type(cortex).__name__} tells none: give "
+            "it mean_counts, profile, nodes and volition_adds (ndbmi_gym.cortex.RateCortex), or "
+            "take a policy that acts on observations"
+        )
+    known: RateCortex = cortex
+    return known

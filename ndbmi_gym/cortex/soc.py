@@ -6,19 +6,18 @@ the spikes is up to the circuit, so that no spike is volitional in itself. State
 do not.
 """
 
-import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from numbers import Integral, Real
-from typing import Any
+from typing import ClassVar
 
 import numba
 import numpy as np
 from scipy.optimize import brentq
 
+from ndbmi_gym.checks import choice, flag, number, path, settle, whole
 from ndbmi_gym.circuit import CONTROLS, Circuit, load_circuit
-from ndbmi_gym.cortex import FloatArray, IntArray, Response
-from ndbmi_gym.spikes import sample_profile, window_bins
+from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
+from ndbmi_gym.spikes import count_bound, sample_profile, window_bins
 from ndbmi_gym.transients import CORES, Gain, Impulses, impulses, integrate
 
 CODES = ("ring", "grid")
@@ -35,7 +34,7 @@ _RATE_STEPS = 200  # tabulated rates per reach of the gain
 
 
 @dataclass(frozen=True)
-class SOCOptions:
+class SOC:
     """What ``cortex={"kind": "soc", ...}`` takes.
 
     Attributes
@@ -65,6 +64,8 @@ class SOCOptions:
         Whether a control's states are enlarged until what is recorded of them differs between
         stimuli as much as with the stabilised circuit (`matched`). Controls amplify little:
         without, a difference may be one of size.
+    window_s, clock_s : float
+        Recording window T and tick of its clock, s.
 
     Raises
     ------
@@ -72,67 +73,53 @@ class SOCOptions:
         If a value is out of range.
     """
 
-    stimuli: int = 8
-    code: str | None = None
-    amplitude_hz: float | None = None
-    units: int | None = None
-    electrodes: int = 25
-    core: str = "linear"
-    carry: bool = False
-    circuit: str | None = None
-    control: str = "none"
-    match_signal: bool = False
+    stimuli: int = whole(8, "number of stimuli S", least=2, most=_MOST_STIMULI)
+    code: str | None = choice(None, CODES, "planar code; None: ring up to 12, else grid", True)
+    amplitude_hz: float | None = number(
+        None, "size of the prepared states", "Hz", above=0, most=1e6, optional=True
+    )
+    units: int | None = whole(
+        None,
+        "units recorded by an electrode; None: 1, on a grid 4",
+        least=1,
+        most=64,
+        optional=True,
+    )
+    electrodes: int = whole(25, "recording electrodes n", least=1)
+    core: str = choice("linear", CORES, "whether neurons hear states or gains")
+    carry: bool = flag(False, "whether a transient starts from what the last one left")
+    circuit: str | None = path("file of 'ndbmi-gym soc build'; None: the packaged circuit")
+    control: str = choice("none", CONTROLS, "a control in place of the stabilised circuit")
+    match_signal: bool = flag(False, "whether a control's recorded signal is made as large")
+    window_s: float = number(WINDOW_S, "recording window T", "s", above=0, most=60)
+    clock_s: float = number(1e-3, "tick of the recording clock", "s", above=0, most=60)
+
+    metric_tau_s: ClassVar[float] = METRIC_TAU_S
 
     def __post_init__(self) -> None:
-        for name, least in (("stimuli", 2), ("units", 1), ("electrodes", 1)):
-            value = getattr(self, name)
-            if name == "units" and value is None:
-                continue
-            whole = isinstance(value, Integral) and not isinstance(value, bool)
-            if not (whole and value >= least):
-                raise ValueError(f"{name} = {value!r}: give a whole number >= {least}")
-        if self.stimuli > _MOST_STIMULI:
-            raise ValueError(f"stimuli = {self.stimuli!r}: give at most {_MOST_STIMULI}")
-        size = self.amplitude_hz
-        real = isinstance(size, Real) and not isinstance(size, bool) and 0 < size < np.inf
-        if not (size is None or real):
-            raise ValueError(f"amplitude_hz = {size!r}: give a finite number > 0 Hz, or None")
-        for name in ("carry", "match_signal"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise ValueError(f"{name} = {getattr(self, name)!r}: give True or False")
-        for name, choices in (
-            ("code", (None, *CODES)),
-            ("core", CORES),
-            ("control", CONTROLS),
-        ):
-            if getattr(self, name) not in choices:
-                known = ", ".join(map(str, choices))
-                raise ValueError(f"{name} = {getattr(self, name)!r}: choose one of {known}")
-        if not (self.circuit is None or isinstance(self.circuit, str | os.PathLike)):
-            raise ValueError(f"circuit = {self.circuit!r}: give the path of a file, or None")
-        if self.circuit is not None:
-            object.__setattr__(self, "circuit", os.fspath(self.circuit))
-
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> "SOCOptions":
-        """Options from a mapping.
-
-        Raises
-        ------
-        ValueError
-            If one is unknown or out of range.
-        """
-        known = [each.name for each in fields(cls)]
-        unknown = sorted(set(options) - set(known))
-        if unknown:
+        settle(self)
+        if self.match_signal and self.control == "none":
             raise ValueError(
-                f"unknown option {unknown[0]!r} of the soc cortex: it has {', '.join(known)}"
+                "match_signal = True has no meaning without a control: name one by control=, or "
+                "drop it"
             )
-        return cls(**options)
+
+    @property
+    def content(self) -> Circuit:
+        """The circuit: what a file holds now, whatever it held before."""
+        return load_circuit(self.circuit, self.control)
+
+    def for_animal(self, animal: int) -> "SOCCortex":
+        """The same in all animals: they differ by the noise of calibration."""
+        return soc_cortex(self)
+
+    def calibrated(self) -> "SOC":
+        """At rest: nothing is carried between calibration responses."""
+        return replace(self, carry=False)
 
 
 @dataclass(frozen=True)
-class SOCCortex:
+class SOCCortex(RateCortex):
     """A recurrent circuit, seen through electrodes on its first n excitatory neurons.
 
     Attributes
@@ -263,9 +250,9 @@ class SOCCortex:
         """Expected spikes per window after rest, (B, n)."""
         return self.profile(stimulus, volition).sum(axis=-1)
 
-    def most_counts(self, volition: float) -> float:
-        """Expected spikes per window of an electrode whose units are at their peak throughout."""
-        return self.gain.max_hz * self.units * self.window_s
+    def count_bound(self, volition: float) -> float:
+        """Spikes of an electrode whose units are at their peak throughout, and then some."""
+        return count_bound(self.gain.max_hz * self.units * self.window_s)
 
     def profile(
         self,
@@ -389,40 +376,36 @@ class SOCCortex:
         return begin
 
 
-@lru_cache(maxsize=8)
-def soc_cortex(options: SOCOptions, window_s: float = WINDOW_S, clock_s: float = 1e-3) -> SOCCortex:
-    """The circuit as a cortex, made once per process.
+def soc_cortex(model: SOC) -> SOCCortex:
+    """The circuit as a cortex, made once per process and content of the circuit's file.
 
     Stimulus s prepares the state ``a·Σ_k φ_k(s)·√(E₁/E_k)·v_k``, with the planar code φ and the two
     states v₁, v₂ of largest energy E₁, E₂, so that either axis evokes as much.
-
-    Parameters
-    ----------
-    options : SOCOptions
-    window_s, clock_s : float
-        Recording window T and tick of its clock, s.
     """
-    code = options.code or ("ring" if options.stimuli <= 12 else "grid")
+    return _made(model, model.content)
+
+
+@lru_cache(maxsize=8)
+def _made(model: SOC, circuit: Circuit) -> SOCCortex:
+    code = model.code or ("ring" if model.stimuli <= 12 else "grid")
     amplitude, units = (100.0, 1) if code == "ring" else (150.0, 4)
-    layout = planar_code(code, options.stimuli)
-    circuit = load_circuit(options.circuit, options.control)
+    layout = planar_code(code, model.stimuli)
     energies, states = circuit.modes
     axes = states[:, :2] * np.sqrt(energies[0] / energies[:2])
     cortex = SOCCortex(
         circuit=circuit,
-        prepared=(options.amplitude_hz or amplitude) * layout @ axes.T,
+        prepared=(model.amplitude_hz or amplitude) * layout @ axes.T,
         layout=layout,
-        n_electrodes=options.electrodes,
-        units=options.units or units,
-        window_s=window_s,
-        clock_s=clock_s,
-        core=options.core,
-        carry=options.carry,
+        n_electrodes=model.electrodes,
+        units=model.units or units,
+        window_s=model.window_s,
+        clock_s=model.clock_s,
+        core=model.core,
+        carry=model.carry,
     )
-    if not options.match_signal or options.control == "none":
+    if not model.match_signal:
         return cortex
-    stabilised = replace(options, control="none", match_signal=False)
-    return matched(cortex, soc_cortex(stabilised, window_s, clock_s))
+    return matched(cortex, soc_cortex(replace(model, control="none", match_signal=False)))
 
 
 def matched(cortex: SOCCortex, like: SOCCortex) -> SOCCortex:

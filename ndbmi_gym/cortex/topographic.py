@@ -1,17 +1,107 @@
 """The paper's descriptive cortex: topographic evoked rates and renewal spikes (Eqs 17 and 19)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from ndbmi_gym.cortex import FloatArray, IntArray, Response
-from ndbmi_gym.spikes import sample, window_bins
-from ndbmi_gym.stimuli import StimulusSet, evoked_counts
+from ndbmi_gym.checks import choice, number, settle, whole
+from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
+from ndbmi_gym.spikes import count_bound, sample, window_bins
+from ndbmi_gym.stimuli import (
+    StimulusSet,
+    evoked_counts,
+    flatten,
+    lose_site,
+    misplace_electrode,
+    stimulus_set,
+)
+
+DEGRADED = ("always", "test")
 
 
 @dataclass(frozen=True)
-class TopographicCortex:
+class Topographic:
+    """The paper's cortex under one of its stimulus sets, and what may be wrong with it.
+
+    Attributes
+    ----------
+    dataset : int
+        Stimulus set of Table 1.
+    window_s, clock_s : float
+        Recording window T and tick of its clock, s.
+    spontaneous : float
+        Spontaneous spikes per window on every electrode.
+    gamma_shape : float
+        Shape k of the inter-spike intervals (Eq 19); 1 is Poisson.
+    gain : float
+        Factor on all evoked counts.
+    flatten : float
+        Share α of the electrodes' tuning that is lost (Eq 18).
+    misplaced_electrode : int or None
+        A recording electrode that answers all stimuli alike (Eq 20).
+    lost_site : int or None
+        A stimulation site whose stimuli all evoke the same everywhere (Eq 21).
+    degraded : {"always", "test"}
+        When spontaneous firing, Gamma intervals, flattening and broken electrodes are there: in
+        calibration and afterwards, or only afterwards ("test", the text's Fig 11).
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+
+    dataset: int = whole(6, "stimulus set of Table 1", least=1, most=7)
+    window_s: float = number(0.6, "recording window T", "s", above=0, most=60)
+    clock_s: float = number(1e-3, "tick of the recording clock", "s", above=0, most=60)
+    spontaneous: float = number(
+        0.0, "spontaneous spikes per window on every electrode", least=0, most=1e4
+    )
+    gamma_shape: float = number(
+        1.0, "shape k of the inter-spike intervals (Eq 19); 1: Poisson", least=1e-6, most=1e6
+    )
+    gain: float = number(1.0, "factor on all evoked counts", least=0, most=1e4)
+    flatten: float = number(0.0, "share α of the tuning that is lost (Eq 18)", least=0, most=1)
+    misplaced_electrode: int | None = whole(
+        None, "recording electrode that answers all stimuli alike (Eq 20)", least=0, optional=True
+    )
+    lost_site: int | None = whole(
+        None, "stimulation site that evokes the same everywhere (Eq 21)", least=0, optional=True
+    )
+    degraded: str = choice(
+        "always", DEGRADED, "whether degradations are there in calibration, or in test only"
+    )
+
+    metric_tau_s: ClassVar[float] = 0.1
+
+    def __post_init__(self) -> None:
+        settle(self)
+        self.for_animal(0)  # the sites and electrodes of this set
+
+    def for_animal(self, animal: int) -> "TopographicCortex":
+        """The same in all animals: they differ by the noise of calibration."""
+        stimuli = stimulus_set(self.dataset)
+        cortex = topographic_cortex(
+            stimuli, self.window_s, self.clock_s, self.spontaneous, self.gamma_shape
+        )
+        evoked = self.gain * cortex.evoked
+        if self.lost_site is not None:
+            evoked = lose_site(evoked, stimuli, self.lost_site)
+        if self.misplaced_electrode is not None:
+            evoked = misplace_electrode(evoked, self.misplaced_electrode)
+        return replace(cortex, evoked=flatten(evoked, self.flatten))
+
+    def calibrated(self) -> "Topographic":
+        """Without the degradations that are there in test only."""
+        if self.degraded == "always":
+            return self
+        return Topographic(self.dataset, self.window_s, self.clock_s, gain=self.gain)
+
+
+@dataclass(frozen=True)
+class TopographicCortex(RateCortex):
     """Electrodes with a fixed mean count for every stimulus, to which volition adds (Eq 23).
 
     Attributes
@@ -65,11 +155,6 @@ class TopographicCortex:
         """Volition adds its own spikes (Eq 23)."""
         return True
 
-    @property
-    def n_states(self) -> int:
-        """Nothing is carried from step to step."""
-        return 0
-
     @cached_property
     def n_bins(self) -> int:
         """Clock ticks per recording window."""
@@ -90,9 +175,9 @@ class TopographicCortex:
         added = 0.0 if volition is None else volition
         return np.maximum(evoked + np.asarray(added), 0.0)[..., None]
 
-    def most_counts(self, volition: float) -> float:
-        """Largest expected spikes per window under volitional counts of at most `volition`."""
-        return float(self.evoked.max()) + volition
+    def count_bound(self, volition: float) -> float:
+        """Spikes of an electrode and window that are exceeded with probability below 1e-300."""
+        return count_bound(float(self.evoked.max()) + volition, self.shape)
 
     def respond(
         self,

@@ -6,11 +6,14 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
 
 from ndbmi_gym.config import Config
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import Episodes
-from ndbmi_gym.tasks import Outcome
+from ndbmi_gym.parts import plain
+from ndbmi_gym.tasks import Judged
 
 Array = npt.NDArray[np.float32]
 
@@ -23,12 +26,43 @@ def action_space(episodes: Episodes) -> spaces.Box:
 
 
 def observation_space(episodes: Episodes) -> spaces.Box:
-    """Bounds of the observation; see `Episodes.columns` for its layout."""
-    low, high = episodes.bounds
+    """Bounds of the observation; see `Episodes.layout`."""
+    low, high = episodes.layout.bounds
     return spaces.Box(low, high, dtype=np.float32)
 
 
-class BMIEnv(gymnasium.Env[Any, Any]):
+class Written:
+    """Writes an environment's spec in JSON types, so that it makes the same one anywhere."""
+
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How `gymnasium.make` made the environment."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None:
+            spec.kwargs = {name: plain(value) for name, value in spec.kwargs.items()}
+        self._spec = spec
+
+
+def made(who: str, options: dict[str, Any]) -> Config:
+    """The configuration of an environment from its keyword arguments.
+
+    Raises
+    ------
+    TypeError
+        If there is an unknown one, in the words that Python has for it.
+    """
+    try:
+        return Config.of(**options)
+    except TypeError as error:
+        raise TypeError(f"{who}.__init__() {error}") from None
+
+
+class BMIEnv(Written, gymnasium.Env[Any, Any]):  # type: ignore[misc]
     """Volitional control of a closed-loop brain-machine interface.
 
     ## Description
@@ -126,7 +160,7 @@ class BMIEnv(gymnasium.Env[Any, Any]):
         if render_mode not in (None, *METADATA["render_modes"]):
             raise ValueError(f"render_mode = {render_mode!r}: choose 'human', 'rgb_array' or None")
         self.render_mode = render_mode
-        self.episodes = Episodes(Config.from_options(options), 1)
+        self.episodes = Episodes(made(type(self).__name__, options), 1)
         self.action_space = action_space(self.episodes)
         self.observation_space = observation_space(self.episodes)
         self._view = View(self.episodes, METADATA["render_fps"])
@@ -135,9 +169,9 @@ class BMIEnv(gymnasium.Env[Any, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; see the class for `options`."""
-        wanted = self.episodes.check_begin(**begin_options(options))
+        given = self.episodes.check_begin(options)
         super().reset(seed=seed)
-        self.episodes.begin(self.np_random, **wanted)
+        self.episodes.begin(self.np_random, given=given, anew=seed is not None)
         if self.render_mode is not None:
             self._view.restart()
         if self.render_mode == "human":
@@ -147,19 +181,29 @@ class BMIEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Run the closed loop once under a volitional firing-rate vector (n,)."""
         episodes = self.episodes
+        if episodes.trial[0] < 0:
+            raise ResetNeeded("there is no trial to step: call reset() first")
         episodes.step(np.asarray(action)[None], self.np_random)
-        judged = episodes.outcome.values
+        judged = episodes.outcome.values[0].tolist()
         if self.render_mode is not None:
             self._view.record()
         if self.render_mode == "human":
             self.render()
         return (
             episodes.observe()[0],
-            float(judged[0, Outcome.REWARD]),
-            bool(judged[0, Outcome.ARRIVED]),
+            judged[Judged.REWARD],
+            judged[Judged.ARRIVED] != 0 or judged[Judged.FAILED] != 0,
             False,
             episodes.info(0),
         )
+
+    def change(self, **options: Any) -> None:
+        """Change task and perturbation for the trials that begin from now on (a curriculum).
+
+        See `ndbmi_gym.episodes.Episodes.change`; through wrappers:
+        ``env.get_wrapper_attr("change")(curl=1.0)``.
+        """
+        self.episodes.change(**options)
 
     def render(self) -> npt.NDArray[np.uint8] | None:
         """Draw the trial (H, W, 3), or show it in a window in human mode."""
@@ -174,18 +218,3 @@ class BMIEnv(gymnasium.Env[Any, Any]):
     def close(self) -> None:
         """Release the window and the drawing."""
         self._view.close()
-
-
-def begin_options(options: dict[str, Any] | None) -> dict[str, Any]:
-    """The part of reset's `options` that `Episodes.begin` takes.
-
-    Raises
-    ------
-    ValueError
-        If there is anything else.
-    """
-    options = dict(options or {})
-    unknown = sorted(set(options) - {"start", "target"})
-    if unknown:
-        raise ValueError(f"unknown reset option {unknown[0]!r}: 'start' and 'target' are known")
-    return options

@@ -1,23 +1,26 @@
 """The native vector environment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from ndbmi_gym.config import Config
-from ndbmi_gym.envs.scalar import METADATA, action_space, begin_options, observation_space
+from ndbmi_gym.checks import shown
+from ndbmi_gym.envs.scalar import METADATA, Written, action_space, made, observation_space
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import BoolArray, Episodes
-from ndbmi_gym.tasks import Outcome
 
 Array = npt.NDArray[np.float32]
 
 
-class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
+_MOST_TRIALS = 2**20  # beyond, a step takes tens of gigabytes
+
+
+class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):  # type: ignore[misc]
     """`BMIEnv`, n trials side by side in one computation.
 
     All trials share one random stream: a seed fixes the batch as a whole (a list of seeds is
@@ -46,12 +49,22 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
-        if not (isinstance(num_envs, int | np.integer) and num_envs >= 1):
-            raise ValueError(f"num_envs = {num_envs!r}: give a whole number >= 1")
+        for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not (whole or (value is None and name == "max_episode_steps")):
+                raise ValueError(f"{name} = {shown(value)}: give a whole number")
+        if not 1 <= num_envs <= _MOST_TRIALS:
+            raise ValueError(
+                f"num_envs = {num_envs!r}: give a whole number from 1 to {_MOST_TRIALS}"
+            )
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode = {render_mode!r}: choose 'rgb_array' or None")
-        if max_episode_steps is not None and not max_episode_steps >= 1:
-            raise ValueError(f"max_episode_steps = {max_episode_steps!r}: give a number >= 1")
+        if max_episode_steps == -1:  # in gymnasium.make, too, this is no limit
+            max_episode_steps = None
+        if max_episode_steps is not None and max_episode_steps < 1:
+            raise ValueError(
+                f"max_episode_steps = {max_episode_steps!r}: give a number >= 1, or -1 for no limit"
+            )
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
         self.render_mode = render_mode
@@ -63,7 +76,7 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
                 f"autoreset_mode = {autoreset_mode!r}: choose one of {choices}"
             ) from None
         self.metadata = {**METADATA, "autoreset_mode": self.autoreset_mode}
-        self.episodes = Episodes(Config.from_options(options), self.num_envs)
+        self.episodes = Episodes(made(type(self).__name__, options), self.num_envs)
         self.single_action_space = action_space(self.episodes)
         self.single_observation_space = observation_space(self.episodes)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -71,6 +84,7 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         self._view = View(self.episodes, METADATA["render_fps"])
         self._everywhere = np.ones(self.num_envs, np.bool_)
         self._ended = np.zeros(self.num_envs, np.bool_)
+        self._all_begun = False
         self._elapsed = np.zeros(self.num_envs, np.int64)
 
     def reset(
@@ -79,12 +93,15 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Array, dict[str, Any]]:
-        """Start all trials, or those of ``options["reset_mask"]``."""
-        options = dict(options or {})
-        mask = self._check_mask(options.pop("reset_mask", self._everywhere))
-        wanted = self.episodes.check_begin(**begin_options(options))
+        """Start all trials, or those of ``options["reset_mask"]``; see `BMIEnv` for the others."""
+        mask = self._everywhere
+        if isinstance(options, Mapping) and "reset_mask" in options:
+            options = dict(options)
+            mask = self._check_mask(options.pop("reset_mask"))
+        given = self.episodes.check_begin(options)
         self._seed(seed)
-        self.episodes.begin(self.np_random, mask, **wanted)
+        self.episodes.begin(self.np_random, mask, given, anew=seed is not None)
+        self._all_begun = self._all_begun or self.episodes.all_begun
         self._ended = self._ended & ~mask
         self._elapsed = np.where(mask, 0, self._elapsed)
         if self.render_mode is not None:
@@ -96,6 +113,10 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     ) -> tuple[Array, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
         """Run the closed loop once in every trial under actions (num_envs, n)."""
         episodes, fresh = self.episodes, self._ended
+        if not self._all_begun:
+            raise ResetNeeded(
+                f"trial {int(episodes.trial.argmin())} has not begun: call reset() first"
+            )
         any_fresh = fresh.any()
         if any_fresh:
             if self.autoreset_mode == AutoresetMode.DISABLED:
@@ -110,9 +131,7 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         if any_fresh:
             episodes.begin(self.np_random, fresh)
         self._elapsed = np.where(fresh, 0, self._elapsed + 1)
-        judged = episodes.outcome.values
-        reward = judged[:, Outcome.REWARD].copy()
-        terminated = judged[:, Outcome.ARRIVED] != 0
+        reward, terminated = episodes.outcome.reward.copy(), episodes.outcome.terminated
         truncated = np.zeros(self.num_envs, np.bool_)
         if self.max_episode_steps is not None:
             truncated = self._elapsed >= self.max_episode_steps
@@ -133,6 +152,14 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         info["final_obs"], info["_final_obs"] = final_obs, ended
         info["final_info"], info["_final_info"] = final_info, ended
         return episodes.observe(), reward, terminated, truncated, info
+
+    def change(self, **options: Any) -> None:
+        """Change task and perturbation for the trials that begin from now on (a curriculum).
+
+        See `ndbmi_gym.episodes.Episodes.change`. Through Stable-Baselines3's adapter:
+        ``venv.env_method("change", curl=1.0)``.
+        """
+        self.episodes.change(**options)
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """Draw every trial."""
@@ -155,14 +182,19 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     def _seed(self, seed: int | Sequence[int | None] | None) -> None:
         if seed is None:
             return
-        if isinstance(seed, int | np.integer):
-            super().reset(seed=int(seed))
+        rule = f"give a whole number >= 0, or one (or None) for each of {self.num_envs} trials"
+        single = not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str)
+        given = [seed] if single else list(seed)
+        if not single and len(given) != self.num_envs:
+            raise ValueError(f"seed = {shown(seed)}: {len(given)} seeds; {rule}")
+        for each in given:
+            whole = isinstance(each, int | np.integer) and not isinstance(each, bool)
+            if not ((whole and each >= 0) or (each is None and not single)):
+                raise ValueError(f"seed = {shown(seed)}: {each!r} is no seed; {rule}")
+        if single:
+            super().reset(seed=int(given[0]))
             return
-        if len(seed) != self.num_envs:
-            raise ValueError(
-                f"{len(seed)} seeds for {self.num_envs} trials: give one each, or an int"
-            )
-        given = [s for s in seed if s is not None]
+        given = [int(each) for each in given if each is not None]
         if given:
             self.np_random = np.random.default_rng(given)
 
@@ -174,7 +206,7 @@ class BMIVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             and mask.any()
         ):
             raise ValueError(
-                f"reset_mask = {mask!r}: give a boolean array of shape ({self.num_envs},) with at "
-                "least one True"
+                f"reset_mask = {shown(mask)}: give a boolean array of shape ({self.num_envs},) "
+                "with at least one True"
             )
         return mask

@@ -1,5 +1,7 @@
 """From trials to pictures: gathers what `rendering` draws."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +27,10 @@ class View:
         self._paths: list[list[npt.NDArray[np.float64]]] = [[] for _ in range(episodes.n_trials)]
         self._renderers: dict[int, Renderer] = {}
         self._window: Window | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what draws: a copy makes its own."""
+        return self.__dict__ | {"_renderers": {}, "_window": None}
 
     def restart(self, trials: BoolArray | None = None) -> None:
         """Forget the paths of trials that begin anew."""
@@ -81,7 +87,7 @@ class View:
             self._renderers[animal] = Renderer(
                 Scene(
                     half_side_cm=self._episodes.half_side_cm,
-                    wall_cm=loop.plant.wall_cm,
+                    wall_cm=loop.plant.reach_cm,
                     sites=loop.interface.sites,
                     field=loop.field,
                     grid_side=side,

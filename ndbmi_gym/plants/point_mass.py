@@ -1,0 +1,262 @@
+"""A point mass in a viscous plane, moved exactly over one step (Eqs 13 and 25).
+
+Within a step the commanded force is constant, so with drag −b·v, a curl field c·J·v and a constant
+push the motion m·dv/dt = F + (c·J − b)·v + push is linear. In complex numbers, x + i·y, J is
+multiplication by i and the whole step is scalar: with λ = (−b + i·c)/m,
+
+    v(t) = v₀·e^{λt} + a·φ₁(t),   x(t) = x₀ + v₀·φ₁(t) + a·φ₂(t),
+
+φ₁ = (e^{λt} − 1)/λ, φ₂ = (φ₁ − t)/λ and a the constant acceleration.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from ndbmi_gym.checks import declare, number, real, settle, whole
+from ndbmi_gym.perturbations import ForceLaw, takes_time
+from ndbmi_gym.plants import Column, Device, FloatArray, placed
+
+_FINE = 0.5  # Runge-Kutta steps are at most this many time constants of the law
+_MOST_SUBSTEPS = 5000
+_PROBE_CM, _PROBE_CM_S = 1e-3, 1e-3  # steps of the finite differences that tell how stiff a law is
+
+
+def _wall(value: object) -> float:
+    if value == float("inf"):
+        return float("inf")
+    given = real(value)
+    if not given > 0:
+        raise ValueError
+    return given
+
+
+@dataclass(frozen=True)
+class PointMass:
+    """A point mass in a viscous plane.
+
+    Attributes
+    ----------
+    mass : float
+        m, kg.
+    viscosity : float
+        Drag coefficient b, kg/s.
+    step_s : float
+        Duration Δt of one step of the loop, s.
+    wall_cm : float or None
+        Half side of an inelastic box: a mass found beyond it at the end of a step is put on it and
+        loses the velocity component across it. Infinite for an open plane. None: twice the
+        workspace's half side, and open without a workspace.
+    law : callable, optional
+        A further force ``(position, velocity[, time]) -> force``; motion is then integrated by
+        fixed-step fourth-order Runge-Kutta.
+    substeps : int
+        Least Runge-Kutta steps per step of the loop; there are more where the law is stiff.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or the law returns another shape, a force that is not
+        finite, or is stiffer than can be followed.
+    """
+
+    mass: float = number(0.5, "mass m", "kg", least=1e-6, most=1e6)
+    viscosity: float = number(1.0, "drag b", "kg/s", least=0, most=1e6)
+    step_s: float = number(0.5, "duration of a step of the loop", "s", least=1e-6, most=1e3)
+    wall_cm: float | None = declare(
+        None,
+        "half side of the box that holds the mass; None: twice the workspace's",
+        "give a number > 0 cm, infinity or None",
+        lambda value: None if value is None else _wall(value),
+        "cm",
+    )
+    law: ForceLaw | None = None
+    substeps: int = whole(50, "least Runge-Kutta steps under a law", least=1, most=_MOST_SUBSTEPS)
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if self.law is not None:
+            self._outer_force(self.law, *np.zeros((2, 3, 2)), np.zeros(3))
+
+    @property
+    def reach_cm(self) -> float:
+        """Bound of either coordinate, cm."""
+        return float("inf") if self.wall_cm is None else self.wall_cm
+
+    def max_speed(self, force: float) -> float:
+        """Bound of the speed: drag and force balance there, and curl does no work."""
+        return force / self.viscosity if self.viscosity > 0 else float("inf")
+
+    def within(self, half_side_cm: float, law: ForceLaw | None) -> "PointMass":
+        """The mass in a workspace of half side L, with a further force on it.
+
+        Raises
+        ------
+        ValueError
+            If the law is so stiff that it cannot be followed.
+        """
+        wall = 2 * half_side_cm if self.wall_cm is None else self.wall_cm
+        if law is None:
+            return replace(self, wall_cm=wall)
+        needed = self._needed(law, half_side_cm)
+        return replace(self, wall_cm=wall, law=law, substeps=max(self.substeps, needed))
+
+    def place(
+        self,
+        position: npt.ArrayLike,
+        velocity: npt.ArrayLike = (0.0, 0.0),
+        curl: npt.ArrayLike = 0.0,
+        push: npt.ArrayLike = (0.0, 0.0),
+    ) -> Device:
+        """Put masses at positions (B, 2); the other quantities are broadcast to them."""
+        device = placed(position, velocity, curl, push)
+        self._feel(device)
+        return device
+
+    def advance(self, state: Device, force: FloatArray) -> Device:
+        """Move B masses for one step under constant forces (B, 2)."""
+        if self.law is None:
+            return Device(
+                _exact_step(
+                    state.values, force, self.mass, self.viscosity, self.step_s, self.reach_cm
+                )
+            )
+        moved = Device(self._runge_kutta(state, force, self.law))
+        moved.time_s[:] = state.time_s + self.step_s
+        _stop_at_wall(moved.values, self.reach_cm)
+        self._feel(moved)
+        return moved
+
+    def _feel(self, device: Device) -> None:
+        """Note all perturbing force."""
+        device.perturbing_force[:] = _curl_and_push(device.values)
+        if self.law is not None:
+            device.perturbing_force[:] += self._outer_force(
+                self.law, device.position, device.velocity, device.time_s
+            )
+
+    @cached_property
+    def _timed(self) -> bool:
+        return self.law is not None and takes_time(self.law)
+
+    def _outer_force(
+        self, law: ForceLaw, position: FloatArray, velocity: FloatArray, time_s: FloatArray
+    ) -> FloatArray:
+        timed = self._timed if law is self.law else takes_time(law)
+        made = law(position, velocity, time_s) if timed else law(position, velocity)
+        force = np.asarray(made, dtype=float)
+        if force.shape != position.shape or not np.isfinite(force).all():
+            raise ValueError(
+                f"the perturbation returned shape {force.shape} for {len(position)} trials, or NaN "
+                f"or infinity: return one finite force per trial, shape {position.shape}"
+            )
+        return force
+
+    def _needed(self, law: ForceLaw, half_side_cm: float) -> int:
+        """Runge-Kutta steps that follow a law, by its slopes throughout the workspace.
+
+        Raises
+        ------
+        ValueError
+            If there would be too many.
+        """
+        axis = np.linspace(-half_side_cm, half_side_cm, 5)
+        places = np.stack(np.meshgrid(axis, axis, axis, axis), axis=-1).reshape(-1, 4)
+        position, velocity = np.ascontiguousarray(places[:, :2]), places[:, 2:] / self.step_s
+        still = np.zeros(len(places))
+        base = self._outer_force(law, position, velocity, still)
+        slopes = np.zeros((len(places), 4, 4))
+        slopes[:, :2, 2:] = np.eye(2)
+        for d, nudge in enumerate(np.eye(2)):
+            by_place = self._outer_force(law, position + _PROBE_CM * nudge, velocity, still) - base
+            by_speed = (
+                self._outer_force(law, position, velocity + _PROBE_CM_S * nudge, still) - base
+            )
+            slopes[:, 2:, d] = by_place / (_PROBE_CM * self.mass)
+            slopes[:, 2:, 2 + d] = by_speed / (_PROBE_CM_S * self.mass)
+        slopes[:, 2:, 2:] -= self.viscosity / self.mass * np.eye(2)
+        fastest = float(np.abs(np.linalg.eigvals(slopes)).max())
+        needed = int(np.ceil(min(self.step_s * fastest / _FINE, 1e9)))
+        if needed > _MOST_SUBSTEPS:
+            raise ValueError(
+                f"the perturbation changes within {1 / fastest:.2g} s, which would take {needed} "
+                f"sub-steps for a step of {self.step_s} s (at most {_MOST_SUBSTEPS}): soften it, "
+                "raise the mass or shorten step_s"
+            )
+        return needed
+
+    def _runge_kutta(self, state: Device, force: FloatArray, law: ForceLaw) -> FloatArray:
+        def slope(values: FloatArray) -> FloatArray:
+            now = Device(values)
+            outer = self._outer_force(law, now.position, now.velocity, now.time_s)
+            total = force + _curl_and_push(values) + outer - self.viscosity * now.velocity
+            change = Device(np.zeros_like(values))
+            change.position[:], change.velocity[:] = now.velocity, total / self.mass
+            change.time_s[:] = 1.0
+            return change.values
+
+        h = self.step_s / self.substeps
+        values = state.values
+        for _ in range(self.substeps):
+            k1 = slope(values)
+            k2 = slope(values + h / 2 * k1)
+            k3 = slope(values + h / 2 * k2)
+            k4 = slope(values + h * k3)
+            values = values + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        return values
+
+
+@numba.njit(cache=True)
+def _curl_and_push(values):  # type: ignore[no-untyped-def]
+    force = np.empty((values.shape[0], 2))
+    for b in range(values.shape[0]):
+        row = values[b]
+        force[b, 0] = row[Column.PUSH_X] - row[Column.CURL] * row[Column.VY]
+        force[b, 1] = row[Column.PUSH_Y] + row[Column.CURL] * row[Column.VX]
+    return force
+
+
+@numba.njit(cache=True)
+def _stop_at_wall(values, wall_cm):  # type: ignore[no-untyped-def]
+    for b in range(values.shape[0]):
+        for d in range(2):
+            place = Column.X + d
+            if abs(values[b, place]) > wall_cm:
+                values[b, place] = wall_cm if values[b, place] > 0 else -wall_cm
+                values[b, Column.VX + d] = 0.0
+
+
+@numba.njit(cache=True)
+def _exact_step(values, force, mass, viscosity, step_s, wall_cm):  # type: ignore[no-untyped-def]
+    moved = values.copy()
+    growth = phi1 = phi2 = complex(0.0, 0.0)
+    for b in range(values.shape[0]):
+        row, new = values[b], moved[b]
+        if b == 0 or row[Column.CURL] != values[b - 1, Column.CURL]:  # trials mostly share it
+            rate = complex(-viscosity, row[Column.CURL]) / mass
+            z = rate * step_s
+            growth = np.exp(z)
+            if abs(z) < 1e-3:
+                # the closed forms cancel near zero; these series err by less than 1e-15 there
+                phi1 = step_s * (1 + z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5))))
+                phi2 = step_s**2 / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5)))
+            else:
+                phi1 = (growth - 1) / rate
+                phi2 = (phi1 - step_s) / rate
+        v = complex(row[Column.VX], row[Column.VY])
+        a = complex(force[b, 0] + row[Column.PUSH_X], force[b, 1] + row[Column.PUSH_Y]) / mass
+        x = complex(row[Column.X], row[Column.Y]) + v * phi1 + a * phi2
+        v = v * growth + a * phi1
+        new[Column.X], new[Column.Y], new[Column.VX], new[Column.VY] = (
+            x.real,
+            x.imag,
+            v.real,
+            v.imag,
+        )
+        new[Column.TIME] = row[Column.TIME] + step_s
+    _stop_at_wall(moved, wall_cm)
+    moved[:, Column.FORCE_X : Column.FORCE_Y + 1] = _curl_and_push(moved)
+    return moved
