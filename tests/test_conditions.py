@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ndbmi_gym import interface
-from ndbmi_gym.experiments import conditions as cond
-from ndbmi_gym.experiments.conditions import DECODERS, FIELDS, REFERENCE, Measured, Setting
+from ndbmi_gym.experiments.protocol import conditions as cond
+from ndbmi_gym.experiments.protocol.conditions import DECODERS, FIELDS, REFERENCE, Measured, Setting
 from ndbmi_gym.fields import make_field
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.stimuli import evoked_counts, flatten, lose_site, misplace_electrode, stimulus_set
