@@ -35,7 +35,7 @@ def invented(monkeypatch):
 
     def gather(preset, animals, seed):
         calls.append((preset, tuple(animals), seed))
-        if preset.trials == 5:
+        if preset.repetitions == 5:
             raise ValueError("responses span no plane")
         return preset, 0.1 if preset.scaling == "axis" else 0.2
 
@@ -82,7 +82,7 @@ def test_a_preset_and_each_of_its_variants_are_judged(invented, tmp_path):
     assert [o[:2] for o in outcomes] == [
         ("", None),
         ("scaling", "box"),
-        ("trials", 5),
+        ("repetitions", 5),
         ("theta", 1.0),
         ("theta", 0.0),
     ]
