@@ -141,7 +141,7 @@ class Circuit:
         ValueError
             If the file is damaged, of another program, or of a version this one cannot read.
         """
-        with reading(path, _KIND, "build it again with `ndbmi-gym soc build`"):
+        with reading(path, _KIND, "build it again with `ndbmi-gym circuit build`"):
             header, arrays = read_arrays(path, _KIND, _ARRAYS)
             weights, initial, trace = (
                 np.ascontiguousarray(arrays[name], float) for name in _ARRAYS
@@ -169,13 +169,13 @@ def load_circuit(path: str | None = None, kind: str = "none") -> Circuit:
     """
     if path is not None and not Path(path).exists():
         raise FileNotFoundError(
-            f"there is no circuit {path}: build one with `ndbmi-gym soc build --out {path}`"
+            f"there is no circuit {path}: build one with `ndbmi-gym circuit build --out {path}`"
         )
     circuit = Circuit.load(path or str(files("ndbmi_gym") / "data" / "soc.npz"))
     if circuit.trace[-1] > ABSCISSA:
         raise ValueError(
             f"{path} holds an unfinished circuit of spectral abscissa {circuit.trace[-1]:.3g}: go "
-            f"on with `ndbmi-gym soc build --neurons {circuit.n_neurons} --seed {circuit.seed} "
+            f"on with `ndbmi-gym circuit build --neurons {circuit.n_neurons} --seed {circuit.seed} "
             f"--out {path}` until {ABSCISSA}"
         )
     return control(circuit, kind)

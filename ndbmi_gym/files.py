@@ -1,6 +1,7 @@
 """Files that are whole or not there at all, and arrays in them."""
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -111,3 +112,22 @@ def reading(path: str | os.PathLike[str], kind: Kind, remedy: str) -> Iterator[N
         raise ValueError(
             f"{os.fspath(path)} is not an intact {kind.format} file ({error}): {remedy}"
         ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file; what is not finite becomes null."""
+    write_text(path, json.dumps(_finite(data), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -471,7 +471,7 @@ def refuse(path):
     with pytest.raises(ValueError, match=r"is not an intact ndbmi_gym\.Circuit file") as caught:
         Circuit.load(path)
     assert str(path) in str(caught.value)
-    assert "ndbmi-gym soc build" in str(caught.value)
+    assert "ndbmi-gym circuit build" in str(caught.value)
     return str(caught.value)
 
 
@@ -623,7 +623,7 @@ def test_a_file_of_another_circuit_is_left_alone(tmp_path, neurons, seed):
 
 def test_the_command_builds_what_the_function_builds(tmp_path, capsys):
     path = tmp_path / "20.npz"
-    assert main(["soc", "build", "--neurons", "20", "--seed", "0", "--out", str(path)]) == 0
+    assert main(["circuit", "build", "--neurons", "20", "--seed", "0", "--out", str(path)]) == 0
     assert str(path) in capsys.readouterr().out
     direct = stabilise(random_circuit(np.random.default_rng(0), 20, seed=0))
     assert_same(Circuit.load(path), direct)
