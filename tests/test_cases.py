@@ -60,7 +60,7 @@ def few(monkeypatch):
 )
 def test_the_papers_cortex_keeps_its_rates(case, dataset, gain):
     assert case.options() == {"dataset": dataset, "window_s": case.window_s, "gain": gain}
-    usual = Config.from_options({"dataset": dataset}).make_loop(0).cortex
+    usual = Config.of(**{"dataset": dataset}).make_loop(0).cortex
     cut = case.make_loop(PRESET, 0).cortex
     np.testing.assert_allclose(cut.evoked, gain * usual.evoked)
     assert cut.window_s == case.window_s
@@ -140,7 +140,7 @@ def test_names_tell_what_is_unusual(case, name):
 def test_every_case_can_be_configured_and_is_there_once(cases):
     assert len(set(cases)) == len(cases)
     for case in cases:
-        Config.from_options({**PRESET.options(), **case.options()})
+        Config.of(**{**PRESET.options(), **case.options()})
 
 
 def test_rows_of_a_case_are_found_in_a_table():

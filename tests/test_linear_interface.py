@@ -19,7 +19,7 @@ from ndbmi_gym.experiments.vato2014.linear_interface import (
     invert_field,
 )
 from ndbmi_gym.fields import GaussianField, LimitCycleField, LinearField, make_field
-from ndbmi_gym.plant import Plant
+from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.spikes import SpikeTrains, from_times
 from ndbmi_gym.stimuli import stimulus_set
@@ -362,7 +362,7 @@ def test_it_drives_the_device_to_the_target_of_a_linear_field(number, animal):
     cortex = topographic_cortex(stimulus_set(number))
     interface = calibrate_linear(cortex, LinearField(), animal_rng(animal))
     rng = np.random.default_rng(1)
-    runs = run_protocol(LinearLoop(cortex, interface, Plant()), rng, protocol_starts(rng, 10.0))
+    runs = run_protocol(LinearLoop(cortex, interface, PointMass()), rng, protocol_starts(rng, 10.0))
     assert runs.convergent.mean() >= 0.95
     assert runs.path.shape == (51, 240, 2)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import expm
 
 from ndbmi_gym.circuit import energy_matrix, noise_covariance, random_circuit, stabilise
-from ndbmi_gym.cortex.soc import SOCOptions, soc_cortex
+from ndbmi_gym.cortex.soc import SOC, soc_cortex
 from ndbmi_gym.experiments.bench.tables import where
 from ndbmi_gym.experiments.circuit import (
     balance,
@@ -128,7 +128,7 @@ def test_matched_states_have_the_same_signal(name, path):
     coefficients = np.random.default_rng(10).standard_normal((8, specimens.MODES)) / 3
 
     def stimuli(name, amplitude):
-        return soc_cortex(SOCOptions.of(specimen.options(name, amplitude)))
+        return soc_cortex(SOC(**specimen.options(name, amplitude)))
 
     def movements(name, amplitude):
         return reaching.preparing(specimen, name, amplitude, coefficients)
@@ -168,7 +168,7 @@ def test_what_results_depend_on_is_listed():
 
 def test_energy_spent_after_a_ring_of_stimuli(path, circuit):
     numbers = transients.measure_transients(Specimen(path, 0))["circuits"]
-    cortex = soc_cortex(SOCOptions(circuit=path))
+    cortex = soc_cortex(SOC(circuit=path))
     shares = [measures.energy_share(circuit, state, 0.1) for state in cortex.prepared]
     assert where(numbers, circuit=SOC)["spent_100ms_stimuli"] == pytest.approx(np.mean(shares))
 

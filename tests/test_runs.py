@@ -47,7 +47,7 @@ def assert_ended(ended, whole):
 @pytest.mark.parametrize("field", ["gaussian", "dipole"])
 @pytest.mark.parametrize("max_steps", [50, 7])
 def test_stopping_changes_no_run_before_it_enters(noiseless, field, max_steps):
-    loop = Config(cortex=noiseless, field=field).make_loop(0)
+    loop = Config.of(cortex=noiseless, field=field).make_loop(0)
     starts = protocol_starts(np.random.default_rng(3), 10.0, 40, 1)
     options = {"max_steps": max_steps, "curl": 0.2}
     rng = np.random.default_rng(0)
@@ -62,7 +62,7 @@ def test_stopping_changes_no_run_before_it_enters(noiseless, field, max_steps):
 
 
 def test_stopping_keeps_volition_and_targets(noiseless):
-    loop = Config(cortex=noiseless).make_loop(0)
+    loop = Config.of(cortex=noiseless).make_loop(0)
     target = np.array([3.0, 3.0])
     command = loop.cortex.evoked[loop.interface.sense(-target[None])[0]]
     starts = protocol_starts(np.random.default_rng(4), 10.0, 30, 1)
@@ -77,7 +77,7 @@ def test_stopping_keeps_volition_and_targets(noiseless):
 
 def test_stopped_runs_are_as_good_as_whole_ones():
     """Noise is drawn for fewer runs, hence other noise, of the same kind."""
-    loop = Config().make_loop(0)
+    loop = Config.of().make_loop(0)
     starts = protocol_starts(np.random.default_rng(0), 10.0)
     ideal = run_ideal(loop.field, loop.plant, starts)
     errors = []
@@ -122,7 +122,7 @@ class Recording:
 
 @pytest.mark.parametrize("stop", [False, True])
 def test_activity_is_handed_on_with_the_runs_that_go_on(stop):
-    loop = Recording(Config(repetitions=2).make_loop(0).plant)
+    loop = Recording(Config.of(repetitions=2).make_loop(0).plant)
     height = np.array([3.0, 1.0, 4.0, 2.0, 8.0])
     starts = np.column_stack((np.full(5, 6.0), height))
     runs = run_protocol(loop, np.random.default_rng(0), starts, (0.0, 3.0), 2.2, 40, stop=stop)
@@ -144,7 +144,7 @@ def test_activity_is_handed_on_with_the_runs_that_go_on(stop):
 def test_a_circuit_that_carries_is_run_like_any_loop(carry):
     """The protocol is the loop stepped by hand with what it returned."""
     cortex = {"kind": "soc", "stimuli": 4, "carry": carry}
-    loop = Config(cortex=cortex, repetitions=5).make_loop(0)
+    loop = Config.of(cortex=cortex, repetitions=5).make_loop(0)
     starts = protocol_starts(np.random.default_rng(0), 10.0, 6, 1)
     volition = np.linspace(-10, 20, 25)
     runs = run_protocol(loop, np.random.default_rng(1), starts, max_steps=8, volition=volition)
@@ -177,7 +177,7 @@ def continuous(loop, start, steps):
 
 @pytest.mark.parametrize("field", ["gaussian", "dipole"])
 def test_many_substeps_are_a_continuous_field(field):
-    loop = Config(field=field, repetitions=2).make_loop(0)
+    loop = Config.of(field=field, repetitions=2).make_loop(0)
     starts = np.array([(8.0, 3.0), (-8.0, -5.0), (1.0, 8.0)])
     exact = np.stack([continuous(loop, start, 20) for start in starts], axis=1)
     off = {}
@@ -193,7 +193,7 @@ def test_many_substeps_are_a_continuous_field(field):
 
 
 def test_a_constant_force_does_not_feel_substeps():
-    plant = Config(repetitions=2).make_loop(0).plant
+    plant = Config.of(repetitions=2).make_loop(0).plant
     starts = np.array([(-8.0, 0.0), (-3.0, 8.0)])
 
     def push(position):
@@ -211,7 +211,7 @@ def test_a_constant_force_does_not_feel_substeps():
 
 @pytest.mark.parametrize("substeps", [1, 10])
 def test_ideal_runs_can_end_on_entry(substeps):
-    loop = Config(repetitions=2).make_loop(0)
+    loop = Config.of(repetitions=2).make_loop(0)
     starts = protocol_starts(np.random.default_rng(5), 10.0, 20, 1)
     for max_steps in (50, 7):
         whole, ended = (
@@ -228,7 +228,7 @@ def test_ideal_runs_can_end_on_entry(substeps):
 
 def test_substeps_keep_the_plant():
     """Viscosity, mass and wall are those of the plant; only its step is divided."""
-    plant = replace(Config(repetitions=2).make_loop(0).plant, wall_cm=9.0)
+    plant = replace(Config.of(repetitions=2).make_loop(0).plant, wall_cm=9.0)
 
     def outwards(position):
         return 4.0 * np.sign(position)
@@ -238,7 +238,7 @@ def test_substeps_keep_the_plant():
 
 
 def test_the_ideal_device_converges_in_about_eight_steps():
-    loop = Config().make_loop(0)
+    loop = Config.of().make_loop(0)
     starts = protocol_starts(np.random.default_rng(0), 10.0)
     runs = run_ideal(loop.field, loop.plant, starts)
     assert runs.convergent.all()
@@ -250,7 +250,7 @@ def test_the_ideal_device_converges_in_about_eight_steps():
 @pytest.mark.parametrize("dataset", [5, 6, 7])
 def test_the_interface_drives_the_device_to_the_target(dataset, field, decoder):
     # 240 runs; at a true rate of 99.9 % fewer than 97 % converge with probability below 1e-6
-    loop = Config(dataset=dataset, field=field, decoder=decoder).make_loop(0)
+    loop = Config.of(dataset=dataset, field=field, decoder=decoder).make_loop(0)
     rng = np.random.default_rng(1)
     starts = protocol_starts(rng, 10.0)
     runs = run_protocol(loop, rng, starts)
@@ -269,7 +269,7 @@ def counter_clockwise(runs):
 @pytest.mark.parametrize("curl", [0.0, 0.6])
 def test_eq24_reaches_four_targets(curl):
     # Fig 12: four targets among the calibration points, 16 starts each, the paper's stop rule
-    loop = Config().make_loop(0)
+    loop = Config.of().make_loop(0)
     rng = np.random.default_rng(2)
     turns = []
     for angle in np.radians([45, 135, 225, 315]):

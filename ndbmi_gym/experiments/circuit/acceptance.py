@@ -14,7 +14,7 @@ from ndbmi_gym.experiments.circuit.reliability import SHORT_S
 from ndbmi_gym.experiments.circuit.specimen import (
     BALANCED,
     SAME,
-    SOC,
+    STABILISED,
 )
 
 BAR = "\\|"  # one that ends no cell
@@ -62,7 +62,7 @@ def acceptance(tables: Tables) -> list[Row]:
         return float(where(tables[table], **values)[column].mean())
 
     def soc(column: str) -> float:
-        return of("circuits", column, circuit=SOC)
+        return of("circuits", column, circuit=STABILISED)
 
     def identified(name: str, stimuli: int, window_s: float, column: str = "identified") -> float:
         setting: dict[str, str | float] = {"circuit": name, "amplitude": SAME}
@@ -80,7 +80,7 @@ def acceptance(tables: Tables) -> list[Row]:
         Row("its time (ms)", 80, 130, 1e3 * soc("peak_s")),
     ]
     for name, bounds in (
-        (SOC, {"E": (0.43, 0.51), "I": (0.297, 0.337)}),
+        (STABILISED, {"E": (0.43, 0.51), "I": (0.297, 0.337)}),
         *((control, dict.fromkeys("EI", (-0.03, 0.03))) for control in BALANCED[1:]),
     ):
         for population, (low, high) in bounds.items():
@@ -95,11 +95,11 @@ def acceptance(tables: Tables) -> list[Row]:
         Row("share of evoked energy by 300 ms, v₁", 0.92, 0.96, soc("spent_300ms")),
         Row("the same by 100 ms, all stimuli", 0.33, 0.43, soc("spent_100ms_stimuli")),
         Row("the same by 300 ms, all stimuli", 0.92, 0.96, soc("spent_300ms_stimuli")),
-        Row("nearest class mean, S = 8", 0.93, inf, identified(SOC, 8, WINDOW_S)),
-        Row("layout R², S = 8", 0.95, inf, identified(SOC, 8, WINDOW_S, "layout_r2")),
-        Row("nearest class mean, S = 8, T = 50 ms", 0.4, 0.75, identified(SOC, 8, SHORT_S)),
+        Row("nearest class mean, S = 8", 0.93, inf, identified(STABILISED, 8, WINDOW_S)),
+        Row("layout R², S = 8", 0.95, inf, identified(STABILISED, 8, WINDOW_S, "layout_r2")),
+        Row("nearest class mean, S = 8, T = 50 ms", 0.4, 0.75, identified(STABILISED, 8, SHORT_S)),
         Row("nearest class mean, S = 8, scaled", -inf, 0.6, identified("scaled", 8, WINDOW_S)),
-        Row("nearest class mean, S = 32", 0.9, inf, identified(SOC, 32, WINDOW_S)),
+        Row("nearest class mean, S = 32", 0.9, inf, identified(STABILISED, 32, WINDOW_S)),
         Row("W = 0: largest |E − 1|", -inf, 1e-12, exact["no weights"]),
         Row("symmetric: |E₁ − 1/0.85|", -inf, 1e-10, exact["symmetric"]),
         Row("numerical integral: relative error of E₁", -inf, 0.01, exact["integral"]),

@@ -35,7 +35,7 @@ def carried_sizes(case: Case, preset: Preset) -> tuple[float, float]:
     As it is, when one window follows the other; and if the circuit ran on until the end of the
     loop's step. Means over stimuli, of the linear core without volition.
     """
-    cortex = Config.from_options({"preset": preset, **case.options()}).make_cortex()
+    cortex = Config.of(**{"preset": preset, **case.options()}).make_cortex()
     assert isinstance(cortex, SOCCortex)
     identity = np.eye(cortex.circuit.n_neurons)
     sizes = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ndbmi_gym.cortex.soc import WINDOW_S, SOCOptions
+from ndbmi_gym.cortex.soc import SOC, WINDOW_S
 from ndbmi_gym.experiments.bench.tables import (
     Table,
     Tables,
@@ -74,7 +74,7 @@ class Case:
     carry: bool = False
     core: str = "linear"
     units: int = 0
-    electrodes: int = SOCOptions.electrodes
+    electrodes: int = SOC.electrodes
 
     def options(self) -> dict[str, Any]:
         """Options of `ndbmi_gym.config.Config`."""
@@ -104,7 +104,7 @@ class Case:
     def name(self) -> str:
         """The cortex, and in what it is unusual."""
         extra = [self.core] if self.core != "linear" else []
-        if self.electrodes != SOCOptions.electrodes:
+        if self.electrodes != SOC.electrodes:
             extra.append(f"{self.electrodes} electrodes")
         return ", ".join([self.cortex, *extra, *(["carried"] if self.carry else [])])
 
@@ -170,7 +170,9 @@ def run_cases(
     decoding = []
     for case in cases:
         loop = case.make_loop(preset, animal)
-        counts = loop.cortex.profile(np.arange(loop.cortex.n_stimuli), None).sum(axis=(1, 2))
+        counts = (
+            loop.rates("decoding").profile(np.arange(loop.cortex.n_stimuli), None).sum(axis=(1, 2))
+        )
         decoding.append(
             asdict(case)
             | {

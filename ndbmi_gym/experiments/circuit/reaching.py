@@ -30,7 +30,7 @@ from ndbmi_gym.experiments.circuit.specimen import (
     REPEATS,
     SAME,
     SMOOTHING_S,
-    SOC,
+    STABILISED,
     STEP_S,
     Specimen,
     enlargement,
@@ -58,7 +58,7 @@ def preparing(specimen: Specimen, name: str, amplitude: str, coefficients: Float
     cortex = SOCCortex(circuit, prepared, coefficients[:, :2], n_electrodes=circuit.n_excitatory)
     if amplitude == SAME:
         return cortex
-    return matched(cortex, preparing(specimen, SOC, SAME, coefficients))
+    return matched(cortex, preparing(specimen, STABILISED, SAME, coefficients))
 
 
 def measure_reaching(specimen: Specimen) -> Tables:

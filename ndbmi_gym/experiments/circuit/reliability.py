@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import WINDOW_S, SOCCortex, SOCOptions, soc_cortex
+from ndbmi_gym.cortex.soc import SOC, WINDOW_S, SOCCortex, soc_cortex
 from ndbmi_gym.experiments.bench.drawing import FONT, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
@@ -32,7 +32,7 @@ from ndbmi_gym.experiments.circuit.specimen import (
     REPEATS,
     SAME,
     SMOOTHING_S,
-    SOC,
+    STABILISED,
     STEP_S,
     Specimen,
     enlargement,
@@ -58,7 +58,7 @@ def measure_reliability(specimen: Specimen) -> Tables:
     for name, amplitude in specimen.conditions:
         # what a cortex carries is added to the prepared state: this is where its noise enters
         cortex, same = (
-            soc_cortex(SOCOptions.of(specimen.options(name, how) | {"carry": True}))
+            soc_cortex(SOC(**specimen.options(name, how) | {"carry": True}))
             for how in (amplitude, SAME)
         )
         for noise in NOISE:
@@ -98,10 +98,10 @@ def _shares(cortex: SOCCortex, noise: float, rng: np.random.Generator) -> tuple[
 def measure_identification(specimen: Specimen) -> Tables:
     """``identification``: single trials assigned to the nearest class mean in the MDS plane."""
     settings = [(name, amplitude, 8, WINDOW_S) for name, amplitude in specimen.conditions]
-    settings += [(SOC, SAME, 8, SHORT_S), (SOC, SAME, 32, WINDOW_S)]
+    settings += [(STABILISED, SAME, 8, SHORT_S), (STABILISED, SAME, 32, WINDOW_S)]
     rows = []
     for name, amplitude, stimuli, window_s in settings:
-        config = Config(
+        config = Config.of(
             cortex={"kind": "soc"} | specimen.options(name, amplitude, stimuli), window_s=window_s
         )
         for animal in range(ANIMALS):

@@ -41,7 +41,7 @@ from ndbmi_gym.experiments.circuit.specimen import (
     REPEATS,
     SAME,
     SMOOTHING_S,
-    SOC,
+    STABILISED,
     STEP_S,
     Specimen,
 )
@@ -188,7 +188,7 @@ def comparison_table(compared: Table) -> str:
 def remaining(compared: Table) -> str:
     """What is left of the SOC's lead over the best of the controls of matched signal, in words."""
     controls = np.flatnonzero(compared["amplitude"] == MATCHED)
-    own = compared["circuit"].tolist().index(SOC)
+    own = compared["circuit"].tolist().index(STABILISED)
     parts = []
     for name in compared:
         if name + _SPREAD not in compared:

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from ndbmi_gym.cortex.soc import WINDOW_S, SOCOptions, soc_cortex
+from ndbmi_gym.cortex.soc import SOC, WINDOW_S, soc_cortex
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
@@ -48,7 +48,7 @@ def measure_richness(specimen: Specimen) -> Tables:
         x = course(circuit.weights, states, STEP_S, steps)[:, :half]
         together = component_variances(x.transpose(0, 2, 1).reshape(-1, half))
         alone = [component_variances(x[..., j]) for j in range(MODES)]
-        cortex = soc_cortex(SOCOptions.of(specimen.options(name, SAME) | {"electrodes": half}))
+        cortex = soc_cortex(SOC(**specimen.options(name, SAME) | {"electrodes": half}))
         rates = cortex.profile(np.arange(cortex.n_stimuli), None)
         evoked = component_variances(rates.transpose(0, 2, 1).reshape(-1, half))
         for begin, variances, share in (

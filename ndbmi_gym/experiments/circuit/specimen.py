@@ -18,15 +18,15 @@ from ndbmi_gym.circuit import (
     Circuit,
     load_circuit,
 )
-from ndbmi_gym.cortex.soc import SOCCortex, SOCOptions
+from ndbmi_gym.cortex.soc import SOC, SOCCortex
 from ndbmi_gym.provenance import JSON
 from ndbmi_gym.streams import experiment_rng
 
-SOC = "SOC"
+STABILISED = "SOC"
 """Name of the stabilised circuit in tables; controls go by their names in `CONTROLS`."""
 SAME, MATCHED = "same", "matched"
 """Amplitudes of the prepared states: as large as the SOC's, or with as much signal."""
-BALANCED = (SOC, "scaled", "shuffled")
+BALANCED = (STABILISED, "scaled", "shuffled")
 """Circuits of which a neuron excites or inhibits: in the symmetric one it does both."""
 MODES = 10  # leading states that transients begin from
 REPEATS = 5  # independent draws, whose standard deviation is given
@@ -71,21 +71,24 @@ class Specimen:
     def circuits(self) -> dict[str, Circuit]:
         """The stabilised circuit and its controls by name."""
         controls = {kind: load_circuit(self.path, kind) for kind in CONTROLS[1:]}
-        return {SOC: self.circuit, **controls}
+        return {STABILISED: self.circuit, **controls}
 
     @property
     def conditions(self) -> list[tuple[str, str]]:
         """Circuits and amplitudes to compare."""
-        return [(SOC, SAME), *((name, how) for name in CONTROLS[1:] for how in (SAME, MATCHED))]
+        return [
+            (STABILISED, SAME),
+            *((name, how) for name in CONTROLS[1:] for how in (SAME, MATCHED)),
+        ]
 
     def options(self, name: str, amplitude: str, stimuli: int = 8) -> JSON:
-        """Options of the cortex (`SOCOptions`)."""
+        """Options of the cortex (`SOC`)."""
         return {
             "stimuli": stimuli,
             "circuit": self.path,
-            "control": CONTROLS[0] if name == SOC else name,
+            "control": CONTROLS[0] if name == STABILISED else name,
             "match_signal": amplitude == MATCHED,
-            "electrodes": min(SOCOptions.electrodes, self.circuit.n_excitatory),
+            "electrodes": min(SOC.electrodes, self.circuit.n_excitatory),
         }
 
     def stream(self, repeat: int, *names: str) -> np.random.Generator:

@@ -141,7 +141,7 @@ def _farthest(loop: ClosedLoop, low: float, slopes: FloatArray, direction: Float
 
 
 def _displacement(loop: ClosedLoop, action: FloatArray) -> FloatArray:
-    cortex, interface = loop.cortex, loop.interface
+    cortex, interface = loop.rates("a displacement"), loop.interface
     rest = expected_projection(cortex, interface, None, np.zeros((1, cortex.n_electrodes)))
     return expected_projection(cortex, interface, None, action * cortex.max_count) - rest
 

@@ -86,7 +86,7 @@ def loop_with(
 ) -> ClosedLoop:
     """The closed loop of an animal under options of `Config` on top of a preset."""
     own = {"preset": preset, "field": field, "decoder": decoder}
-    return Config.from_options({**own, **options}).make_loop(animal)
+    return Config.of(**{**own, **options}).make_loop(animal)
 
 
 def starts_of(animal: int, seed: int, starts: int = 24, repetitions: int = 10) -> FloatArray:

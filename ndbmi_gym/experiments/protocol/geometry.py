@@ -44,7 +44,7 @@ class Geometry(NamedTuple):
 def make_interface(preset: Preset, dataset: int, animal: int) -> Interface:
     """The interface of an animal for a stimulus set."""
     options = {**preset.options(), "dataset": dataset}
-    return Config.from_options(options).make_loop(animal).interface
+    return Config.of(**options).make_loop(animal).interface
 
 
 def map_geometry(interface: Interface, dataset: int) -> Geometry:

@@ -1,14 +1,14 @@
 """The paper's test protocol: starts on a square, repeated runs, convergence, and wtpe (Eq 22)."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.fields import Field
-from ndbmi_gym.plant import Device, Plant
-from ndbmi_gym.tasks import Task
+from ndbmi_gym.plants import Device, Plant
+from ndbmi_gym.tasks import Reach
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -40,7 +40,7 @@ def protocol_starts(
     rng: np.random.Generator, half_side_cm: float, n_starts: int = 24, repetitions: int = 10
 ) -> FloatArray:
     """Random starts on the square of 0.8 times the workspace's side, each repeated, (B, 2)."""
-    return np.repeat(Task().starts(rng, n_starts, half_side_cm), repetitions, axis=0)
+    return np.repeat(Reach().draw_starts(rng, n_starts, half_side_cm), repetitions, axis=0)
 
 
 class Heard(Protocol):
@@ -136,7 +136,7 @@ def run_ideal(
     there. The text allows each reading.
     """
     state = plant.place(starts)
-    fine = replace(plant, step_s=plant.step_s / substeps)
+    fine: Plant = replace(cast(Any, plant), step_s=plant.step_s / substeps)
     path = [state.position]
     for _ in range(max_steps):
         for _ in range(substeps):

@@ -38,10 +38,10 @@ from ndbmi_gym.experiments.vato2014.claims import CLAIMS, judge
 from ndbmi_gym.experiments.vato2014.evidence import gather
 from ndbmi_gym.fields import make_field
 from ndbmi_gym.files import write_json
-from ndbmi_gym.plant import Plant
+from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.presets import HALF_SIDE_CM, IDEALS, Preset
 from ndbmi_gym.provenance import JSON, versions
-from ndbmi_gym.tasks import Task
+from ndbmi_gym.tasks import Reach
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -170,8 +170,10 @@ def obstacle_avoidance(preset: Preset) -> float:
     meets the obstacle if it comes within 1.5 cm of it before the target region. 0 if no run of the
     Gaussian does, or no fewer of the dipole.
     """
-    plant = Plant(preset.mass, preset.viscosity, preset.step_s / _FINE)
-    starts = Task().on_square(np.linspace(0, 1, 400, endpoint=False), HALF_SIDE_CM)
+    plant = PointMass(
+        preset.mass, preset.viscosity, preset.step_s / _FINE, wall_cm=2 * HALF_SIDE_CM
+    )
+    starts = Reach().on_square(np.linspace(0, 1, 400, endpoint=False), HALF_SIDE_CM)
     dipole = preset.field("dipole")
     met = []
     for field in (preset.field("gaussian"), dipole):

@@ -35,7 +35,7 @@ from ndbmi_gym.experiments.protocol.runs import (
     IntArray,
 )
 from ndbmi_gym.fields import Field, check_field
-from ndbmi_gym.plant import Device, Plant
+from ndbmi_gym.plants import Device, Plant
 from ndbmi_gym.spikes import SpikeTrains
 
 _NODES = 201
