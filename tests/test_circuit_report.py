@@ -9,7 +9,7 @@ from ndbmi_gym.experiments.bench.tables import read_csv, where
 from ndbmi_gym.experiments.circuit import construction, reaching, reliability, report
 from ndbmi_gym.experiments.circuit.acceptance import Row, acceptance_table
 from ndbmi_gym.experiments.circuit.report import PICTURES
-from ndbmi_gym.experiments.circuit.specimen import MATCHED, SAME, SOC
+from ndbmi_gym.experiments.circuit.specimen import MATCHED, SAME, STABILISED
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_verdicts(low, high, measured, met, accepted):
 
 def test_the_lead_is_told_as_it_is():
     compared = {
-        "circuit": np.array([SOC, "scaled", "scaled", "shuffled"]),
+        "circuit": np.array([STABILISED, "scaled", "scaled", "shuffled"]),
         "amplitude": np.array([SAME, SAME, MATCHED, MATCHED]),
         "peak": np.array([3.0, 9, 9, 9]),
         "explained": np.array([0.3, 0.9, 0.2, 0.4]),
@@ -80,7 +80,7 @@ def test_the_lead_is_told_as_it_is():
 
 def test_penalties_at_an_end_of_the_grid_are_told():
     reaching = {
-        "circuit": np.array([SOC, "scaled"]),
+        "circuit": np.array([STABILISED, "scaled"]),
         "amplitude": np.array([SAME, MATCHED]),
         "units": np.array([1, 64]),
         "at_end": np.array([0, 2]),
@@ -115,7 +115,7 @@ def test_results_tell_what_made_them(written, circuit, path):
     assert str(Path(path).parent) not in text + report  # no path of the machine
     assert (saved["seed"], saved["neurons"]) == (3, 50)
     assert saved["versions"]["numpy"] == np.__version__
-    own = next(row for row in saved["results"]["circuits"] if row["circuit"] == SOC)
+    own = next(row for row in saved["results"]["circuits"] if row["circuit"] == STABILISED)
     assert own["E1"] == circuit.modes[0][0]
     assert own["amplifying"] == (circuit.modes[0] > 1).sum()
     assert [row["low"] for row in saved["acceptance"] if row["quantity"] == "E₁"] == [9]
@@ -143,7 +143,10 @@ def test_conditions_are_complete(written):
     table = read_csv(folder / "comparison.csv")
     conditions = list(zip(table["circuit"], table["amplitude"], strict=True))
     controls = ("scaled", "shuffled", "symmetric")
-    assert conditions == [(SOC, SAME), *((c, how) for c in controls for how in (SAME, MATCHED))]
+    assert conditions == [
+        (STABILISED, SAME),
+        *((c, how) for c in controls for how in (SAME, MATCHED)),
+    ]
     reaching = read_csv(folder / "reaching.csv")
     assert len(reaching["r2"]) == 7 * 4
     for name, amplitude in conditions:  # the fewer units, the worse

@@ -17,7 +17,7 @@ from ndbmi_gym.experiments.circuit import (
     transients,
 )
 from ndbmi_gym.experiments.circuit import specimen as specimens
-from ndbmi_gym.experiments.circuit.specimen import MATCHED, SAME, SOC, Specimen
+from ndbmi_gym.experiments.circuit.specimen import MATCHED, SAME, STABILISED, Specimen
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_matched_states_have_the_same_signal(name, path):
         return reaching.preparing(specimen, name, amplitude, coefficients)
 
     for make in (stimuli, movements):
-        wanted, same, matched = make(SOC, SAME), make(name, SAME), make(name, MATCHED)
+        wanted, same, matched = make(STABILISED, SAME), make(name, SAME), make(name, MATCHED)
         signal = [
             np.var(cortex.profile(np.arange(8), None), axis=0).sum()
             for cortex in (wanted, same, matched)
@@ -143,7 +143,7 @@ def test_matched_states_have_the_same_signal(name, path):
         assert signal[1] < 0.5 * signal[0]
         factor = matched.prepared / same.prepared
         np.testing.assert_allclose(factor, factor[0, 0])
-    assert movements(SOC, SAME).n_electrodes == 25
+    assert movements(STABILISED, SAME).n_electrodes == 25
 
 
 def test_sizes_and_penalties_are_kept(path, monkeypatch):
@@ -170,7 +170,9 @@ def test_energy_spent_after_a_ring_of_stimuli(path, circuit):
     numbers = transients.measure_transients(Specimen(path, 0))["circuits"]
     cortex = soc_cortex(SOC(circuit=path))
     shares = [measures.energy_share(circuit, state, 0.1) for state in cortex.prepared]
-    assert where(numbers, circuit=SOC)["spent_100ms_stimuli"] == pytest.approx(np.mean(shares))
+    assert where(numbers, circuit=STABILISED)["spent_100ms_stimuli"] == pytest.approx(
+        np.mean(shares)
+    )
 
 
 def test_stages_repeat(path):
@@ -194,4 +196,4 @@ def test_courses_of_controls_fall(path):
     courses = transients.measure_transients(Specimen(path, 0))["courses"]
     norm = where(courses, circuit="symmetric", state="v1")["norm"]
     assert all(later < earlier for earlier, later in pairwise(norm))
-    assert where(courses, circuit=SOC, state="v1")["norm"].max() > 1.3
+    assert where(courses, circuit=STABILISED, state="v1")["norm"].max() > 1.3
