@@ -8,9 +8,10 @@ spikes, each an (electrode, bin) pair. A spike is kept as the single integer
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from ndbmi_gym.compiled import compiled
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -254,7 +255,7 @@ def _merge(first: SpikeTrains, second: SpikeTrains) -> SpikeTrains:
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def _expected(mean_counts, added):  # type: ignore[no-untyped-def]
     """Expected number of spikes in all."""
     total = 0.0
@@ -264,7 +265,7 @@ def _expected(mean_counts, added):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(cache=True)
+@compiled
 def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
     """Poisson spikes from unit-rate intervals; the last offset is -1 if those do not suffice.
 
@@ -308,7 +309,7 @@ def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
     return rows[:k], offsets, counts
 
 
-@numba.njit(cache=True)
+@compiled
 def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
     """`_poisson` with windows in pieces: one unit-rate process runs through all of them."""
     n_trials, n_electrodes, n_pieces = expected.shape
@@ -344,7 +345,7 @@ def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
     return rows[:k], offsets, counts
 
 
-@numba.njit(cache=True)
+@compiled
 def _place(counts, expected, edges, uniform):  # type: ignore[no-untyped-def]
     n_trials, n_electrodes, n_pieces = expected.shape
     n_bins = edges[-1]
@@ -368,7 +369,7 @@ def _place(counts, expected, edges, uniform):  # type: ignore[no-untyped-def]
     return rows
 
 
-@numba.njit(cache=True)
+@compiled
 def _gamma_renewal(rng, mean_counts, n_bins, shape):  # type: ignore[no-untyped-def]
     """Ordinary renewal processes with Gamma intervals, in time units of the mean interval."""
     n_trials, n_electrodes = mean_counts.shape
