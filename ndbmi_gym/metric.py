@@ -118,7 +118,7 @@ def distances(gram_matrix: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(norms[:, None] + norms - 2 * gram_matrix, 0.0))
 
 
-_MAX_SPIKES = 65_536
+MAX_RESPONSE_SPIKES = 65_536
 """Spikes of a response whose table entries, at most 65,535 each, still add up within 32 bits."""
 
 
@@ -179,9 +179,12 @@ class ResponseBank:
                 f"be compared with calibration responses of {mine.n_electrodes} electrodes and "
                 f"{mine.n_bins} ticks: record with the calibrated set-up, or calibrate again"
             )
-        if theirs.rows.size > _MAX_SPIKES and np.diff(theirs.offsets).max() > _MAX_SPIKES:
+        if (
+            theirs.rows.size > MAX_RESPONSE_SPIKES
+            and np.diff(theirs.offsets).max() > MAX_RESPONSE_SPIKES
+        ):
             raise ValueError(
-                f"a response of {np.diff(theirs.offsets).max()} spikes: at most {_MAX_SPIKES} can "
+                f"a response of {np.diff(theirs.offsets).max()} spikes: at most {MAX_RESPONSE_SPIKES} can "
                 "be compared; shorten the window or lower the firing rates"
             )
 
