@@ -68,10 +68,10 @@ def calibrate(
     )
 
 
-# Measured on one core of 2.5 GHz, calibration and the bank's table together: set 7 takes 2.4 s with
-# K = 20 (2,560 responses of 180 spikes), 3.5 s with K = 30, and 14 s if every electrode then has 100
-# spontaneous spikes, which makes 3.9e10 additions for the Gram matrix and 5.8e7 table entries; set 6
-# on a clock of 33 kHz takes 5.5 s for 1.2e8 entries; 4,800 responses of it 2 s and 0.7 GiB.
+# Measured on one core, calibration and the bank's table together: set 7 takes 2.4 s with K = 20
+# (2,560 responses of 180 spikes), 3.5 s with K = 30, and 14 s if every electrode then has 100 more
+# spontaneous spikes, which makes 3.9e10 additions for the Gram matrix and 5.8e7 table entries; set
+# 6 on a clock of 33 kHz takes 5.5 s for 1.2e8 entries; 4,800 responses of it 2 s and 0.7 GiB.
 MAX_RESPONSES = 8_000
 """M = S·K that is calibrated at most: the Gram matrix and what is made of it take 2 GiB."""
 

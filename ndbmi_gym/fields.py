@@ -10,9 +10,10 @@ References
 Vato et al. 2014, Eqs 14-16.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,12 @@ class GaussianField:
     sigma: float = 7.0
 
     def __post_init__(self) -> None:
-        _check_numbers("center", self.center, (2,))
-        _check_numbers("amplitude", self.amplitude, ())
-        if not self.sigma > 0:
-            raise ValueError(f"sigma = {self.sigma!r}: give a width > 0 cm")
+        _fix(
+            self,
+            center=_point("center", self.center),
+            amplitude=_number("amplitude", self.amplitude),
+            sigma=_width("sigma", self.sigma),
+        )
 
     @property
     def target(self) -> Point | None:
@@ -81,8 +84,9 @@ class LinearField:
     center: Point = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        _check_numbers("matrix", self.matrix, (2, 2))
-        _check_numbers("center", self.center, (2,))
+        rows = _items("matrix", self.matrix, 2)
+        matrix = tuple(_point(f"matrix[{i}]", row) for i, row in enumerate(rows))
+        _fix(self, matrix=matrix, center=_point("center", self.center))
 
     @property
     def target(self) -> Point | None:
@@ -120,10 +124,12 @@ class LimitCycleField:
     spin: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_numbers("amplitude", self.amplitude, ())
-        _check_numbers("spin", self.spin, ())
-        if not self.radius > 0:
-            raise ValueError(f"radius = {self.radius!r}: give a radius > 0 cm")
+        _fix(
+            self,
+            radius=_width("radius", self.radius),
+            amplitude=_number("amplitude", self.amplitude),
+            spin=_number("spin", self.spin),
+        )
 
     target = None
 
@@ -158,14 +164,22 @@ class SumField:
     target: Point | None = None
 
     def __post_init__(self) -> None:
-        if self.weights is not None and len(self.weights) != len(self.fields):
-            raise ValueError(
-                f"{len(self.weights)} weights for {len(self.fields)} fields: give one each"
-            )
-        if self.weights is not None:
-            _check_numbers("weights", self.weights, (len(self.fields),))
-        if self.target is not None:
-            _check_numbers("target", self.target, (2,))
+        fields = tuple(_items("fields", self.fields))
+        for i, field in enumerate(fields):
+            if not callable(field):
+                raise ValueError(f"fields[{i}] = {field!r}: give fields, from positions to forces")
+        weights, target = self.weights, self.target
+        if weights is not None:
+            given = _items("weights", weights)
+            if len(given) != len(fields):
+                raise ValueError(f"{len(given)} weights for {len(fields)} fields: give one each")
+            weights = _numbers("weights", given, len(fields))
+        _fix(
+            self,
+            fields=fields,
+            weights=weights,
+            target=None if target is None else _point("target", target),
+        )
 
     def _weights(self) -> tuple[float, ...]:
         return (1.0,) * len(self.fields) if self.weights is None else self.weights
@@ -205,7 +219,11 @@ def divergent_field(
     pole_amplitude : float, optional
         Peak attraction; half the repulsion by default.
     """
-    attraction = amplitude / 2 if pole_amplitude is None else pole_amplitude
+    obstacle, pole = _point("obstacle", obstacle), _point("pole", pole)
+    amplitude, sigma = _number("amplitude", amplitude), _width("sigma", sigma)
+    attraction = amplitude / 2
+    if pole_amplitude is not None:
+        attraction = _number("pole_amplitude", pole_amplitude)
     return SumField(
         (GaussianField(obstacle, -amplitude, sigma), GaussianField(pole, attraction, sigma)),
         target=pole,
@@ -222,13 +240,15 @@ def dipole_field(
     pole_amplitude: float | None = None,
 ) -> SumField:
     """Gaussian field plus divergent field (Eq 15): reach the centre, avoid the obstacle."""
-    return SumField(
-        (
-            GaussianField(center, amplitude, sigma),
-            divergent_field(obstacle, obstacle_sigma, obstacle_amplitude, center, pole_amplitude),
-        ),
-        target=center,
+    attracting = GaussianField(center, amplitude, sigma)
+    avoiding = divergent_field(
+        obstacle,
+        _width("obstacle_sigma", obstacle_sigma),
+        _number("obstacle_amplitude", obstacle_amplitude),
+        attracting.center,
+        pole_amplitude,
     )
+    return SumField((attracting, avoiding), target=attracting.center)
 
 
 FIELDS: dict[str, Callable[..., Field]] = {
@@ -263,9 +283,9 @@ def make_field(spec: str | Mapping[str, Any] | Field) -> Field:
     kind = parameters.pop("kind", None)
     try:
         if kind == "sum":
-            parts = tuple(make_field(part) for part in parameters.pop("fields"))
-            return SumField(parts, **{k: _tuples(v) for k, v in parameters.items()})
-        return FIELDS[str(kind)](**{k: _tuples(v) for k, v in parameters.items()})
+            parts = _items("fields", parameters.pop("fields"))
+            return SumField(tuple(make_field(part) for part in parts), **parameters)
+        return FIELDS[str(kind)](**parameters)
     except KeyError:
         raise ValueError(
             f"unknown field {spec!r}: name one of {', '.join(FIELDS)}, or sum with its 'fields'"
@@ -316,13 +336,55 @@ def check_field(field: Field, position: FloatArray) -> FloatArray:
     return force
 
 
-def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless a parameter is made of finite numbers in the given shape."""
-    array = np.asarray(value)
-    if array.shape != shape or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        what = f"finite numbers of shape {shape}" if shape else "a finite number"
+_LARGEST = 1e9  # beyond it, sums and products overflow long before anyone wants the field
+_SMALLEST = 1e-6  # width or radius, cm
+
+
+def _number(name: str, value: Any) -> float:
+    """A real number as a Python float.
+
+    Raises
+    ------
+    ValueError
+        If it is not a number (booleans and numerals are none), not finite or out of all reason.
+    """
+    if hasattr(value, "__array__"):  # numpy's scalars, too
+        value = np.asarray(value).tolist()
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not (real and abs(value) <= _LARGEST):
+        raise ValueError(f"{name} = {value!r}: give a finite number of size {_LARGEST:.0e} or less")
+    return float(value)
+
+
+def _width(name: str, value: Any) -> float:
+    """A number > 0 as a Python float, or ValueError."""
+    number = _number(name, value)
+    if not number >= _SMALLEST:
+        raise ValueError(f"{name} = {value!r}: give a width > 0 cm, {_SMALLEST:.0e} or more")
+    return number
+
+
+def _numbers(name: str, value: Any, length: int) -> tuple[float, ...]:
+    """A sequence or array of a given length as a tuple of Python floats, or ValueError."""
+    return tuple(_number(f"{name}[{i}]", v) for i, v in enumerate(_items(name, value, length)))
+
+
+def _point(name: str, value: Any) -> Point:
+    x, y = _numbers(name, value, 2)
+    return x, y
+
+
+def _items(name: str, value: Any, length: int | None = None) -> Sequence[Any]:
+    """What a sequence or an array holds, or ValueError if that is of another length."""
+    items = np.asarray(value).tolist() if hasattr(value, "__array__") else value
+    sequence = isinstance(items, Sequence) and not isinstance(items, str | bytes | bytearray)
+    if not sequence or (length is not None and len(items) != length):
+        what = "a sequence" if length is None else f"a sequence of {length}"
         raise ValueError(f"{name} = {value!r}: give {what}")
+    return items
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+def _fix(field: Any, **values: Any) -> None:
+    """Set attributes of a frozen field while it is made."""
+    for name, value in values.items():
+        object.__setattr__(field, name, value)

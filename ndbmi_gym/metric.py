@@ -179,12 +179,10 @@ class ResponseBank:
                 f"be compared with calibration responses of {mine.n_electrodes} electrodes and "
                 f"{mine.n_bins} ticks: record with the calibrated set-up, or calibrate again"
             )
-        if (
-            theirs.rows.size > MAX_RESPONSE_SPIKES
-            and np.diff(theirs.offsets).max() > MAX_RESPONSE_SPIKES
-        ):
+        most = MAX_RESPONSE_SPIKES
+        if theirs.rows.size > most and np.diff(theirs.offsets).max() > most:
             raise ValueError(
-                f"a response of {np.diff(theirs.offsets).max()} spikes: at most {MAX_RESPONSE_SPIKES} can "
+                f"a response of {np.diff(theirs.offsets).max()} spikes: at most {most} can "
                 "be compared; shorten the window or lower the firing rates"
             )
 
