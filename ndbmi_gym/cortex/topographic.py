@@ -179,7 +179,7 @@ class TopographicCortex(RateCortex):
 
     def count_bound(self, volition: float) -> float:
         """Spikes of an electrode and window that are exceeded with probability below 1e-300."""
-        return count_bound(float(self.evoked.max()) + volition, self.shape)
+        return count_bound(float(self.evoked.max()), self.shape, volition)
 
     def respond(
         self,
