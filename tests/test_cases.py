@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import SOCCortex
+from ndbmi_gym.cortex.soc.cortex import SOCCortex
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.experiments.circuit import cases
 from ndbmi_gym.experiments.circuit import volition as reaching

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.linalg import expm, solve_continuous_lyapunov
 from scipy.optimize import brentq
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cli import main
+from ndbmi_gym.cortex.soc.circuit import (
     CONTROLS,
     Circuit,
     abscissa_gradient,
@@ -26,7 +27,6 @@ from ndbmi_gym.circuit import (
     shuffle_inhibition,
     stabilise,
 )
-from ndbmi_gym.cli import main
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 

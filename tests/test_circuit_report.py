@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ndbmi_gym.circuit import random_circuit, stabilise
+from ndbmi_gym.cortex.soc.circuit import random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import read_csv, where
 from ndbmi_gym.experiments.circuit import construction, reaching, reliability, report
 from ndbmi_gym.experiments.circuit.acceptance import Row, acceptance_table

@@ -8,7 +8,7 @@ import pytest
 
 from ndbmi_gym.calibration import SCALINGS
 from ndbmi_gym.config import Config
-from ndbmi_gym.fields import GaussianField, dipole_field, make_field, target_of
+from ndbmi_gym.fields import DipoleField, GaussianField, make_field, target_of
 from ndbmi_gym.presets import IDEALS, PRESETS, SPONTANEOUS, Preset, load_preset
 
 ODD = Preset(
@@ -59,7 +59,7 @@ def test_the_default_preset_is_the_default_configuration():
     assert Config.from_options(default.options()) == Config()
     assert make_field(default.field("gaussian")) == GaussianField()
     np.testing.assert_allclose(
-        make_field(default.field("dipole"))(PLACES), dipole_field()(PLACES), atol=1e-12
+        make_field(default.field("dipole"))(PLACES), DipoleField()(PLACES), atol=1e-12
     )
 
 

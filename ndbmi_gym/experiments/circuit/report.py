@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from tqdm import tqdm
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cortex.soc.circuit import (
     ABSCISSA,
 )
-from ndbmi_gym.cortex.soc import WINDOW_S
+from ndbmi_gym.cortex.soc.cortex import WINDOW_S
 from ndbmi_gym.experiments.bench.drawing import DPI
 from ndbmi_gym.experiments.bench.tables import (
     Table,
