@@ -22,6 +22,7 @@ from ndbmi_gym.experiments.protocol.geometry import (
 from ndbmi_gym.experiments.vato2014.drawing import (
     HALF,
     Colors,
+    cells_of,
     paint,
     place_name,
     plane,
