@@ -10,7 +10,7 @@ from ndbmi_gym.tasks import Outcome
 
 
 def make(n=4, seed=0, **options):
-    episodes = Episodes(Config(**options), n)
+    episodes = Episodes(Config.of(**options), n)
     rng = np.random.default_rng(seed)
     episodes.begin(rng)
     return episodes, rng

@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from ndbmi_gym.plant import Device, Plant
 
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.cortex import Response
@@ -14,6 +13,7 @@ from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.fields import DipoleField, GaussianField, LinearField
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
+from ndbmi_gym.plants import Device
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ndbmi_gym.plant import Device, Plant
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+
+from ndbmi_gym.plants import Device
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 OPEN = math.inf

@@ -28,9 +28,9 @@ from ndbmi_gym.cortex.soc.circuit import (
 )
 from ndbmi_gym.cortex.soc.cortex import (
     METRIC_TAU_S,
+    SOC,
     WINDOW_S,
     SOCCortex,
-    SOCOptions,
     planar_code,
     soc_cortex,
 )
@@ -100,7 +100,7 @@ def test_profile_is_the_rate_of_the_transient(window_s):
 
 
 def test_five_milliseconds_between_rates_are_fine_enough():
-    cortex = soc_cortex(SOCOptions(), 0.3)
+    cortex = soc_cortex(SOC(), 0.3)
     stimulus, volition, _ = asked(cortex, n_trials=4)
     fine = np.arange(3001) * 1e-4
     system = cortex.circuit.weights - np.eye(200)
@@ -367,7 +367,7 @@ def test_a_grid_has_distinct_places_within_its_square(stimuli):
     ],
 )
 def test_stimuli_prepare_the_two_most_amplified_states(options, code, size, units):
-    cortex = soc_cortex(SOCOptions(**options))
+    cortex = soc_cortex(SOC(**options))
     np.testing.assert_array_equal(cortex.layout, code)
     energies, basis = load_circuit().modes
     axes = basis[:, :2] * np.sqrt(energies[0] / energies[:2])
@@ -382,7 +382,7 @@ def test_stimuli_prepare_the_two_most_amplified_states(options, code, size, unit
 
 
 def test_options_reach_the_cortex():
-    options = SOCOptions(electrodes=7, core="nonlinear", carry=True, units=2)
+    options = SOC(electrodes=7, core="nonlinear", carry=True, units=2)
     cortex = soc_cortex(options, 0.2, 2e-3)
     assert (cortex.n_electrodes, cortex.core, cortex.carry) == (7, "nonlinear", True)
     assert (cortex.window_s, cortex.n_bins, cortex.clock_s) == (0.2, 100, 2e-3)
@@ -394,25 +394,25 @@ def test_options_reach_the_cortex():
 
 def test_a_file_s_circuit_is_taken(tmp_path):
     path = str(small_circuit().save(tmp_path / "20.npz"))
-    cortex = soc_cortex(SOCOptions(circuit=path, electrodes=10))
+    cortex = soc_cortex(SOC(circuit=path, electrodes=10))
     np.testing.assert_array_equal(cortex.circuit.weights, small_circuit().weights)
     with pytest.raises(ValueError, match=r"electrodes = 25: this circuit has 10 excitatory"):
-        soc_cortex(SOCOptions(circuit=path))
+        soc_cortex(SOC(circuit=path))
     with pytest.raises(FileNotFoundError):
-        soc_cortex(SOCOptions(circuit=str(tmp_path / "none.npz")))
+        soc_cortex(SOC(circuit=str(tmp_path / "none.npz")))
 
 
 def test_an_unfinished_circuit_is_refused(tmp_path):
     path = random_circuit(np.random.default_rng(0), 20).save(tmp_path / "20.npz")
     with pytest.raises(ValueError, match=r"unfinished circuit of spectral abscissa .* build"):
-        soc_cortex(SOCOptions(circuit=str(path), electrodes=10))
+        soc_cortex(SOC(circuit=str(path), electrodes=10))
 
 
 @pytest.mark.parametrize("kind", ["scaled", "shuffled", "symmetric"])
 def test_controls_can_be_made_to_signal_as_much(kind):
     made = control(load_circuit(), kind)
-    stabilised = soc_cortex(SOCOptions())
-    plain, matched = (soc_cortex(SOCOptions(control=kind, match_signal=m)) for m in (False, True))
+    stabilised = soc_cortex(SOC())
+    plain, matched = (soc_cortex(SOC(control=kind, match_signal=m)) for m in (False, True))
     for cortex in (plain, matched):
         np.testing.assert_array_equal(cortex.circuit.weights, made.weights)
     expected = stabilised.profile(np.arange(8), None)
@@ -433,7 +433,7 @@ def test_the_signal_of_the_nonlinear_core_is_of_its_own_transients():
 
 
 def test_the_circuit_itself_needs_no_match_and_a_mute_one_has_none():
-    plain, matched = (soc_cortex(SOCOptions(match_signal=m)) for m in (False, True))
+    plain, matched = (soc_cortex(SOC(match_signal=m)) for m in (False, True))
     np.testing.assert_array_equal(plain.prepared, matched.prepared)
     with pytest.raises(ValueError, match=r"out of reach.*lower amplitude_hz"):
         soc.matched(replace(plain, prepared=np.zeros_like(plain.prepared)), plain)
@@ -470,9 +470,9 @@ def test_the_circuit_itself_needs_no_match_and_a_mute_one_has_none():
 )
 def test_bad_options_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message):
-        soc_cortex(SOCOptions.of(options))
+        soc_cortex(SOC(**options))
     with pytest.raises(ValueError, match=message):
-        Config(cortex={"kind": "soc", **options}).make_cortex()
+        Config.of(cortex={"kind": "soc", **options}).make_cortex()
 
 
 def test_parts_that_do_not_fit_are_refused():
@@ -505,7 +505,7 @@ def test_the_clock_hardly_changes_what_is_expected():
 
 def test_options_may_be_numpy_numbers():
     options = {"stimuli": np.int64(3), "amplitude_hz": np.float32(50), "electrodes": np.int32(5)}
-    cortex = Config(cortex=MappingProxyType({"kind": "soc", **options})).make_loop(0).cortex
+    cortex = Config.of(cortex=MappingProxyType({"kind": "soc", **options})).make_loop(0).cortex
     assert (cortex.n_stimuli, cortex.n_electrodes) == (3, 5)
 
 
@@ -517,7 +517,7 @@ def test_tabulated_rates_are_right_for_every_gain(gain):
     expected = (rates[..., 1:] + rates[..., :-1]) * np.diff(cortex.nodes) * 1e-3  # two units
     np.testing.assert_allclose(cortex._profile(x), expected, atol=1e-5 * gain.baseline_hz * 5e-3)
     with pytest.raises(ValueError, match="not a whole number"):
-        soc_cortex(SOCOptions(), 0.1005)
+        soc_cortex(SOC(), 0.1005)
 
 
 # What can be read from the responses
@@ -525,7 +525,7 @@ def test_tabulated_rates_are_right_for_every_gain(gain):
 
 def read_out(options, window_s=0.3, n=100):
     """Share of single trials whose nearest class mean in the MDS plane is their own, and R²."""
-    cortex = soc_cortex(SOCOptions(**options), window_s)
+    cortex = soc_cortex(SOC(**options), window_s)
     rng = np.random.default_rng(0)
     interface = calibrate(cortex, rng, 20, tau_s=METRIC_TAU_S)
     stimulus = np.repeat(np.arange(cortex.n_stimuli), n)
@@ -575,7 +575,7 @@ def small_file(tmp_path_factory):
 )
 def test_trials_stay_within_the_observation_space(decoder, options, small_file):
     cortex = {"kind": "soc", "circuit": small_file, "electrodes": 10, **options}
-    config = Config(
+    config = Config.of(
         cortex=cortex,
         decoder=decoder,
         volition="signed",
@@ -603,7 +603,7 @@ def test_trials_stay_within_the_observation_space(decoder, options, small_file):
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_every_decoder_tells_stimuli_of_the_circuit_apart(decoder):
-    loop = Config(cortex="soc", decoder=decoder).make_loop(0)
+    loop = Config.of(cortex="soc", decoder=decoder).make_loop(0)
     assert loop.interface.metric.tau_s == METRIC_TAU_S
     stimulus = np.repeat(np.arange(8), 40)
     trains = loop.cortex.respond(stimulus, None, np.random.default_rng(1)).trains
