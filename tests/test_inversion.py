@@ -7,7 +7,7 @@ import pytest
 
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import DRIVE_HZ, METRIC_TAU_S, SOCOptions, soc_cortex
+from ndbmi_gym.cortex.soc import DRIVE_HZ, METRIC_TAU_S, SOC, soc_cortex
 from ndbmi_gym.inversion import command, displacing, expected_projection
 
 RIDGE_CM = 0.3
@@ -16,7 +16,7 @@ RIDGE_CM = 0.3
 @cache
 def circuit(**options):
     """A cortex and its interface."""
-    cortex = soc_cortex(SOCOptions(**options))
+    cortex = soc_cortex(SOC(**options))
     return cortex, calibrate(cortex, np.random.default_rng(0), 20, tau_s=METRIC_TAU_S)
 
 
@@ -125,7 +125,7 @@ def test_without_stimulus_the_expected_projection_is_that_of_volition_alone():
 
 
 def test_the_command_through_a_circuit_displaces_by_minus_the_target():
-    loop = Config(cortex="soc").make_loop(0)
+    loop = Config.of(cortex="soc").make_loop(0)
     high = loop.cortex.max_count
     targets = np.array([(2.0, 1.0), (-3.0, 0.5)])
     volition = command(loop, targets, -high, high)
@@ -139,7 +139,7 @@ def test_the_command_through_a_circuit_displaces_by_minus_the_target():
 
 
 def test_the_command_of_the_papers_cortex_is_eq_24():
-    loop = Config().make_loop(0)
+    loop = Config.of().make_loop(0)
     targets = np.random.default_rng(0).uniform(-9, 9, (40, 2))
     volition = command(loop, targets, 0.0, 1.0)  # not limited
     assert volition.max() > 20

@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+from ndbmi_gym.plant import Plant
 
 from ndbmi_gym.config import animal_rng
 from ndbmi_gym.cortex import Response
@@ -20,7 +21,6 @@ from ndbmi_gym.experiments.linear import (
 )
 from ndbmi_gym.experiments.protocol import protocol_starts, run_protocol
 from ndbmi_gym.fields import GaussianField, LimitCycleField, LinearField, make_field
-from ndbmi_gym.plant import Plant
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.spikes import SpikeTrains, from_times
 from ndbmi_gym.stimuli import stimulus_set
