@@ -23,7 +23,7 @@ from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.pictures import draw_figure, write_video
 from agents.runs import Agent, make_env, versions
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.experiments.records import write_json
+from ndbmi_gym.files import write_json
 from ndbmi_gym.policies import POLICIES, make_policy
 from ndbmi_gym.tasks import Task
 

@@ -22,7 +22,7 @@ import ndbmi_gym  # noqa: F401  (registers the environments)
 from agents.options import JSON
 from agents.sb3 import NativeVecEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.experiments import records
+from ndbmi_gym.provenance import versions as package_versions
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "ppo": PPO,
@@ -186,4 +186,4 @@ def short_name(env_id: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
-    return records.versions("gymnasium", "torch", "stable-baselines3", "sb3-contrib")
+    return package_versions("gymnasium", "torch", "stable-baselines3", "sb3-contrib")

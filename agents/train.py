@@ -37,8 +37,7 @@ from agents.runs import (
     short_name,
     versions,
 )
-from ndbmi_gym.experiments.records import write_json
-from ndbmi_gym.files import whole_file
+from ndbmi_gym.files import whole_file, write_json
 
 HYPERPARAMS = Path(__file__).parent / "hyperparams"
 COLUMNS = ("steps", "seconds", "return", "success", "length")

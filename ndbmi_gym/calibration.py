@@ -1,12 +1,14 @@
 """Calibration: responses to distances to a planar map to a frozen `Interface` (Eqs 3-6)."""
 
+from numbers import Integral
+
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import eigsh
 
 from ndbmi_gym.cortex import Cortex
 from ndbmi_gym.interface import Interface
-from ndbmi_gym.metric import Metric, gram, influence
+from ndbmi_gym.metric import MAX_RESPONSE_SPIKES, Metric, gram, influence
 from ndbmi_gym.spikes import SpikeTrains
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,18 +48,95 @@ def calibrate(
     Raises
     ------
     ValueError
-        If a parameter is out of range, or the responses have no planar map.
+        If a parameter is out of range, if it would cost too much (`check_cost`), or if the
+        responses have no planar map.
     """
-    if not (isinstance(repetitions, int | np.integer) and repetitions >= 1):
+    whole = isinstance(repetitions, Integral) and not isinstance(repetitions, bool)
+    if not (whole and repetitions >= 1):
         raise ValueError(
             f"repetitions = {repetitions!r}: give a whole number K >= 1 of responses per stimulus"
         )
     metric = Metric(tau_s, theta, cortex.clock_s)
+    each = np.arange(cortex.n_stimuli)
+    spikes = cortex.mean_counts(each, np.zeros((cortex.n_stimuli, cortex.n_electrodes))).sum(axis=1)
+    size = (cortex.n_stimuli, int(repetitions), cortex.n_electrodes, cortex.n_bins)
+    check_cost(*size, float(spikes.mean()))
     stimulus = np.repeat(np.arange(cortex.n_stimuli), repetitions)
     trains = cortex.respond(stimulus, None, rng).trains
     return build_interface(
         metric, trains, cortex.n_stimuli, cortex.layout, half_side_cm, exponent, scaling
     )
+
+
+# Measured on one core, calibration and the bank's table together: set 7 takes 2.4 s with K = 20
+# (2,560 responses of 180 spikes), 3.5 s with K = 30, and 14 s if every electrode then has 100 more
+# spontaneous spikes, which makes 3.9e10 additions for the Gram matrix and 5.8e7 table entries; set
+# 6 on a clock of 33 kHz takes 5.5 s for 1.2e8 entries; 4,800 responses of it 2 s and 0.7 GiB.
+MAX_RESPONSES = 8_000
+"""M = S·K that is calibrated at most: the Gram matrix and what is made of it take 2 GiB."""
+
+MAX_TABLE_ENTRIES = 300_000_000
+"""Entries n·bins·M of the bank's table, two bytes each: 9 s and 0.6 GiB."""
+
+MAX_ADDITIONS = 50_000_000_000
+"""Spikes of all responses times their number, the work of the Gram matrix: 12 s."""
+
+MAX_SPIKES = MAX_RESPONSE_SPIKES // 2
+"""Spikes that are expected in a response: half of what the bank adds up, as volition comes on top.
+"""
+
+
+def check_cost(
+    n_stimuli: int,
+    repetitions: int,
+    n_electrodes: int,
+    n_bins: int,
+    spikes_per_response: float,
+) -> None:
+    """Refuse a calibration that would take more than some seconds or 3 GiB, before it begins.
+
+    Parameters
+    ----------
+    n_stimuli, repetitions : int
+        S and K, for M = S·K responses.
+    n_electrodes, n_bins : int
+        Size of a response.
+    spikes_per_response : float
+        Expected in the mean over stimuli, on all electrodes together. For Gamma intervals see
+        `ndbmi_gym.spikes.mean_renewal_count`.
+
+    Raises
+    ------
+    ValueError
+        If the responses, the entries of the bank's table, the spikes of a response or the
+        additions for the Gram matrix are more than the bounds above.
+    """
+    size = n_stimuli * repetitions
+    entries = n_electrodes * n_bins * size
+    what = f"calibration with {n_stimuli} stimuli x {repetitions} repetitions"
+    if size > MAX_RESPONSES:
+        raise ValueError(
+            f"{what} needs inner products of {size:,} responses, {8 * size**2 / 2**30:.1f} GiB: "
+            f"lower repetitions or stimuli to {MAX_RESPONSES:,} responses or fewer"
+        )
+    if entries > MAX_TABLE_ENTRIES:
+        raise ValueError(
+            f"{what} on {n_electrodes} electrodes x {n_bins} ticks needs a table of {entries:,} "
+            f"entries, {2 * entries / 2**30:.1f} GiB: lower repetitions or electrodes, shorten the "
+            f"window or lengthen the clock's tick, to {MAX_TABLE_ENTRIES:,} or fewer"
+        )
+    if not spikes_per_response <= MAX_SPIKES:
+        raise ValueError(
+            f"{spikes_per_response:.3g} spikes are expected in a response: lower the firing rates "
+            f"(gain, spontaneous activity), shorten the window or take more regular intervals, to "
+            f"{MAX_SPIKES:,} or fewer"
+        )
+    additions = spikes_per_response * size**2
+    if additions > MAX_ADDITIONS:
+        raise ValueError(
+            f"{what} of {spikes_per_response:.3g} spikes each needs {additions:.2g} additions: "
+            f"lower repetitions, stimuli or firing rates, to {MAX_ADDITIONS:.0e} or fewer"
+        )
 
 
 def build_interface(

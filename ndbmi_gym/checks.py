@@ -242,9 +242,9 @@ def options_of(part: Any) -> list[Option]:
         return [each._replace(default=changed.get(each.name, each.default)) for each in known]
     if is_dataclass(part):
         return list(_fields(part))
-    known = signature(part).parameters.values()
+    parameters = signature(part).parameters.values()
     named = [
-        p for p in known if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        p for p in parameters if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     ]
     return [Option(p.name, None if p.default is p.empty else p.default, "", "", "") for p in named]
 

@@ -14,18 +14,19 @@ abscissa for robust stability optimization. SIAM J Optim 20:156-171.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import schur
 from scipy.linalg.lapack import dtrsyl
 
-from ndbmi_gym.files import Kind, read_arrays, reading, write_arrays
+from ndbmi_gym.files import Kind, Layout, as_path, digest, read_arrays, reading, write_arrays
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -125,7 +126,7 @@ class Circuit:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the circuit to a ``.npz`` file, atomically and without pickle."""
-        path = Path(path)
+        path = as_path(path)
         header = {"n_excitatory": self.n_excitatory, "seed": self.seed}
         write_arrays(path, header, {name: getattr(self, name) for name in _ARRAYS}, _KIND)
         return path
@@ -141,21 +142,35 @@ class Circuit:
         ValueError
             If the file is damaged, of another program, or of a version this one cannot read.
         """
-        with reading(path, _KIND, "build it again with `ndbmi-gym soc build`"):
-            header, arrays = read_arrays(path, _KIND, _ARRAYS)
+        with reading(path, _KIND, "build it again with `ndbmi-gym circuit build`"):
+            header, arrays = read_arrays(path, _KIND, _ARRAYS, _check_layouts)
             weights, initial, trace = (
                 np.ascontiguousarray(arrays[name], float) for name in _ARRAYS
             )
             return cls(weights, int(header["n_excitatory"]), initial, trace, int(header["seed"]))
 
 
-@lru_cache(maxsize=8)
-def load_circuit(path: str | None = None, kind: str = "none") -> Circuit:
-    """A circuit, or a control of it; a file is read once per process.
+def _check_layouts(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> None:
+    """Raise ValueError unless the arrays of a file are two square matrices and a list."""
+    shape = layouts["weights"].shape
+    if len(shape) != 2 or len(set(shape)) != 1 or layouts["initial"].shape != shape:
+        raise ValueError(
+            f"weights of shape {shape} and initial ones of {layouts['initial'].shape} are not two "
+            "square matrices of the same size"
+        )
+    if len(layouts["trace"].shape) != 1:
+        raise ValueError(f"the trace is of shape {layouts['trace'].shape}, which is no list")
+    for name, layout in layouts.items():
+        if layout.dtype.kind not in "iuf":
+            raise ValueError(f"{name} is of type {layout.dtype}, not real numbers")
+
+
+def load_circuit(path: str | os.PathLike[str] | None = None, kind: str = "none") -> Circuit:
+    """A circuit, or a control of it; the same object as long as the file's content is the same.
 
     Parameters
     ----------
-    path : str, optional
+    path : str or path, optional
         A file that `Circuit.save` wrote; by default the packaged circuit of 200 neurons.
     kind : str
         One of `CONTROLS`.
@@ -167,15 +182,25 @@ def load_circuit(path: str | None = None, kind: str = "none") -> Circuit:
     ValueError
         If the circuit in the file is unfinished, or the kind is unknown.
     """
-    if path is not None and not Path(path).exists():
+    if path is None:
+        with as_file(files("ndbmi_gym") / "data" / "soc.npz") as packaged:
+            return _circuit(packaged, digest(packaged), kind)
+    path = as_path(path, "circuit")
+    if not path.is_file():
         raise FileNotFoundError(
-            f"there is no circuit {path}: build one with `ndbmi-gym soc build --out {path}`"
+            f"there is no circuit {path}: build one with `ndbmi-gym circuit build --out {path}`"
         )
-    circuit = Circuit.load(path or str(files("ndbmi_gym") / "data" / "soc.npz"))
+    return _circuit(path, digest(path), kind)
+
+
+@lru_cache(maxsize=8)
+def _circuit(path: Path, content: str, kind: str) -> Circuit:
+    """`load_circuit` of a file of a certain content."""
+    circuit = Circuit.load(path)
     if circuit.trace[-1] > ABSCISSA:
         raise ValueError(
             f"{path} holds an unfinished circuit of spectral abscissa {circuit.trace[-1]:.3g}: go "
-            f"on with `ndbmi-gym soc build --neurons {circuit.n_neurons} --seed {circuit.seed} "
+            f"on with `ndbmi-gym circuit build --neurons {circuit.n_neurons} --seed {circuit.seed} "
             f"--out {path}` until {ABSCISSA}"
         )
     return control(circuit, kind)

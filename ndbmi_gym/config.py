@@ -5,7 +5,8 @@ the one chosen part that has an option of its name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as declared
 from typing import Any
 
 from ndbmi_gym.animals import Animals, Calibration, interface_of
@@ -15,7 +16,7 @@ from ndbmi_gym.fields import FIELDS, Field
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.observation import Observation
-from ndbmi_gym.parts import Choice, plain
+from ndbmi_gym.parts import Choice, Registry, plain
 from ndbmi_gym.perturbations import PERTURBATIONS, Perturbation, choose_perturbation
 from ndbmi_gym.plants import PLANTS, Plant
 from ndbmi_gym.presets import load_preset
@@ -72,7 +73,7 @@ class Volition:
         return -1.0 if self.volition == "signed" else 0.0
 
 
-_REGISTRIES = {
+_REGISTRIES: dict[str, tuple[Registry[Any], str | None]] = {
     "task": (TASKS, "shift"),
     "cortex": (CORTICES, "topographic"),
     "field": (FIELDS, "gaussian"),
@@ -131,7 +132,7 @@ class Config:
     volition: Volition
     observation: Observation
     animals: Animals
-    choices: dict[str, Choice] = field(compare=False, repr=False)
+    choices: dict[str, Choice] = declared(compare=False, repr=False)
 
     @classmethod
     def of(cls, **options: Any) -> "Config":
@@ -246,8 +247,7 @@ def _choose(name: str, spec: Any) -> Choice:
         return choose_perturbation(spec)
     if spec is None:
         raise ValueError(f"{name} = None: leave it out for the default")
-    registry: Any = _REGISTRIES[name][0]
-    return registry.choose(spec)
+    return _REGISTRIES[name][0].choose(spec)
 
 
 def _routed(choices: dict[str, Choice], options: Mapping[str, Any]) -> dict[str, Choice]:

@@ -12,6 +12,7 @@ Vato et al. 2014, Eqs 14-16.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -184,16 +185,11 @@ class SumField:
         return total
 
 
-def divergent_field(
-    obstacle: Point = (4.0, 0.0),
-    sigma: float = 2.0,
-    amplitude: float = 3.0,
-    pole: Point = (0.0, 0.0),
-    pole_amplitude: float | None = None,
-) -> SumField:
+@dataclass(frozen=True)
+class DivergentField:
     """Repulsion from an obstacle plus attraction to a pole, both Gaussian (Eq 16).
 
-    Parameters
+    Attributes
     ----------
     obstacle : (float, float)
         Centre of repulsion, cm.
@@ -203,33 +199,108 @@ def divergent_field(
         Peak repulsion, kg·cm/s².
     pole : (float, float)
         Centre of attraction, cm.
-    pole_amplitude : float, optional
-        Peak attraction; half the repulsion by default.
+    pole_amplitude : float or None
+        Peak attraction; None: half the repulsion.
     """
-    attraction = amplitude / 2 if pole_amplitude is None else pole_amplitude
-    return SumField(
-        (GaussianField(obstacle, -amplitude, sigma), GaussianField(pole, attraction, sigma)),
-        target=pole,
+
+    obstacle: Point = numbers((4.0, 0.0), (2,), "centre of repulsion", "cm")
+    sigma: float = number(2.0, "width of repulsion and attraction", "cm", above=0)
+    amplitude: float = number(3.0, "peak repulsion", "kg·cm/s²", least=-MOST, most=MOST)
+    pole: Point = numbers((0.0, 0.0), (2,), "centre of attraction", "cm")
+    pole_amplitude: float | None = number(
+        None,
+        "peak attraction; None: half the repulsion",
+        "kg·cm/s²",
+        least=-MOST,
+        most=MOST,
+        optional=True,
     )
 
+    def __post_init__(self) -> None:
+        settle(self)
 
-def dipole_field(
-    center: Point = (0.0, 0.0),
-    amplitude: float = 3.0,
-    sigma: float = 7.0,
-    obstacle: Point = (4.0, 0.0),
-    obstacle_amplitude: float = 3.0,
-    obstacle_sigma: float = 2.0,
-    pole_amplitude: float | None = None,
-) -> SumField:
-    """Gaussian field plus divergent field (Eq 15): reach the centre, avoid the obstacle."""
-    return SumField(
-        (
-            GaussianField(center, amplitude, sigma),
-            divergent_field(obstacle, obstacle_sigma, obstacle_amplitude, center, pole_amplitude),
-        ),
-        target=center,
+    @property
+    def target(self) -> Point:
+        """The pole."""
+        return self.pole
+
+    def max_force(self, reach_cm: float) -> float:
+        """Bound of the magnitude within `reach_cm` of the origin."""
+        return self._sum.max_force(reach_cm)
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """Force (..., 2) at positions (..., 2)."""
+        return self._sum(position)
+
+    @cached_property
+    def _sum(self) -> SumField:
+        given = self.pole_amplitude
+        attraction = self.amplitude / 2 if given is None else given
+        return SumField(
+            (
+                GaussianField(self.obstacle, -self.amplitude, self.sigma),
+                GaussianField(self.pole, attraction, self.sigma),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class DipoleField:
+    """Gaussian field plus divergent field (Eq 15): reach the centre, avoid the obstacle.
+
+    Attributes
+    ----------
+    center, amplitude, sigma
+        Of the `GaussianField`.
+    obstacle, obstacle_amplitude, obstacle_sigma, pole_amplitude
+        Of the `DivergentField`, whose pole is the centre.
+    """
+
+    center: Point = numbers((0.0, 0.0), (2,), "place of the equilibrium", "cm")
+    amplitude: float = number(3.0, "peak force A", "kg·cm/s²", least=-MOST, most=MOST)
+    sigma: float = number(7.0, "distance σ of the peak from the centre", "cm", above=0)
+    obstacle: Point = numbers((4.0, 0.0), (2,), "centre of repulsion", "cm")
+    obstacle_amplitude: float = number(3.0, "peak repulsion", "kg·cm/s²", least=-MOST, most=MOST)
+    obstacle_sigma: float = number(2.0, "width of repulsion", "cm", above=0)
+    pole_amplitude: float | None = number(
+        None,
+        "peak attraction beside the Gaussian's; None: half the repulsion",
+        "kg·cm/s²",
+        least=-MOST,
+        most=MOST,
+        optional=True,
     )
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+    @property
+    def target(self) -> Point:
+        """The centre."""
+        return self.center
+
+    def max_force(self, reach_cm: float) -> float:
+        """Bound of the magnitude within `reach_cm` of the origin."""
+        return self._sum.max_force(reach_cm)
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """Force (..., 2) at positions (..., 2)."""
+        return self._sum(position)
+
+    @cached_property
+    def _sum(self) -> SumField:
+        return SumField(
+            (
+                GaussianField(self.center, self.amplitude, self.sigma),
+                DivergentField(
+                    self.obstacle,
+                    self.obstacle_sigma,
+                    self.obstacle_amplitude,
+                    self.center,
+                    self.pole_amplitude,
+                ),
+            )
+        )
 
 
 FIELDS: Registry[Field] = Registry(
@@ -237,8 +308,8 @@ FIELDS: Registry[Field] = Registry(
     ("__call__",),
     {
         "gaussian": GaussianField,
-        "dipole": dipole_field,
-        "divergent": divergent_field,
+        "dipole": DipoleField,
+        "divergent": DivergentField,
         "linear": LinearField,
         "limit_cycle": LimitCycleField,
         "sum": SumField,

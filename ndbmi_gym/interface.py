@@ -4,15 +4,17 @@
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.files import Kind, read_arrays, reading, write_arrays
+from ndbmi_gym.compiled import compiled
+from ndbmi_gym.files import Kind, Layout, as_path, read_arrays, reading, write_arrays
 from ndbmi_gym.metric import Metric, ResponseBank
 from ndbmi_gym.spikes import SpikeTrains
 
@@ -134,7 +136,7 @@ class Interface:
         Path
             The file written: `path` as it is, whatever its suffix.
         """
-        path = Path(path)
+        path = as_path(path)
         header = {
             "tau_s": self.metric.tau_s,
             "theta": self.metric.theta,
@@ -158,10 +160,11 @@ class Interface:
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is damaged, of another program, or of a version this one cannot read.
+            If `path` is no path, or the file is damaged, of another program, or of a version this
+            one cannot read.
         """
         with reading(path, _KIND, "calibrate again, and save it with Interface.save"):
-            header, arrays = read_arrays(path, _KIND, ("rows", "offsets", *_ARRAYS))
+            header, arrays = read_arrays(path, _KIND, ("rows", "offsets", *_ARRAYS), _check_layouts)
             interface = cls(
                 metric=Metric(header["tau_s"], header["theta"], header["clock_s"]),
                 trains=SpikeTrains(
@@ -178,42 +181,55 @@ class Interface:
         return interface
 
     def _check(self) -> None:
-        """Raise ValueError unless the parts fit each other (a file may have been tampered with)."""
-        t, n_stimuli = self.trains, self.n_stimuli
-        n_rows = t.n_electrodes * t.n_bins
-        shapes = {
-            "points": (len(t), 2),
-            "sites": (n_stimuli, 2),
-            "f_factors": (2,),
-            "readout": (n_rows, 2),
-            "readout_offset": (2,),
-        }
-        for name, shape in shapes.items():
-            array = getattr(self, name)
-            if array.dtype != np.float64 or array.shape != shape or not np.isfinite(array).all():
-                raise ValueError(f"{name} is not a finite float64 array of shape {shape}")
-        if t.n_electrodes < 1 or t.n_bins < 1:
-            raise ValueError(f"it has {t.n_electrodes} electrodes and {t.n_bins} ticks")
+        """Raise ValueError unless the values make sense (a file may have been tampered with).
+
+        Their shapes are those of `_check_layouts`.
+        """
+        t = self.trains
+        for name in _ARRAYS:
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name} holds values that are not finite")
         if not (0 < self.half_side_cm < np.inf and np.isfinite(self.exponent) and self.exponent):
             raise ValueError(
                 f"half side {self.half_side_cm} or exponent {self.exponent} is out of range"
             )
-        if t.rows.dtype != np.int32 or t.offsets.dtype != np.int64:
-            raise ValueError("spikes are not int32 rows with int64 offsets")
-        if t.rows.ndim != 1 or t.offsets.ndim != 1:
-            raise ValueError("spikes are not one list of rows with one of offsets")
-        if n_stimuli == 0 or len(t) == 0 or len(t) % n_stimuli:
-            raise ValueError(f"{len(t)} responses do not divide among {n_stimuli} stimuli")
         if t.offsets[0] != 0 or t.offsets[-1] != t.rows.size or (np.diff(t.offsets) < 0).any():
             raise ValueError("spike offsets do not partition the spikes")
-        if t.rows.size and not (t.rows.min() >= 0 and t.rows.max() < n_rows):
+        if t.rows.size and not (t.rows.min() >= 0 and t.rows.max() < len(self.readout)):
             raise ValueError("a spike lies outside the recording window")
 
 
 _ARRAYS = ("points", "sites", "f_factors", "readout", "readout_offset")
 
 
-@numba.njit(cache=True)
+def _check_layouts(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> None:
+    """Raise ValueError unless the arrays of a file have the shapes that its header implies."""
+    n_electrodes, n_bins = int(header["n_electrodes"]), int(header["n_bins"])
+    if n_electrodes < 1 or n_bins < 1:
+        raise ValueError(f"it has {n_electrodes} electrodes and {n_bins} ticks")
+    n_spikes, n_responses, n_stimuli = (
+        (layouts[name].shape or (0,))[0] for name in ("rows", "points", "sites")
+    )
+    if n_stimuli == 0 or n_responses == 0 or n_responses % n_stimuli:
+        raise ValueError(f"{n_responses} responses do not divide among {n_stimuli} stimuli")
+    expected = {
+        "rows": ((n_spikes,), np.int32),
+        "offsets": ((n_responses + 1,), np.int64),
+        "points": ((n_responses, 2), np.float64),
+        "sites": ((n_stimuli, 2), np.float64),
+        "f_factors": ((2,), np.float64),
+        "readout": ((n_electrodes * n_bins, 2), np.float64),
+        "readout_offset": ((2,), np.float64),
+    }
+    for name, (shape, dtype) in expected.items():
+        found = layouts[name]
+        if found.shape != shape or found.dtype != dtype:
+            raise ValueError(
+                f"{name} is {found.dtype} of shape {found.shape}, not {np.dtype(dtype)} of {shape}"
+            )
+
+
+@compiled
 def _nearest_site(sites, position):  # type: ignore[no-untyped-def]
     nearest = np.zeros(position.shape[0], np.int64)
     for b in range(position.shape[0]):
@@ -226,7 +242,7 @@ def _nearest_site(sites, position):  # type: ignore[no-untyped-def]
     return nearest
 
 
-@numba.njit(cache=True)
+@compiled
 def _affine_readout(readout, offset, rows, offsets):  # type: ignore[no-untyped-def]
     place = np.empty((offsets.size - 1, 2))
     for b in range(offsets.size - 1):

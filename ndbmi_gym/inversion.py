@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import lsq_linear
 
-from ndbmi_gym.cortex import Cortex
+from ndbmi_gym.cortex import RateCortex
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.loop import ClosedLoop
 
@@ -36,7 +36,7 @@ def command(loop: ClosedLoop, targets: FloatArray, low: float, high: float) -> F
     low, high : float
         Bounds of volition, spikes per window.
     """
-    cortex, interface = loop.cortex, loop.interface
+    cortex, interface = loop.rates("the command (Eq 24)"), loop.interface
     if cortex.volition_adds:
         opposite = interface.sense(-targets)
         return cortex.mean_counts(opposite, np.zeros((len(targets), cortex.n_electrodes)))
@@ -44,7 +44,7 @@ def command(loop: ClosedLoop, targets: FloatArray, low: float, high: float) -> F
 
 
 def displacing(
-    cortex: Cortex, interface: Interface, displacement: FloatArray, low: float, high: float
+    cortex: RateCortex, interface: Interface, displacement: FloatArray, low: float, high: float
 ) -> FloatArray:
     """Volition that displaces the expected projected response from that at rest, (n,).
 
@@ -53,7 +53,7 @@ def displacing(
 
     Parameters
     ----------
-    cortex : Cortex
+    cortex : RateCortex
     interface : Interface
     displacement : ndarray (2,)
         cm.
@@ -77,7 +77,7 @@ def displacing(
 
 
 def expected_projection(
-    cortex: Cortex, interface: Interface, stimulus: IntArray | None, volition: FloatArray
+    cortex: RateCortex, interface: Interface, stimulus: IntArray | None, volition: FloatArray
 ) -> FloatArray:
     """Where the responses to stimuli, or to volition alone, project to in the mean, (B, 2), cm."""
     per_spike = interface.readout.reshape(cortex.n_electrodes, cortex.n_bins, 2)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.cortex import Cortex, Response
+from ndbmi_gym.cortex import Cortex, RateCortex, Response, with_rates
 from ndbmi_gym.fields import Field, check_field
 from ndbmi_gym.interface import DECODERS, Interface
 from ndbmi_gym.plants import Device, Plant
@@ -110,6 +110,16 @@ class ClosedLoop:
             self.interface.points if self.decoder == "multiple-points" else self.interface.sites
         )
         return check_field(self.field, places)
+
+    def rates(self, who: str) -> RateCortex:
+        """The cortex, for who needs its expected rates.
+
+        Raises
+        ------
+        ValueError
+            If it tells none.
+        """
+        return with_rates(self.cortex, who)
 
     def step(
         self,

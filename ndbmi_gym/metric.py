@@ -19,10 +19,10 @@ Houghton C, Sen K (2008). A new multineuron spike train metric. Neural Computati
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.compiled import compiled
 from ndbmi_gym.spikes import FloatArray, IntArray, SpikeTrains
 
 
@@ -118,20 +118,21 @@ def distances(gram_matrix: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(norms[:, None] + norms - 2 * gram_matrix, 0.0))
 
 
-_MAX_SPIKES = 65_536
+MAX_RESPONSE_SPIKES = 65_536
 """Spikes of a response whose table entries, at most 65,535 each, still add up within 32 bits."""
 
 
 @dataclass(frozen=True)
 class ResponseBank:
-    """The calibration responses, prepared to answer "how far is this one from each of you".
+    """The calibration responses, prepared to answer "which of you is nearest to this one".
 
-    Row ``electrode * n_bins + bin`` of the table holds the inner products of one spike at that
-    place with all M responses, as 16-bit integers in units of `scale`. Their sums are integers:
-    exact, independent of the order of addition, and half the memory traffic of float32. Rounding
-    the entries perturbs distances by about 1e-5 of their value, at worst by 1e-4 with labelled
-    electrodes (θ = π/2) and by 1e-3 when they are pooled and τ is long: entries are then large and
-    distances small. Exact distances are those of `gram`.
+    Row ``electrode * n_bins + bin`` of a table holds the inner products of one spike at that place
+    with all M responses, as 16-bit integers in units of a *quantum*, the largest of them divided by
+    65,535. Their sums are integers: exact, independent of the order of addition, and half the
+    memory traffic of float32. Rounding the entries moves a squared distance by at most one quantum
+    per spike of the response that is asked about. So `nearest` may prefer one calibration response
+    to another that is closer by less than twice that, and the like holds for `nearest_group`.
+    `inner_products` and `distances` do without the table: they are exact to float64.
 
     Attributes
     ----------
@@ -178,23 +179,30 @@ class ResponseBank:
                 f"be compared with calibration responses of {mine.n_electrodes} electrodes and "
                 f"{mine.n_bins} ticks: record with the calibrated set-up, or calibrate again"
             )
-        if theirs.rows.size > _MAX_SPIKES and np.diff(theirs.offsets).max() > _MAX_SPIKES:
+        most = MAX_RESPONSE_SPIKES
+        if theirs.rows.size > most and np.diff(theirs.offsets).max() > most:
             raise ValueError(
-                f"a response of {np.diff(theirs.offsets).max()} spikes: at most {_MAX_SPIKES} can "
+                f"a response of {np.diff(theirs.offsets).max()} spikes: at most {most} can "
                 "be compared; shorten the window or lower the firing rates"
             )
 
     def inner_products(self, trains: SpikeTrains) -> FloatArray:
         """Inner products of B responses with the bank's, (B, M)."""
         self.check(trains)
-        table, scale = self._quantised
-        return _inner_products(table, scale, trains.rows, trains.offsets)
+        mine = self.trains
+        rows = [_products(self.metric, trains, b, mine) for b in range(len(trains))]
+        return np.array(rows).reshape(len(trains), len(mine))
 
     def distances(self, trains: SpikeTrains) -> FloatArray:
-        """Distances of B responses to the bank's, (B, M) (Eq 7)."""
-        own = squared_norms(self.metric, trains)
-        squared = own[:, None] + self.norms - 2 * self.inner_products(trains)
+        """Distances of B responses to the bank's, (B, M) (Eq 7); 0 to an equal response."""
+        self.check(trains)
+        own = _own_products(self.metric, trains)
+        squared = own[:, None] + self._own_products - 2 * self.inner_products(trains)
         return np.sqrt(np.maximum(squared, 0.0))
+
+    @cached_property
+    def _own_products(self) -> FloatArray:
+        return _own_products(self.metric, self.trains)
 
     def nearest(self, trains: SpikeTrains) -> IntArray:
         """Index of the nearest calibration response, (B,) (Eq 11); the first of equals."""
@@ -222,6 +230,21 @@ class ResponseBank:
         )
 
 
+def _products(metric: Metric, trains: SpikeTrains, b: int, others: SpikeTrains) -> FloatArray:
+    """Inner products of response b with every response of another batch, (M,)."""
+    n, n_bins = trains.n_electrodes, trains.n_bins
+    spikes = np.bincount(trains[b], minlength=n * n_bins).reshape(n, n_bins, 1)
+    return _sums_at(influence(metric, spikes.astype(float)).ravel(), others.rows, others.offsets)
+
+
+def _own_products(metric: Metric, trains: SpikeTrains) -> FloatArray:
+    """``<X, X>`` of every response, added up as `_products` does: equal responses cancel to 0."""
+    n, n_bins = trains.n_electrodes, trains.n_bins
+    each = (trains[b] for b in range(len(trains)))
+    alone = [SpikeTrains(rows, np.array([0, rows.size]), n, n_bins) for rows in each]
+    return np.array([_products(metric, one, 0, one)[0] for one in alone])
+
+
 def _histogram(trains: SpikeTrains, unit: int) -> FloatArray:
     """Spikes of one electrode by bin and response, (n_bins, B)."""
     counts = np.zeros((trains.n_bins, len(trains)))
@@ -229,7 +252,7 @@ def _histogram(trains: SpikeTrains, unit: int) -> FloatArray:
     return counts
 
 
-@numba.njit(cache=True)
+@compiled
 def _count(counts, rows, offsets, unit, n_bins):  # type: ignore[no-untyped-def]
     for b in range(offsets.size - 1):
         for k in range(offsets[b], offsets[b + 1]):
@@ -237,7 +260,7 @@ def _count(counts, rows, offsets, unit, n_bins):  # type: ignore[no-untyped-def]
                 counts[rows[k] - unit * n_bins, b] += 1.0
 
 
-@numba.njit(cache=True)
+@compiled
 def _smear(weights, decay):  # type: ignore[no-untyped-def]
     """Convolve (n_bins, C) along its bins with ``decay**|lag|``, by one sweep each way."""
     n_bins, width = weights.shape
@@ -255,7 +278,7 @@ def _smear(weights, decay):  # type: ignore[no-untyped-def]
     return result
 
 
-@numba.njit(cache=True)
+@compiled
 def _add_rows(result, table, rows, offsets, unit, n_bins):  # type: ignore[no-untyped-def]
     """Add a unit's rows of ``table`` (n_bins, M) to the lower triangle of ``result`` (M, M)."""
     for b in range(offsets.size - 1):
@@ -267,7 +290,7 @@ def _add_rows(result, table, rows, offsets, unit, n_bins):  # type: ignore[no-un
                     out[m] += row[m]
 
 
-@numba.njit(cache=True)
+@compiled
 def _squared_norms(rows, offsets, n_bins, decay, coupling):  # type: ignore[no-untyped-def]
     """Own inner products: sorted spikes leave an exponential trace that the next ones meet."""
     norms = np.empty(offsets.size - 1)
@@ -294,7 +317,17 @@ def _squared_norms(rows, offsets, n_bins, decay, coupling):  # type: ignore[no-u
     return norms
 
 
-@numba.njit(cache=True)
+@compiled
+def _sums_at(values, rows, offsets):  # type: ignore[no-untyped-def]
+    """Sum of the values at the spikes of every response, in the order of place."""
+    sums = np.zeros(offsets.size - 1)
+    for b in range(offsets.size - 1):
+        for row in np.sort(rows[offsets[b] : offsets[b + 1]]):
+            sums[b] += values[row]
+    return sums
+
+
+@compiled
 def _sum_rows(table, rows, start, stop, total):  # type: ignore[no-untyped-def]
     """Sum of the table rows of one response, into ``total`` (M,) of uint32.
 
@@ -329,17 +362,7 @@ def _sum_rows(table, rows, start, stop, total):  # type: ignore[no-untyped-def]
         k += 1
 
 
-@numba.njit(cache=True)
-def _inner_products(table, scale, rows, offsets):  # type: ignore[no-untyped-def]
-    result = np.empty((offsets.size - 1, table.shape[1]))
-    total = np.empty(table.shape[1], np.uint32)
-    for b in range(offsets.size - 1):
-        _sum_rows(table, rows, offsets[b], offsets[b + 1], total)
-        result[b] = total * scale
-    return result
-
-
-@numba.njit(cache=True)
+@compiled
 def _nearest(table, scale, norms, rows, offsets):  # type: ignore[no-untyped-def]
     nearest = np.empty(offsets.size - 1, np.int64)
     total = np.empty(table.shape[1], np.uint32)
@@ -355,7 +378,7 @@ def _nearest(table, scale, norms, rows, offsets):  # type: ignore[no-untyped-def
     return nearest
 
 
-@numba.njit(cache=True)
+@compiled
 def _nearest_group(table, scale, norms, rows, offsets, own, size, exponent):  # type: ignore[no-untyped-def]
     nearest = np.zeros(offsets.size - 1, np.int64)
     total = np.empty(table.shape[1], np.uint32)

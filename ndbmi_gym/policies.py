@@ -181,6 +181,8 @@ class LookAhead(Policy):
     ) -> None:
         super().__init__(env)
         self._lead_s = lead_s
+        for loop in self.episodes.loops:
+            loop.rates(type(self).__name__)
         rng = policy_rng(seed, "lookahead")
         low = self.episodes.low * self.episodes.max_count
         self._tables = [
@@ -351,21 +353,22 @@ class ParticleFilter(LookAhead):
 
 def _candidates(loop: ClosedLoop, gains: tuple[float, ...], low: float, high: float) -> FloatArray:
     """Volitions that a look-ahead chooses from, by stimulus, (S, C, n)."""
-    n_stimuli, n_electrodes = loop.cortex.n_stimuli, loop.cortex.n_electrodes
+    cortex = loop.rates("a look-ahead")
+    n_stimuli, n_electrodes = cortex.n_stimuli, cortex.n_electrodes
     nothing = np.zeros((n_stimuli, 1, n_electrodes))
-    if not loop.cortex.volition_adds:
+    if not cortex.volition_adds:
         angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
         ring = np.column_stack((np.cos(angle), np.sin(angle)))
         sizes = loop.interface.half_side_cm * np.array(_DISPLACEMENTS)
         wanted = np.array(
             [
-                displacing(loop.cortex, loop.interface, displacement, low, high)
+                displacing(cortex, loop.interface, displacement, low, high)
                 for displacement in (sizes[:, None, None] * ring).reshape(-1, 2)
             ]
         )
         alone = np.broadcast_to(wanted, (n_stimuli, *wanted.shape))
         return np.concatenate([nothing, alone], axis=1)
-    evoked = loop.cortex.mean_counts(np.arange(n_stimuli), nothing[:, 0])
+    evoked = cortex.mean_counts(np.arange(n_stimuli), nothing[:, 0])
     wanted = np.concatenate([gain * evoked for gain in gains])  # (C', n)
     alone = np.broadcast_to(wanted, (n_stimuli, *wanted.shape))
     filled = wanted - evoked[:, None]
@@ -392,9 +395,10 @@ def _tabulate(
 
 def _log_likelihood(loop: ClosedLoop, counts: FloatArray, volition: FloatArray) -> FloatArray:
     """Log likelihood of Poisson counts (B, n) under every stimulus, up to a constant, (B, S)."""
-    n_trials, n_stimuli = len(counts), loop.cortex.n_stimuli
+    cortex = loop.rates("a filter")
+    n_trials, n_stimuli = len(counts), cortex.n_stimuli
     stimulus = np.tile(np.arange(n_stimuli), n_trials)
-    mean = loop.cortex.mean_counts(stimulus, np.repeat(volition, n_stimuli, axis=0))
+    mean = cortex.mean_counts(stimulus, np.repeat(volition, n_stimuli, axis=0))
     mean = np.maximum(mean, 1e-3).reshape(n_trials, n_stimuli, -1)
     return np.asarray((counts[:, None] * np.log(mean) - mean).sum(axis=-1))
 
@@ -407,7 +411,7 @@ def _retimed(
     rng: np.random.Generator,
 ) -> SpikeTrains:
     """Responses of counts and volition (B, n) under stimuli (B, P), at times drawn anew, B·P."""
-    cortex = loop.cortex
+    cortex = loop.rates("a filter")
     every = np.arange(cortex.n_stimuli)
     rows, sizes = [], []
     for own, added, particles in zip(counts, volition, stimulus, strict=True):

@@ -89,4 +89,4 @@ class Blocks:
     @cached_property
     def _ends(self) -> IntArray:
         """Number of the first trial after each block but the last."""
-        return np.cumsum([trials for trials, _ in self.blocks[:-1]], dtype=np.int64)
+        return np.cumsum([trials or 0 for trials, _ in self.blocks[:-1]], dtype=np.int64)

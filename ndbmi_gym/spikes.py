@@ -7,10 +7,17 @@ spikes, each an (electrode, bin) pair. A spike is kept as the single integer
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor, log, log1p
+from numbers import Real
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import gammainc, gammaln
+
+from ndbmi_gym.compiled import compiled
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -54,9 +61,16 @@ class SpikeTrains:
 
 
 def from_times(
-    responses: Sequence[Sequence[npt.ArrayLike]], window_s: float, clock_s: float = 1e-3
+    responses: Sequence[Sequence[npt.ArrayLike]],
+    window_s: float,
+    clock_s: float = 1e-3,
+    onsets_s: npt.ArrayLike | None = None,
 ) -> SpikeTrains:
-    """Put spike times on the recording clock.
+    """Put spike times in seconds on the recording clock.
+
+    A number of any type is next to the time that was meant: one that lies before a tick by no more
+    than its own rounding (that of its type at its size) counts as on the tick. Recordings that have
+    integer samples are better put on the clock by `from_samples`, which does not round.
 
     Parameters
     ----------
@@ -67,42 +81,168 @@ def from_times(
         Length of the recording window.
     clock_s : float
         Tick of the recording clock.
+    onsets_s : array_like (B,), optional
+        Times of stimulation. Where they are given, spike times are on the clock of the session that
+        they are on, too.
 
     Raises
     ------
     ValueError
-        If there is no response or no electrode, if responses differ in their electrodes, or if a
-        time is NaN, infinite or outside ``[0, window_s)``.
+        If there is no response or no electrode, if responses differ in their electrodes, if a time
+        is not a number or outside ``[0, window_s)`` after its stimulation, or if times of its type
+        and size cannot tell ticks apart.
     """
     n_bins = window_bins(window_s, clock_s)
+    n_electrodes = _n_electrodes(responses)
+    if onsets_s is None:
+        onsets_s = np.zeros(len(responses))
+    onsets = _real("onsets_s", onsets_s)
+    if onsets.shape != (len(responses),) or not np.isfinite(onsets).all():
+        raise ValueError(
+            f"onsets_s of shape {onsets.shape} for {len(responses)} responses: give each a finite "
+            "time of stimulation"
+        )
+    rows: list[Rows] = []
+    sizes = []
+    for b, (response, onset) in enumerate(zip(responses, onsets, strict=True)):
+        for unit in range(n_electrodes):
+            place = f"electrode {unit} in response {b}"
+            times = _real(f"spike times of {place}", response[unit]).ravel()
+            late = times.astype(float) - float(onset)
+            slack = _rounding(onset)
+            bad = times[~((late >= -slack) & (late < window_s - slack))]
+            if bad.size:
+                raise ValueError(
+                    f"spike time {np.float64(bad[0])} s of {place} is outside [0, {window_s}) s"
+                    + (f" from {onset} s" if onset else "")
+                    + ": drop it or lengthen the window"
+                )
+            error = np.maximum(_rounding(times), slack) / clock_s
+            if error.size and error.max() > 0.25:
+                raise ValueError(
+                    f"spike times of {place} are {times.dtype} about {times.max()} s, which cannot "
+                    f"tell ticks of {clock_s} s apart: give float64, or samples to from_samples"
+                )
+            ticks = np.floor(late / clock_s + np.maximum(error, 1e-9)).astype(np.int64)
+            rows.append((unit * n_bins + ticks.clip(0, n_bins - 1)).astype(np.int32))
+            sizes.append(times.size)
+    return _gathered(rows, sizes, n_electrodes, n_bins)
+
+
+def from_samples(
+    samples: Sequence[npt.ArrayLike],
+    onsets: npt.ArrayLike,
+    rate_hz: float | Fraction,
+    window_s: float,
+    clock_s: float = 1e-3,
+) -> SpikeTrains:
+    """Cut responses out of a recorded session, without rounding however long it is.
+
+    Parameters
+    ----------
+    samples : sequence (n) of array_like of int
+        Sample numbers of all spikes of the session, per electrode, in any order.
+    onsets : array_like of int (B,)
+        Sample numbers of the stimuli. Spikes of no stimulus' window are left out, spikes of two
+        count in both.
+    rate_hz : float or Fraction
+        Samples per second.
+    window_s : float
+        Length of the recording window.
+    clock_s : float
+        Tick of the recording clock. It and the rate are taken for the simplest fractions that they
+        are next to, 1e-3 for 1/1000.
+
+    Raises
+    ------
+    ValueError
+        If samples or onsets are not integers, the rate is not positive, or there are no electrodes
+        or no stimuli.
+    """
+    n_bins = window_bins(window_s, clock_s)
+    if isinstance(rate_hz, bool) or not (isinstance(rate_hz, Real) and 0 < rate_hz < np.inf):
+        raise ValueError(f"rate_hz = {rate_hz!r}: give a sampling rate > 0 Hz")
+    begins = _whole("onsets", onsets).ravel()
+    trains = [np.sort(_whole(f"electrode {u}", each).ravel()) for u, each in enumerate(samples)]
+    if not (begins.size and trains):
+        raise ValueError(
+            f"{len(trains)} electrodes and {begins.size} onsets: give at least one of either (a "
+            "silent electrode is an empty list of samples)"
+        )
+    # tick k holds the samples from edges[k] to before edges[k + 1]
+    per_tick = _simplest(rate_hz) * _simplest(clock_s)
+    edges = np.array([ceil(k * per_tick) for k in range(n_bins + 1)], dtype=np.int64)
+    rows = []
+    for begin in begins:
+        for unit, train in enumerate(trains):
+            first, last = np.searchsorted(train, (begin, begin + edges[-1]))
+            ticks = np.searchsorted(edges, train[first:last] - begin, side="right") - 1
+            rows.append((unit * n_bins + ticks).astype(np.int32))
+    return _gathered(rows, [each.size for each in rows], len(trains), n_bins)
+
+
+def _gathered(
+    rows: Sequence[Rows], sizes: Sequence[int], n_electrodes: int, n_bins: int
+) -> SpikeTrains:
+    """Trains from the spikes of every electrode, response by response."""
+    per_response = np.reshape(sizes, (-1, n_electrodes)).sum(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(per_response)]).astype(np.int64)
+    return SpikeTrains(np.concatenate(rows), offsets, n_electrodes, n_bins)
+
+
+def _n_electrodes(responses: Sequence[Sequence[npt.ArrayLike]]) -> int:
+    """Electrodes of every response, which have to be as many."""
     if len(responses) == 0 or len(responses[0]) == 0:
         raise ValueError(
             f"spike times {responses!r} are empty: give at least one response of at least one "
             "electrode (a silent electrode is an empty list of times)"
         )
     n_electrodes = len(responses[0])
-    rows: list[npt.NDArray[np.int32]] = []
-    sizes = []
     for b, response in enumerate(responses):
         if len(response) != n_electrodes:
             raise ValueError(
                 f"response {b} has {len(response)} electrodes, response 0 has {n_electrodes}: "
                 "every response must list every electrode, silent ones as empty lists"
             )
-        trains = [np.asarray(train, dtype=float).ravel() for train in response]
-        for unit, times in enumerate(trains):
-            bad = times[~((times >= 0) & (times < window_s))]
-            if bad.size:
-                raise ValueError(
-                    f"spike time {bad[0]} s of electrode {unit} in response {b} is outside "
-                    f"[0, {window_s}) s: drop it or lengthen the window"
-                )
-            # the epsilon keeps a time that *is* a tick (0.3 s on a 1 ms clock) in its own bin
-            bins = np.minimum((times / clock_s + 1e-9).astype(np.int32), n_bins - 1)
-            rows.append((unit * n_bins + bins).astype(np.int32))
-        sizes.append(sum(times.size for times in trains))
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return SpikeTrains(np.concatenate(rows), offsets, n_electrodes, n_bins)
+    return n_electrodes
+
+
+def _real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Numbers as they are, or ValueError."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} are of type {array.dtype}: give real numbers, in seconds")
+    return array
+
+
+def _whole(name: str, values: npt.ArrayLike) -> IntArray:
+    """Sample numbers, or ValueError."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.zeros(0, np.int64)
+    # far from the ends of int64, where differences of two would not fit
+    if array.dtype.kind not in "iu" or not -(2**61) < array.min() <= array.max() < 2**61:
+        raise ValueError(
+            f"samples of {name} are {array.dtype} such as {array.flat[0]}: give whole sample "
+            "numbers below 2^61, or times in seconds to from_times"
+        )
+    return array.astype(np.int64)
+
+
+def _simplest(value: float | Fraction) -> Fraction:
+    """A decimal number or a ratio as it was written, from what a float made of it."""
+    exact = Fraction(value)
+    simple = exact.limit_denominator(10**7)
+    return simple if float(simple) == float(value) else exact
+
+
+def _rounding(times: npt.NDArray[Any]) -> Any:
+    """How far a time may lie from what was meant: a unit of its type's last place, and float64's.
+
+    The former for the time itself, the latter for the tick and for what is computed from both.
+    """
+    own = float(np.finfo(times.dtype).eps) if times.dtype.kind == "f" else 0.0
+    return (own + 4 * float(np.finfo(float).eps)) * np.abs(times.astype(float))
 
 
 def window_bins(window_s: float, clock_s: float = 1e-3) -> int:
@@ -124,11 +264,6 @@ def window_bins(window_s: float, clock_s: float = 1e-3) -> int:
             f"use {ticks * clock_s}"
         )
     return ticks
-
-
-def count_bound(mean: float, shape: float = 1.0) -> float:
-    """TEMPORARY."""
-    return mean + 40 * mean**0.5 + 200
 
 
 def sample(
@@ -210,6 +345,73 @@ def sample_profile(
     return SpikeTrains(rows, offsets, n_electrodes, int(edges[-1])), counts
 
 
+def mean_renewal_count(mean: float, shape: float) -> float:
+    """Expected spikes of the ordinary renewal process with Gamma intervals that `sample` draws.
+
+    The m-th spike falls into the window with the probability that m intervals last no longer:
+    ``Σ_m P(Gamma(m·k) ≤ k·mean)``. For k = 1 that is `mean`; otherwise, in long windows, about
+    ``mean + (1 − k)/(2k)``, which small shapes let explode.
+
+    Parameters
+    ----------
+    mean : float
+        Window over mean interval, the nominal mean count.
+    shape : float
+        Shape k of the intervals.
+
+    Returns
+    -------
+    float
+        To a relative 1e-4.
+    """
+    if shape == 1.0 or mean == 0.0:
+        return float(mean)
+    window = max(shape * mean, _SMALLEST)
+    # the probability is 1 and 0 to rounding below and above these sums of shapes
+    spread = 9 * window**0.5 + 40
+    sure = floor(max((window - spread) / shape, 0.0))
+    n_terms = (window + spread) / shape - sure
+    if n_terms <= _MOST_TERMS:
+        sums = shape * (sure + np.arange(1, ceil(n_terms) + 1))
+        return sure + float(gammainc(sums, window).sum())
+    # The sum is the trapezoid rule for an integral over the sum of shapes, of steps k: take longer.
+    sums = np.linspace(sure * shape, window + spread, _MOST_TERMS)
+    area = float(np.trapezoid(gammainc(np.maximum(sums, _SMALLEST), window), sums))
+    return sure + area / shape - 0.5
+
+
+def count_bound(mean: float, shape: float = 1.0, added: float = 0.0) -> float:
+    """A spike count that `sample` exceeds with probability below 1e-300.
+
+    Parameters
+    ----------
+    mean : float
+        Nominal mean count of the renewal process.
+    shape : float
+        Shape k of its Gamma intervals. From 1 on it is at most as variable as a Poisson process.
+    added : float
+        Mean count of the Poisson process that is added.
+    """
+    poisson = mean + added
+    bound = poisson + 40 * poisson**0.5 + 200
+    if shape >= 1 or mean == 0:
+        return bound
+    window = max(shape * mean, _SMALLEST)
+
+    def log_tail(sums: float) -> float:
+        """Bound of log P(Gamma(sums) ≤ window), by its series' first term, if sums are larger."""
+        first = sums * log(window) - window - float(gammaln(sums + 1))
+        return first - log1p(-window / (sums + 1))
+
+    # more than m spikes: m + 1 intervals of shape k are over before the window is
+    sums = float(brentq(lambda a: log_tail(a) + 700.0, window, 2 * window + 40 * window**0.5 + 400))
+    return max(bound, sums / shape + (added + 40 * added**0.5 + 200 if added else 0.0))
+
+
+_MOST_TERMS = 20_000
+_SMALLEST = 1e-300
+
+
 def _drawn(
     rng: np.random.Generator,
     total: float,
@@ -259,7 +461,7 @@ def _merge(first: SpikeTrains, second: SpikeTrains) -> SpikeTrains:
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def _expected(mean_counts, added):  # type: ignore[no-untyped-def]
     """Expected number of spikes in all."""
     total = 0.0
@@ -269,7 +471,7 @@ def _expected(mean_counts, added):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(cache=True)
+@compiled
 def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
     """Poisson spikes from unit-rate intervals; the last offset is -1 if those do not suffice.
 
@@ -313,7 +515,7 @@ def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
     return rows[:k], offsets, counts
 
 
-@numba.njit(cache=True)
+@compiled
 def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
     """`_poisson` with windows in pieces: one unit-rate process runs through all of them."""
     n_trials, n_electrodes, n_pieces = expected.shape
@@ -349,7 +551,7 @@ def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
     return rows[:k], offsets, counts
 
 
-@numba.njit(cache=True)
+@compiled
 def _place(counts, expected, edges, uniform):  # type: ignore[no-untyped-def]
     n_trials, n_electrodes, n_pieces = expected.shape
     n_bins = edges[-1]
@@ -373,7 +575,7 @@ def _place(counts, expected, edges, uniform):  # type: ignore[no-untyped-def]
     return rows
 
 
-@numba.njit(cache=True)
+@compiled
 def _gamma_renewal(rng, mean_counts, n_bins, shape):  # type: ignore[no-untyped-def]
     """Ordinary renewal processes with Gamma intervals, in time units of the mean interval."""
     n_trials, n_electrodes = mean_counts.shape

@@ -6,6 +6,8 @@ mean spike counts, a degradation turns one table into another.
 
 from dataclasses import dataclass
 from itertools import product
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,13 +113,17 @@ def stimulus_set(number: int) -> StimulusSet:
     ValueError
         If there is no set of that number.
     """
-    try:
-        return STIMULUS_SETS[number]
-    except (KeyError, TypeError):
+    if not _is_whole(number) or int(number) not in STIMULUS_SETS:
         raise ValueError(
             f"unknown dataset {number!r}: Table 1 has the stimulus sets "
             f"{', '.join(map(str, STIMULUS_SETS))}; pass one of these integers"
-        ) from None
+        )
+    return STIMULUS_SETS[int(number)]
+
+
+def _is_whole(number: Any) -> bool:
+    """Whether it is a whole number of any integer type; a boolean or a float is none."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def evoked_counts(stimuli: StimulusSet, spontaneous: float = 0.0) -> FloatArray:
@@ -164,7 +170,7 @@ def flatten(counts: FloatArray, alpha: float) -> FloatArray:
 
 def misplace_electrode(counts: FloatArray, electrode: int) -> FloatArray:
     """Make one recording electrode uninformative (Eq 20): it gets the grand mean throughout."""
-    if not 0 <= electrode < counts.shape[1]:
+    if not (_is_whole(electrode) and 0 <= electrode < counts.shape[1]):
         raise ValueError(
             f"electrode {electrode!r}: this table has the electrodes 0 to {counts.shape[1] - 1}"
         )
@@ -178,7 +184,7 @@ def lose_site(counts: FloatArray, stimuli: StimulusSet, site: int) -> FloatArray
 
     Every stimulus that uses the site gets the grand mean on all electrodes.
     """
-    hit = [site in sites for sites, _ in stimuli.patterns]
+    hit = [_is_whole(site) and site in sites for sites, _ in stimuli.patterns]
     if not any(hit):
         used = sorted({e for sites, _ in stimuli.patterns for e in sites})
         raise ValueError(f"site {site!r} is stimulated by no pattern: the sites in use are {used}")

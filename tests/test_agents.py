@@ -28,7 +28,7 @@ from agents.intervals import Bootstrap, interval
 from agents.options import parse
 from agents.runs import Agent, make_venv
 from agents.sb3 import NativeVecEnv
-from ndbmi_gym.experiments.records import write_json
+from ndbmi_gym.files import write_json
 
 IDS = [name for name in registry if name.startswith("ndbmi/")]
 

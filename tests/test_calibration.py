@@ -1,6 +1,8 @@
 """The map is classical MDS, turned to the layout and scaled to the workspace (Eqs 3-6, Fig 4)."""
 
 import math
+import time
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.manifold import ClassicalMDS
 
-from ndbmi_gym.calibration import SCALINGS, build_interface, calibrate, planar_map
+from ndbmi_gym.calibration import SCALINGS, build_interface, calibrate, check_cost, planar_map
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.metric import Metric, distances, gram
-from ndbmi_gym.spikes import SpikeTrains, from_times
+from ndbmi_gym.spikes import SpikeTrains, from_times, mean_renewal_count
 from ndbmi_gym.stimuli import stimulus_set
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
@@ -312,10 +314,69 @@ def test_pairs_lie_between_their_singles(number, animal):
 # Errors
 
 
-@pytest.mark.parametrize("trials", [0, -1, 2.5, None, math.nan])
+@pytest.mark.parametrize("trials", [0, -1, 2.5, None, math.nan, True, 20.0])
 def test_bad_number_of_trials_is_refused(trials):
     with pytest.raises(ValueError, match=r"repetitions = .*whole number K >= 1"):
         calibrate(topographic_cortex(stimulus_set(1)), np.random.default_rng(0), trials)
+
+
+def cost(number, repetitions=20, spontaneous=0.0, clock_s=1e-3, gain=1.0):
+    """The size of a calibration of the paper's cortex."""
+    cortex = topographic_cortex(stimulus_set(number), 0.6, clock_s, spontaneous)
+    size = cortex.n_stimuli, repetitions, cortex.n_electrodes, cortex.n_bins
+    return *size, gain * cortex.evoked.sum(axis=1).mean()
+
+
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [
+        *((number, {}) for number in range(1, 8)),
+        (6, {"repetitions": 100}),
+        (7, {"repetitions": 30}),
+        (6, {"spontaneous": 100}),
+        (7, {"spontaneous": 100}),
+        (7, {"repetitions": 30, "spontaneous": 100}),
+        (6, {"clock_s": 1 / 30_000}),
+        (1, {"repetitions": 1000}),
+        (7, {"gain": mean_renewal_count(80.0, 0.2) / 80}),
+    ],
+)
+def test_what_the_source_does_is_not_too_much(number, options):
+    check_cost(*cost(number, **options))
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (cost(6, 1000), r"32 stimuli x 1000 repetitions needs .* of 32,000 responses, 7\.6 GiB"),
+        (
+            (1000, 20, 20, 600, 500.0),
+            r"of 20,000 responses, 3\.0 GiB: lower rep",
+        ),
+        (
+            cost(6, gain=1000),
+            r"8\.61e\+04 spikes are expected in a response: lower the",
+        ),
+        (cost(7, clock_s=1e-5), r"25 electrodes x 60000 ticks needs a table of 3,840,000,000 entr"),
+        (cost(7, 50, 100), r"x 50 repetitions of 2\.68e\+03 spikes each needs 1\.1e\+11 additions"),
+        ((4, 20, 4, 600, math.inf), "inf spikes are expected"),
+        ((4, 20, 4, 600, math.nan), "nan spikes are expected"),
+    ],
+)
+def test_what_costs_too_much_is_refused_with_the_number(size, message):
+    with pytest.raises(ValueError, match=message):
+        check_cost(*size)
+
+
+def test_the_cost_is_looked_at_before_anything_is_drawn():
+    rng = np.random.default_rng(0)
+    cortex = topographic_cortex(stimulus_set(6))
+    begin = time.perf_counter()
+    for bad, repetitions in ((cortex, 1000), (replace(cortex, evoked=1000 * cortex.evoked), 20)):
+        with pytest.raises(ValueError, match="lower"):
+            calibrate(bad, rng, repetitions)
+    assert time.perf_counter() - begin < 0.2
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 from scipy.linalg import expm, solve_continuous_lyapunov
 from scipy.optimize import brentq
 
-from ndbmi_gym import circuit as module
 from ndbmi_gym.circuit import (
     CONTROLS,
     Circuit,
@@ -471,15 +471,40 @@ def refuse(path):
     with pytest.raises(ValueError, match=r"is not an intact ndbmi_gym\.Circuit file") as caught:
         Circuit.load(path)
     assert str(path) in str(caught.value)
-    assert "ndbmi-gym soc build" in str(caught.value)
+    assert "ndbmi-gym circuit build" in str(caught.value)
     return str(caught.value)
 
 
 def test_missing_file_is_missing(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    message = r"there is no .*nowhere\.npz.*ndbmi-gym soc build"
+    with pytest.raises(FileNotFoundError, match=message):
         Circuit.load(tmp_path / "nowhere.npz")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=message):
         load_circuit(str(tmp_path / "nowhere.npz"))
+
+
+@pytest.mark.parametrize("read", [Circuit.load, load_circuit, odd_circuit().save])
+def test_a_number_is_no_path(read):
+    with pytest.raises(ValueError, match=r"(path|circuit) = 7: give a path, as str or os.PathLike"):
+        read(7)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": np.zeros((50, 49))},
+        {"weights": np.zeros(50)},
+        {"weights": np.zeros((3, 3), complex)},
+        {"initial": np.zeros((51, 51))},
+        {"trace": np.zeros((2, 2))},
+        {"trace": np.array(["0.1"])},
+    ],
+)
+def test_arrays_of_other_shapes_are_refused(tmp_path, change):
+    path = odd_circuit().save(tmp_path / "odd.npz")
+    with np.load(path) as file:
+        np.savez_compressed(path, **{each: file[each] for each in file.files} | change)
+    assert re.search("square|no list|not real numbers", refuse(path))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99])
@@ -564,7 +589,7 @@ def test_pickles_are_never_opened(tmp_path, name):
         parts = {each: file[each] for each in file.files}
         assert "O" not in {part.dtype.kind for part in parts.values()}
     np.savez(path, **{**parts, name: np.array([Trap()], object)})
-    assert "allow_pickle" in refuse(path)
+    assert "holds Python objects" in refuse(path)
     assert not Trap.sprung
 
 
@@ -623,7 +648,7 @@ def test_a_file_of_another_circuit_is_left_alone(tmp_path, neurons, seed):
 
 def test_the_command_builds_what_the_function_builds(tmp_path, capsys):
     path = tmp_path / "20.npz"
-    assert main(["soc", "build", "--neurons", "20", "--seed", "0", "--out", str(path)]) == 0
+    assert main(["circuit", "build", "--neurons", "20", "--seed", "0", "--out", str(path)]) == 0
     assert str(path) in capsys.readouterr().out
     direct = stabilise(random_circuit(np.random.default_rng(0), 20, seed=0))
     assert_same(Circuit.load(path), direct)
@@ -634,8 +659,19 @@ def test_circuits_are_loaded_once(tmp_path, stabilised):
     assert load_circuit(path) is load_circuit(path)
     assert_same(load_circuit(path), stabilised[0])
     assert_same(load_circuit(path, "scaled"), control(stabilised[0], "scaled"))
-    assert load_circuit() is not load_circuit(path)
-    module.load_circuit.cache_clear()
+    assert load_circuit() is load_circuit() is not load_circuit(path)
+
+
+def test_a_file_that_is_built_anew_is_read_anew(tmp_path, stabilised):
+    path = str(stabilised[0].save(tmp_path / "again.npz"))
+    first, scaled = load_circuit(path), load_circuit(path, "scaled")
+    other = replace(stabilised[0], weights=0.5 * stabilised[0].weights, seed=77)
+    other.save(path)
+    assert_same(load_circuit(path), other)
+    assert_same(load_circuit(path, "scaled"), control(other, "scaled"))
+    stabilised[0].save(path)
+    assert load_circuit(path) is first
+    assert load_circuit(path, "scaled") is scaled
 
 
 # The packaged circuit, and what any build of 200 neurons must show

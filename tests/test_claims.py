@@ -7,19 +7,8 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from ndbmi_gym.experiments.claims import (
-    CLAIMS,
-    FAILS,
-    HOLDS,
-    MIN_ANIMALS,
-    UNDECIDED,
-    Check,
-    Claim,
-    Evidence,
-    Finding,
-    judge,
-)
-from ndbmi_gym.experiments.conditions import (
+from ndbmi_gym.experiments.bench.statistics import Interval
+from ndbmi_gym.experiments.protocol.conditions import (
     ALPHAS,
     DECODERS,
     FIELDS,
@@ -29,7 +18,17 @@ from ndbmi_gym.experiments.conditions import (
     animal_means,
     conditions,
 )
-from ndbmi_gym.experiments.statistics import Interval
+from ndbmi_gym.experiments.vato2014.checks import (
+    FAILS,
+    HOLDS,
+    MIN_ANIMALS,
+    UNDECIDED,
+    Check,
+    Claim,
+    Finding,
+)
+from ndbmi_gym.experiments.vato2014.claims import CLAIMS, judge
+from ndbmi_gym.experiments.vato2014.evidence import Evidence
 from ndbmi_gym.presets import Preset
 
 NAN = float("nan")

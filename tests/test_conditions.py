@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from ndbmi_gym import interface
-from ndbmi_gym.experiments import conditions as cond
-from ndbmi_gym.experiments.conditions import DECODERS, FIELDS, REFERENCE, Measured, Setting
+from ndbmi_gym.experiments.protocol import conditions as cond
+from ndbmi_gym.experiments.protocol.conditions import DECODERS, FIELDS, REFERENCE, Measured, Setting
 from ndbmi_gym.fields import make_field
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.stimuli import evoked_counts, flatten, lose_site, misplace_electrode, stimulus_set
+from ndbmi_gym.streams import experiment_rng
 
 # quick animals, and electrodes apart from each other and from the defaults of `Config`
 PRESET = Preset(repetitions=3, misplaced_electrode=4, lost_site=7)
@@ -129,11 +130,11 @@ def test_fields_and_decoders_share_the_calibration():
 
 def test_streams_differ_by_seed_animal_and_name():
     streams = [
-        cond.stream(*key).random(4)
+        experiment_rng(*key).random(4)
         for key in ((0, 0, "a"), (1, 0, "a"), (0, 1, "a"), (0, 0, "b"), (0, 0), (0, 0, "a", "b"))
     ]
     assert len(np.unique(streams, axis=0)) == len(streams)
-    np.testing.assert_array_equal(streams[0], cond.stream(0, 0, "a").random(4))
+    np.testing.assert_array_equal(streams[0], experiment_rng(0, 0, "a").random(4))
 
 
 def test_starts_are_an_animals_own():
@@ -158,7 +159,7 @@ QUICK = {"starts": 4, "repetitions": 2}
 
 @pytest.fixture(scope="module")
 def measured():
-    return cond.measure(PRESET, SETTINGS, (0, 1), 0, **QUICK)
+    return cond.measure_settings(PRESET, SETTINGS, (0, 1), 0, **QUICK)
 
 
 def same(one, other):
@@ -175,15 +176,15 @@ def test_measurements_have_a_row_per_animal(measured):
 
 
 def test_measurements_depend_on_setting_animal_and_seed_only(measured):
-    backwards = cond.measure(PRESET, SETTINGS[::-1], (1, 0), 0, **QUICK)
+    backwards = cond.measure_settings(PRESET, SETTINGS[::-1], (1, 0), 0, **QUICK)
     for setting in SETTINGS:
         assert same(backwards[setting], [column[::-1] for column in measured[setting]])
-    alone = cond.measure(PRESET, SETTINGS[3:4], [1], 0, **QUICK)
+    alone = cond.measure_settings(PRESET, SETTINGS[3:4], [1], 0, **QUICK)
     assert same(alone[SETTINGS[3]], [column[1:] for column in measured[SETTINGS[3]]])
 
 
 def test_animals_seeds_and_settings_differ(measured):
-    other = cond.measure(PRESET, SETTINGS[:1], (0, 1), 1, **QUICK)[SETTINGS[0]]
+    other = cond.measure_settings(PRESET, SETTINGS[:1], (0, 1), 1, **QUICK)[SETTINGS[0]]
     assert not np.isin(other.wtpe, measured[SETTINGS[0]].wtpe).any()
     everything = np.concatenate([one.wtpe.ravel() for one in measured.values()])
     everything = everything[np.isfinite(everything)]

@@ -8,11 +8,10 @@ from matplotlib.axis import Axis
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from ndbmi_gym.experiments.figures import comparison
-from ndbmi_gym.experiments.figures.comparison import Comparison
-from ndbmi_gym.experiments.figures.drawing import Bar, bars, draw_comparison
-from ndbmi_gym.experiments.records import concatenate, read_csv, write_csv
-from ndbmi_gym.experiments.statistics import mean_interval
+from ndbmi_gym.experiments.bench.statistics import mean_interval
+from ndbmi_gym.experiments.bench.tables import concatenate, read_csv, write_csv
+from ndbmi_gym.experiments.vato2014 import comparison
+from ndbmi_gym.experiments.vato2014.comparison import Bar, Comparison, bars, draw_comparison
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.stimuli import stimulus_set
 
@@ -35,7 +34,7 @@ def drawn(monkeypatch, tmp_path):
     monkeypatch.setattr(comparison, "REPETITIONS", 2)
 
     def draw(name):
-        figure = import_module(f"ndbmi_gym.experiments.figures.{name}").FIGURE
+        figure = import_module(f"ndbmi_gym.experiments.vato2014.{name}").FIGURE
         tables = figure.data(PRESET, 0, 0)
         for table, columns in tables.items():
             write_csv(tmp_path / f"{table}.csv", columns)

@@ -1,6 +1,8 @@
 """Fields against their potentials, their bounds and their JSON forms."""
 
 import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -314,6 +316,131 @@ def test_unknown_field_is_named_with_the_choice(spec):
 def test_parameter_that_does_not_fit_is_refused(spec):
     with pytest.raises(ValueError, match=r".{10}"):
         make_field(spec)
+
+
+class Listing(Sequence):
+    """A sequence of another library."""
+
+    def __init__(self, *items):
+        self.items = items
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+    def __len__(self):
+        return len(self.items)
+
+
+class Settings(Mapping):
+    """A mapping of another library."""
+
+    def __init__(self, **items):
+        self.items_ = items
+
+    def __getitem__(self, name):
+        return self.items_[name]
+
+    def __iter__(self):
+        return iter(self.items_)
+
+    def __len__(self):
+        return len(self.items_)
+
+
+@pytest.mark.parametrize(
+    ("spec", "plain"),
+    [
+        (
+            Settings(kind="gaussian", center=Listing(1, np.int8(2)), sigma=np.float32(2.5)),
+            {"kind": "gaussian", "center": [1, 2], "sigma": 2.5},
+        ),
+        (
+            {"kind": np.str_("dipole"), "obstacle": np.array([4, 0]), "amplitude": Fraction(5, 2)},
+            {"kind": "dipole", "obstacle": [4.0, 0.0], "amplitude": 2.5},
+        ),
+        (
+            {
+                "kind": "linear",
+                "matrix": np.array([[0, 1], [-1, 0]]),
+                "center": (Fraction(1, 2), 0),
+            },
+            {"kind": "linear", "matrix": [[0, 1], [-1, 0]], "center": [0.5, 0]},
+        ),
+        (
+            {"kind": "linear", "matrix": Listing(np.array([0, 1]), (-1, np.float16(0)))},
+            {"kind": "linear", "matrix": [[0, 1], [-1, 0]]},
+        ),
+        (
+            {"kind": "limit_cycle", "radius": np.longdouble(4), "spin": np.array(0.25)},
+            {"kind": "limit_cycle", "radius": 4, "spin": 0.25},
+        ),
+        (
+            Settings(
+                kind="sum", fields=Listing(Settings(kind="linear"), "gaussian"), weights=np.ones(2)
+            ),
+            {"kind": "sum", "fields": [{"kind": "linear"}, "gaussian"], "weights": [1, 1]},
+        ),
+    ],
+    ids=repr,
+)
+def test_sequences_and_numbers_of_any_library_become_plain_python(spec, plain):
+    field = make_field(spec)
+    assert field == make_field(plain)
+    assert repr(field) == repr(make_field(plain))  # which would tell np.float64(1.0) from 1.0
+    x = random_positions(20)
+    assert field(x).tobytes() == make_field(plain)(x).tobytes()
+
+
+NO_NUMBERS = [True, np.True_, "3", b"3", None, 1j, math.nan, math.inf, -math.inf, 10**400, 1e10]
+
+
+@pytest.mark.parametrize("bad", [*NO_NUMBERS, np.array([1.0]), np.float32(math.nan)], ids=repr)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("gaussian", "amplitude"),
+        ("gaussian", "sigma"),
+        ("limit_cycle", "radius"),
+        ("limit_cycle", "spin"),
+        *(("divergent", name) for name in ("sigma", "amplitude", "pole_amplitude")),
+        *(("dipole", name) for name in ("obstacle_sigma", "obstacle_amplitude", "pole_amplitude")),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(kind, name, bad):
+    if name == "pole_amplitude" and bad is None:
+        return
+    with pytest.raises(
+        ValueError, match=rf"^{name} = .*: give a finite number of size 1e\+09 or le"
+    ):
+        make_field({"kind": kind, name: bad})
+
+
+@pytest.mark.parametrize("bad", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize(
+    ("kind", "name"), [("gaussian", "center"), ("divergent", "obstacle"), ("dipole", "obstacle")]
+)
+def test_what_is_no_point_is_refused_by_name(kind, name, bad):
+    with pytest.raises(ValueError, match=rf"^{name}\[1\] = .*: give a finite number"):
+        make_field({"kind": kind, name: [0.0, bad]})
+    with pytest.raises(ValueError, match=rf"^{name} = .*: give a sequence of 2"):
+        make_field({"kind": kind, name: bad})
+
+
+@pytest.mark.parametrize("bad", [0, -1, 5e-324, 1e-200, -0.0])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("gaussian", "sigma"), ("limit_cycle", "radius"), ("dipole", "obstacle_sigma")],
+)
+def test_widths_that_would_divide_to_infinity_are_refused(kind, name, bad):
+    with pytest.raises(ValueError, match=rf"^{name} = .*: give a width > 0 cm, 1e-06 or more"):
+        make_field({"kind": kind, name: bad})
+
+
+def test_parts_of_a_sum_are_fields():
+    with pytest.raises(ValueError, match=r"fields\[1\] = 3: give fields"):
+        SumField((GaussianField(), 3))
+    with pytest.raises(ValueError, match="fields = 'gaussian': give a sequence"):
+        make_field({"kind": "sum", "fields": "gaussian"})
 
 
 json_values = st.recursive(

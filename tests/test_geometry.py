@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ndbmi_gym.experiments.geometry import f_factor_misfit, make_interface, map_geometry
+from ndbmi_gym.experiments.protocol.geometry import f_factor_misfit, make_interface, map_geometry
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.metric import Metric
 from ndbmi_gym.presets import Preset

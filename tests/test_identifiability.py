@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from ndbmi_gym.experiments import identifiability
-from ndbmi_gym.experiments.recovery import SPACE
+from ndbmi_gym.experiments.recovery import identifiability
+from ndbmi_gym.experiments.recovery.search import SPACE
 
 SEARCHED = ("C1", "C2", "C7", "C12")
 DESIGN = 200

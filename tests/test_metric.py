@@ -256,14 +256,24 @@ def quantum(metric, bank_trains):
 
 
 @ANY_METRIC
-def test_bank_inner_products_err_by_half_a_quantum_per_spike(metric):
+def test_table_errs_by_half_a_quantum_per_spike(metric):
+    bank = ResponseBank(metric, random_trains(7, 11))
+    table, scale = bank._quantised
+    assert scale == pytest.approx(quantum(metric, bank.trains), rel=1e-9)
+    single = trains_of([[divmod(place, N_BINS)] for place in range(3 * N_BINS)])
+    exact = brute_gram(metric, single, bank.trains)
+    assert (np.abs(scale * table - exact) <= scale / 2 * (1 + 1e-6) + 1e-9).all()
+
+
+@ANY_METRIC
+def test_bank_by_brute_force(metric):
     bank = ResponseBank(metric, random_trains(7, 11))
     queries = random_trains(8, 15)
     exact = brute_gram(metric, queries, bank.trains)
-    per_spike = quantum(metric, bank.trains) / 2
-    bound = per_spike * np.diff(queries.offsets)[:, None] * (1 + 1e-6) + 1e-9
-    assert (np.abs(bank.inner_products(queries) - exact) <= bound).all()
+    np.testing.assert_allclose(bank.inner_products(queries), exact, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(bank.norms, squared_norms(metric, bank.trains), rtol=1e-12)
+    squared = brute_squared(metric, queries, bank.trains)
+    np.testing.assert_allclose(bank.distances(queries) ** 2, squared, atol=1e-8)
 
 
 @pytest.mark.parametrize("metric", [Metric(t, a) for t in (0.02, 0.1, 1.0) for a in THETAS])
@@ -271,10 +281,24 @@ def test_bank_distances_of_cortical_responses(metric):
     bank = ResponseBank(metric, cortical_trains(1, 2))
     queries = cortical_trains(2, 1)
     exact = np.sqrt(brute_squared(metric, queries, bank.trains))
-    error = np.abs(bank.distances(queries) / exact - 1)
-    # slow, pooled kernels have large entries, hence large quanta, and small distances
-    assert error.max() < (1e-4 if metric.theta == np.pi / 2 or metric.tau_s < 0.1 else 2e-3)
-    assert np.median(error) < 1e-5
+    np.testing.assert_allclose(bank.distances(queries), exact, rtol=1e-7)
+
+
+@PROPERTY
+@given(metric=metrics, responses=st.lists(spikes, min_size=1, max_size=5), seed=st.integers(0, 99))
+def test_equal_responses_are_at_distance_zero(metric, responses, seed):
+    rng = np.random.default_rng(seed)
+    shuffled = [[response[i] for i in rng.permutation(len(response))] for response in responses]
+    between = ResponseBank(metric, trains_of(responses)).distances(trains_of(shuffled))
+    np.testing.assert_array_equal(np.diag(between), 0.0)
+
+
+@pytest.mark.parametrize("metric", [Metric(), Metric(10.0), Metric(0.1, 0.0)])
+def test_a_calibration_response_is_at_distance_zero_of_itself(metric):
+    trains = cortical_trains(3, 2)
+    between = ResponseBank(metric, trains).distances(trains)
+    np.testing.assert_array_equal(np.diag(between), 0.0)
+    np.testing.assert_array_equal(between == 0.0, np.eye(len(trains), dtype=bool))
 
 
 @pytest.mark.parametrize(
@@ -296,7 +320,6 @@ def test_nearest_of_a_calibration_response_is_itself():
     trains = cortical_trains(3, 5)
     bank = ResponseBank(Metric(), trains)
     np.testing.assert_array_equal(bank.nearest(trains), np.arange(len(trains)))
-    np.testing.assert_allclose(np.diag(bank.distances(trains)), 0, atol=0.1)
 
 
 def test_nearest_is_the_first_of_equals():
@@ -355,7 +378,7 @@ def test_bursts_beyond_16_bits_of_spikes_in_all():
     bank = ResponseBank(Metric(), trains_of([[(0, 10)] * 300, [(0, 20)]], 1))
     burst = trains_of([[(0, 10)] * 60_000], 1)
     expected = [[60_000 * 300, 60_000 * math.exp(-0.1)]]
-    np.testing.assert_allclose(bank.inner_products(burst), expected, rtol=3e-3)
+    np.testing.assert_allclose(bank.inner_products(burst), expected, rtol=1e-12)
     assert bank.nearest(burst)[0] == 0
 
 

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from ndbmi_gym import cli
-from ndbmi_gym.experiments import readings
-from ndbmi_gym.experiments.claims import (
-    CLAIMS,
+from ndbmi_gym.experiments.bench.statistics import Interval
+from ndbmi_gym.experiments.recovery import readings
+from ndbmi_gym.experiments.recovery.readings import READINGS, JudgedReading
+from ndbmi_gym.experiments.recovery.search import SEARCHED
+from ndbmi_gym.experiments.vato2014.checks import (
     FAILS,
     HOLDS,
     MIN_ANIMALS,
@@ -15,9 +17,7 @@ from ndbmi_gym.experiments.claims import (
     Check,
     Finding,
 )
-from ndbmi_gym.experiments.readings import READINGS, Outcome
-from ndbmi_gym.experiments.recovery import SEARCHED
-from ndbmi_gym.experiments.statistics import Interval
+from ndbmi_gym.experiments.vato2014.claims import CLAIMS
 from ndbmi_gym.presets import PRESETS, Preset
 
 PRESET = Preset()
@@ -35,7 +35,7 @@ def invented(monkeypatch):
 
     def gather(preset, animals, seed):
         calls.append((preset, tuple(animals), seed))
-        if preset.trials == 5:
+        if preset.repetitions == 5:
             raise ValueError("responses span no plane")
         return preset, 0.1 if preset.scaling == "axis" else 0.2
 
@@ -68,8 +68,8 @@ def test_every_reading_is_a_value_of_a_preset():
 
 
 def test_the_table_says_what_is_gained_and_lost():
-    base = Outcome("", None, dict.fromkeys(SEARCHED, HOLDS) | {"C12": FAILS}, 0.1)
-    other = Outcome(
+    base = JudgedReading("", None, dict.fromkeys(SEARCHED, HOLDS) | {"C12": FAILS}, 0.1)
+    other = JudgedReading(
         "scaling", "box", base.verdicts | {"C12": HOLDS, "C1": FAILS, "C2": UNDECIDED}, 0.2
     )
     lines = readings.markdown(Preset(), [base, other]).splitlines()
@@ -82,7 +82,7 @@ def test_a_preset_and_each_of_its_variants_are_judged(invented, tmp_path):
     assert [o[:2] for o in outcomes] == [
         ("", None),
         ("scaling", "box"),
-        ("trials", 5),
+        ("repetitions", 5),
         ("theta", 1.0),
         ("theta", 0.0),
     ]
@@ -120,7 +120,7 @@ def test_other_animals_seeds_and_presets_are_measured(changed, invented, tmp_pat
 
 def test_another_version_measures_anew(invented, tmp_path, monkeypatch):
     compare(tmp_path)
-    monkeypatch.setattr(readings, "versions", lambda: {"source": "of another day"})
+    monkeypatch.setattr(readings, "versions", lambda stage: {"source": "of another day"})
     compare(tmp_path)
     assert len(invented) == 10
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ndbmi_gym.experiments.readout import explained, fit_readout, movements, ridge, smoother
+from ndbmi_gym.experiments.circuit.readout import explained, fit_readout, movements, ridge, smoother
 
 
 def test_smoothing_keeps_the_level_and_has_its_width():

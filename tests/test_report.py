@@ -3,9 +3,10 @@ from dataclasses import asdict
 
 import pytest
 
-from ndbmi_gym.experiments import report
-from ndbmi_gym.experiments.claims import CLAIMS, Check, Finding
-from ndbmi_gym.experiments.statistics import Interval
+from ndbmi_gym.experiments.bench.statistics import Interval
+from ndbmi_gym.experiments.vato2014 import report
+from ndbmi_gym.experiments.vato2014.checks import Check, Finding
+from ndbmi_gym.experiments.vato2014.claims import CLAIMS
 from ndbmi_gym.presets import Preset
 
 PIXEL = b"\x89PNG\r\n\x1a\nnot really"

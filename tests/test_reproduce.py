@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from ndbmi_gym import cli
-from ndbmi_gym.experiments import reproduce
-from ndbmi_gym.experiments.conditions import Setting, measure
-from ndbmi_gym.experiments.evidence import from_tables
-from ndbmi_gym.experiments.figures import comparison
-from ndbmi_gym.experiments.records import read_csv
-from ndbmi_gym.experiments.reproduce import FIGURES, Reproduction
+from ndbmi_gym.experiments.bench import batches
+from ndbmi_gym.experiments.bench.batches import Batch
+from ndbmi_gym.experiments.bench.tables import read_csv
+from ndbmi_gym.experiments.protocol.conditions import Setting, measure_settings
+from ndbmi_gym.experiments.vato2014 import comparison, reproduce
+from ndbmi_gym.experiments.vato2014.evidence import from_tables
+from ndbmi_gym.experiments.vato2014.reproduce import FIGURES
 from ndbmi_gym.presets import Preset
 
 
@@ -21,6 +22,10 @@ def few(monkeypatch):
     """Few starts and repetitions."""
     monkeypatch.setattr(comparison, "N_STARTS", 4)
     monkeypatch.setattr(comparison, "REPETITIONS", 3)
+
+
+def run(batch, *names):
+    return batches.run(batch, [reproduce.figure(name) for name in names])
 
 
 def test_every_figure_has_a_module_with_data_and_drawing():
@@ -37,8 +42,8 @@ def test_the_text_has_these_figures():
 
 
 def test_data_pictures_and_parameters_are_left(few, tmp_path, capsys):
-    task = Reproduction(tmp_path, animals=(0, 1), seed=3)
-    tables = reproduce.run(task, ("fig10", "fig2"))
+    task = Batch(tmp_path, animals=(0, 1), seed=3)
+    tables = run(task, "fig10", "fig2")
     runs = read_csv(tmp_path / "fig10" / "runs.csv")
     assert sorted(set(runs["animal"].tolist())) == [0, 1]
     assert len(runs["wtpe"]) == 3 * 2 * 2 * 2 * 12
@@ -51,30 +56,30 @@ def test_data_pictures_and_parameters_are_left(few, tmp_path, capsys):
 
 
 def test_what_is_there_is_not_measured_again(few, tmp_path, monkeypatch):
-    task = Reproduction(tmp_path)
-    first = reproduce.run(task, ("fig10",))
+    task = Batch(tmp_path)
+    first = run(task, "fig10")
     calls = []
-    one = reproduce._one
-    monkeypatch.setattr(reproduce, "_one", lambda *a: calls.append(a) or one(*a))
-    second = reproduce.run(task, ("fig10",))
+    one = batches._one
+    monkeypatch.setattr(batches, "_one", lambda *a: calls.append(a) or one(*a))
+    second = run(task, "fig10")
     assert not calls
     np.testing.assert_array_equal(first["fig10"]["runs"]["wtpe"], second["fig10"]["runs"]["wtpe"])
-    reproduce.run(Reproduction(tmp_path, seed=1), ("fig10",))
+    run(Batch(tmp_path, seed=1), "fig10")
     assert len(calls) == 1
 
 
 def test_an_interrupted_run_goes_on(few, tmp_path, monkeypatch):
-    one = reproduce._one
+    one = batches._one
 
-    def interrupt(task, name, animal):
+    def interrupt(task, figure, animal):
         if animal == 2:
             raise KeyboardInterrupt
-        return one(task, name, animal)
+        return one(task, figure, animal)
 
     line = ["reproduce", "fig10", "--preset", "default", "--animals", "3", "--jobs", "1"]
     line += ["--out", str(tmp_path)]
     with monkeypatch.context() as patch:
-        patch.setattr(reproduce, "_one", interrupt)
+        patch.setattr(batches, "_one", interrupt)
         assert cli.main(line) == 130
     parts = tmp_path / "default" / "parts"
     assert sorted(p.name for p in parts.iterdir()) == ["fig10-000.npz", "fig10-001.npz"]
@@ -84,14 +89,14 @@ def test_an_interrupted_run_goes_on(few, tmp_path, monkeypatch):
 
 
 def test_processes_and_figures_do_not_change_the_numbers(tmp_path):
-    alone = reproduce.run(Reproduction(tmp_path / "a"), ("fig10",))["fig10"]["runs"]
-    many = reproduce.run(Reproduction(tmp_path / "b", animals=(0, 1), jobs=2), ("fig9", "fig10"))
+    alone = run(Batch(tmp_path / "a"), "fig10")["fig10"]["runs"]
+    many = run(Batch(tmp_path / "b", animals=(0, 1), jobs=2), "fig9", "fig10")
     together = many["fig10"]["runs"]
     np.testing.assert_array_equal(alone["wtpe"], together["wtpe"][together["animal"] == 0])
     # the reference of both figures is the same measurement
     evidence = from_tables({"fig10": many["fig10"], **_others(many)})
     setting = Setting("set 6", "dipole", "single-point")
-    expected = measure(Preset(), [setting], (0, 1))[setting]
+    expected = measure_settings(Preset(), [setting], (0, 1))[setting]
     np.testing.assert_array_equal(evidence.measured[setting].wtpe, expected.wtpe)
     np.testing.assert_array_equal(evidence.measured[setting].steps, expected.steps)
 
@@ -149,11 +154,11 @@ def test_wrong_words_are_named(line, message, tmp_path, capsys):
 )
 def test_words_become_figures_once_each(line, names, animals, tmp_path, monkeypatch, capsys):
     made, judged = [], []
-    monkeypatch.setattr(reproduce, "run", lambda task, names: made.append((task, names)) or {})
+    monkeypatch.setattr(batches, "run", lambda task, chosen: made.append((task, chosen)) or {})
     monkeypatch.setattr(reproduce, "judge_claims", lambda task, tables: judged.append(task) or "*")
     assert cli.main(["reproduce", *line.split(), "--out", str(tmp_path)]) == 0
     ((task, asked),) = made
-    assert tuple(asked) == tuple(names)
+    assert tuple(figure.name for figure in asked) == tuple(names)
     assert task.animals == animals
     assert (task.preset, task.out) == ("paper", tmp_path / "paper")
     assert judged == ([task] if "claims" in line else [])
@@ -171,10 +176,10 @@ def test_words_become_figures_once_each(line, names, animals, tmp_path, monkeypa
     ],
 )
 def test_a_missing_package_is_named(missing, package, tmp_path, monkeypatch, capsys):
-    def run(task, names):
+    def fail(task, chosen):
         raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
 
-    monkeypatch.setattr(reproduce, "run", run)
+    monkeypatch.setattr(batches, "run", fail)
     assert cli.main(["reproduce", "fig2", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"ndbmi-gym: No module named {missing!r}: {package}"
 

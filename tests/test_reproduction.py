@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from ndbmi_gym.experiments import reproduce
-from ndbmi_gym.experiments.claims import FAILS, HOLDS, judge
-from ndbmi_gym.experiments.evidence import gather
-from ndbmi_gym.experiments.recovery import SEARCHED
+from ndbmi_gym.experiments.bench import batches
+from ndbmi_gym.experiments.recovery.search import SEARCHED
+from ndbmi_gym.experiments.vato2014 import reproduce
+from ndbmi_gym.experiments.vato2014.checks import FAILS, HOLDS
+from ndbmi_gym.experiments.vato2014.claims import judge
+from ndbmi_gym.experiments.vato2014.evidence import gather
 from ndbmi_gym.presets import PRESETS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reproduction"
@@ -51,7 +53,7 @@ def test_the_readme_shows_the_table_as_computed():
 
 @pytest.mark.slow
 def test_the_full_run_comes_out_as_shown(tmp_path):
-    task = reproduce.Reproduction(tmp_path, "paper", range(10), jobs=2)
-    reproduce.judge_claims(task, reproduce.run(task, reproduce.FIGURES))
+    batch = batches.Batch(tmp_path, "paper", range(10), jobs=2)
+    reproduce.judge_claims(batch, batches.run(batch, list(reproduce.FIGURES.values())))
     again = json.loads((tmp_path / "claims.json").read_text())["claims"]
     assert {c["id"]: c["verdict"] for c in again} == published()

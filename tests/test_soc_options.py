@@ -97,7 +97,7 @@ def test_a_file_s_circuit_is_taken(tmp_path):
 
 def test_an_unfinished_circuit_is_refused(tmp_path):
     path = random_circuit(np.random.default_rng(0), 20).save(tmp_path / "20.npz")
-    with pytest.raises(ValueError, match=r"unfinished circuit of spectral abscissa .* soc build"):
+    with pytest.raises(ValueError, match=r"unfinished circuit of spectral abscissa .* build"):
         soc_cortex(SOC(circuit=str(path), electrodes=10))
 
 

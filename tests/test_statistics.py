@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ndbmi_gym.experiments.statistics import (
+from ndbmi_gym.experiments.bench.statistics import (
     LEVEL,
     Interval,
     Tukey,

@@ -170,6 +170,30 @@ def test_unknown_dataset_is_named_with_the_remedy(number):
     assert repr(number) in str(caught.value)
 
 
+@pytest.mark.parametrize("number", [True, np.True_, 6.0, np.float64(6), "6", np.array(6), [6]])
+def test_only_whole_numbers_name_a_set(number):
+    with pytest.raises(ValueError, match=r"unknown dataset .*; pass one of these integers"):
+        stimulus_set(number)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint64, np.intp])
+def test_whole_numbers_of_any_type_name_a_set(kind):
+    assert stimulus_set(kind(6)) is stimulus_set(6)
+
+
+@pytest.mark.parametrize("index", [True, 1.0, "1", None])
+def test_electrodes_and_sites_are_whole_numbers(index):
+    stimuli = stimulus_set(6)
+    counts = evoked_counts(stimuli)
+    with pytest.raises(ValueError, match=r"electrode .*: this table has the electrodes 0 to 8"):
+        misplace_electrode(counts, index)
+    with pytest.raises(ValueError, match=r"site .* is stimulated by no pattern"):
+        lose_site(counts, stimuli, index)
+    np.testing.assert_array_equal(
+        lose_site(counts, stimuli, np.int16(1)), lose_site(counts, stimuli, 1)
+    )
+
+
 @PROPERTY
 @given(tables)
 def test_flatten_by_nothing_and_in_full(counts):

@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from ndbmi_gym.experiments.conditions import stream
-from ndbmi_gym.experiments.protocol import Runs, protocol_starts, run_protocol
-from ndbmi_gym.experiments.volition import (
+from ndbmi_gym.experiments.protocol.runs import Runs, protocol_starts, run_protocol
+from ndbmi_gym.experiments.protocol.volition import (
     N_STARTS,
     N_TARGETS,
     Volition,
@@ -16,6 +15,7 @@ from ndbmi_gym.experiments.volition import (
     run_volition,
 )
 from ndbmi_gym.presets import Preset
+from ndbmi_gym.streams import experiment_rng
 
 PRESET = Preset(repetitions=10)
 
@@ -136,10 +136,10 @@ def test_volition_moves_the_equilibrium(runs):
 @pytest.mark.parametrize("curl", [0.0, 0.6])
 def test_volition_that_is_kept_at_zero(runs, curl):
     loop, targets = runs[curl].loop, runs[curl].targets
-    rng, places = stream(0, 0, "volition"), stream(0, 0, "volition starts")
+    rng, places = experiment_rng(0, 0, "volition"), experiment_rng(0, 0, "volition starts")
     still = command_runs(PRESET, loop, rng, places, curl, moved=False)
     np.testing.assert_array_equal(still.targets, targets)
-    rng, places = stream(0, 0, "volition"), stream(0, 0, "volition starts")
+    rng, places = experiment_rng(0, 0, "volition"), experiment_rng(0, 0, "volition starts")
     for target, one, moved in zip(targets, still.runs, runs[curl].runs, strict=True):
         starts = protocol_starts(places, loop.interface.half_side_cm, N_STARTS, 1)
         expected = run_protocol(loop, rng, starts, target, PRESET.radius_cm, curl=curl)

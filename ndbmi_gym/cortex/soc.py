@@ -56,7 +56,7 @@ class SOC:
         Whether a trial's next transient starts from what is left at the end of the last window. No
         time passes for the circuit between the windows of two steps, and calibration is at rest.
     circuit : path or None
-        A file of ``ndbmi-gym soc build``. None: the packaged circuit of 200 neurons.
+        A file of ``ndbmi-gym circuit build``. None: the packaged circuit of 200 neurons.
     control : str
         ``"none"``, or a control in the place of the stabilised circuit: ``"scaled"``,
         ``"shuffled"`` or ``"symmetric"`` (`ndbmi_gym.circuit.control`).

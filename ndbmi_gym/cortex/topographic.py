@@ -126,6 +126,8 @@ class TopographicCortex(RateCortex):
     clock_s: float = 1e-3
     shape: float = 1.0
 
+    n_states: ClassVar[int] = 0  # nothing is carried from step to step
+
     def __post_init__(self) -> None:
         window_bins(self.window_s, self.clock_s)
         if not (np.isfinite(self.shape) and self.shape > 0):
@@ -177,7 +179,7 @@ class TopographicCortex(RateCortex):
 
     def count_bound(self, volition: float) -> float:
         """Spikes of an electrode and window that are exceeded with probability below 1e-300."""
-        return count_bound(float(self.evoked.max()) + volition, self.shape)
+        return count_bound(float(self.evoked.max()), self.shape, volition)
 
     def respond(
         self,

@@ -62,7 +62,7 @@ def made(who: str, options: dict[str, Any]) -> Config:
         raise TypeError(f"{who}.__init__() {error}") from None
 
 
-class BMIEnv(Written, gymnasium.Env[Any, Any]):  # type: ignore[misc]
+class BMIEnv(Written, gymnasium.Env[Any, Any]):
     """Volitional control of a closed-loop brain-machine interface.
 
     ## Description

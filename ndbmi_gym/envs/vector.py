@@ -1,7 +1,7 @@
 """The native vector environment."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float32]
 _MOST_TRIALS = 2**20  # beyond, a step takes tens of gigabytes
 
 
-class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):  # type: ignore[misc]
+class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
     """`BMIEnv`, n trials side by side in one computation.
 
     All trials share one random stream: a seed fixes the batch as a whole (a list of seeds is
@@ -184,7 +184,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):  # type: ign
             return
         rule = f"give a whole number >= 0, or one (or None) for each of {self.num_envs} trials"
         single = not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str)
-        given = [seed] if single else list(seed)
+        given: list[Any] = [seed] if single else list(cast(Any, seed))
         if not single and len(given) != self.num_envs:
             raise ValueError(f"seed = {shown(seed)}: {len(given)} seeds; {rule}")
         for each in given:

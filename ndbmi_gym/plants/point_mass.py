@@ -79,7 +79,8 @@ class PointMass:
     def __post_init__(self) -> None:
         settle(self)
         if self.law is not None:
-            self._outer_force(self.law, *np.zeros((2, 3, 2)), np.zeros(3))
+            still = np.zeros((3, 2))
+            self._outer_force(self.law, still, still, np.zeros(3))
 
     @property
     def reach_cm(self) -> float:

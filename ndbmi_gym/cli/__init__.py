@@ -1,0 +1,47 @@
+"""The command ``ndbmi-gym``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ndbmi_gym.cli import circuit, readings, recover, reproduce
+
+_PACKAGES = {
+    "ray": "ray",
+    "dask": "'dask[distributed]'",
+    "distributed": "'dask[distributed]'",
+    "optuna": "-c constraints.txt -e '.[recover]'",
+    "sklearn": "-c constraints.txt -e '.[recover]'",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit status."""
+    asked = _parser().parse_args(arguments)
+    # each process computes on one core, however many libraries would like more: those to come by
+    # their environment, this one, whose numpy is loaded already, by its hand
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    try:
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
+        return int(asked.command(asked))
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except ImportError as error:
+        wanted = _PACKAGES.get(str(error.name), "-c constraints.txt -e '.[reproduce]'")
+        print(f"ndbmi-gym: {error}: pip install {wanted}", file=sys.stderr)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"ndbmi-gym: {error}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ndbmi-gym", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for command in (reproduce, recover, readings, circuit):
+        command.add_to(commands)
+    return parser

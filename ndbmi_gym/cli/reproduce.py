@@ -1,0 +1,57 @@
+"""``ndbmi-gym reproduce``: figures and claims of Vato et al. 2014."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ndbmi_gym.cli.options import add_animals, add_command, add_files, add_preset
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to others."""
+    made = add_command(commands, "reproduce", "figures and claims of Vato et al. 2014", run)
+    add_files(made, "reproduce")
+    made.add_argument(
+        "what",
+        nargs="+",
+        help="fig2, fig4 to fig12, windows, linear; 'all' of these; or 'claims': all of these for "
+        "ten animals, and the report",
+    )
+    add_preset(made)
+    add_animals(made, 0, count=None)
+    made.add_argument(
+        "--animals",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="animals (default: 10 for claims, otherwise 1)",
+    )
+    made.add_argument("--backend", default="loky", help="of joblib: loky, ray or dask")
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Measure and draw figures; judge the claims if they are asked for."""
+    from ndbmi_gym.experiments.bench import batches
+    from ndbmi_gym.experiments.vato2014 import reproduce
+
+    claims = "claims" in asked.what
+    chosen = [
+        reproduce.figure(name)
+        for name in dict.fromkeys(asked.what)
+        if name not in ("all", "claims")
+    ]
+    if claims or "all" in asked.what:
+        chosen = list(reproduce.FIGURES.values())
+    count = getattr(asked, "animals", 10 if claims else 1)
+    batch = batches.Batch(
+        out=asked.out / Path(asked.preset).stem,
+        preset=asked.preset,
+        animals=range(asked.first_animal, asked.first_animal + count),
+        seed=asked.seed,
+        jobs=asked.jobs,
+        backend=asked.backend,
+    )
+    tables = batches.run(batch, chosen)
+    if claims:
+        print(reproduce.judge_claims(batch, tables))
+    print(f"results are in {batch.out}")
+    return 0

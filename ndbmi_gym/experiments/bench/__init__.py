@@ -1,0 +1,1 @@
+"""Tables, statistics, batches that resume, and figures: what every study uses."""

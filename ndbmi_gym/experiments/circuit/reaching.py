@@ -1,0 +1,196 @@
+"""Movements read out of single trials."""
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import SubFigure
+
+from ndbmi_gym.cortex.soc import WINDOW_S, SOCCortex, matched
+from ndbmi_gym.experiments.bench.drawing import FONT, canvas
+from ndbmi_gym.experiments.bench.tables import (
+    Table,
+    Tables,
+    concatenate,
+    from_rows,
+    labelled,
+    where,
+)
+from ndbmi_gym.experiments.circuit.readout import explained, fit_readout, movements, smoother
+from ndbmi_gym.experiments.circuit.report_drawing import (
+    COLORS,
+    TRAITS,
+    condition_label,
+    conditions_of,
+    draw_key,
+    letters,
+    name_axes,
+    names_of,
+)
+from ndbmi_gym.experiments.circuit.specimen import (
+    MODES,
+    REPEATS,
+    SAME,
+    SMOOTHING_S,
+    STABILISED,
+    STEP_S,
+    Specimen,
+    enlargement,
+)
+from ndbmi_gym.experiments.protocol.runs import (
+    FloatArray,
+)
+
+AMPLITUDE_HZ = 100.0  # of the states that prepare movements
+READ_TRIALS = 20  # of every movement, half for training
+UNITS = (1, 4, 16, 64)  # recorded of every excitatory neuron
+COMPARED_UNITS = 4  # of the comparison in numbers
+DRAWN_TRIALS = {COMPARED_UNITS: 5, UNITS[-1]: 1}  # of every movement, by units
+PENALTIES = np.logspace(-6, 3, 19)  # of the ridge regression, relative to the mean variance
+_TARGET = "#c4c4c4"
+
+
+def preparing(specimen: Specimen, name: str, amplitude: str, coefficients: FloatArray) -> SOCCortex:
+    """A cortex that prepares combinations (S, `MODES`) of the leading states.
+
+    All excitatory neurons are recorded.
+    """
+    circuit = specimen.circuits[name]
+    prepared = AMPLITUDE_HZ * coefficients @ circuit.modes[1][:, :MODES].T
+    cortex = SOCCortex(circuit, prepared, coefficients[:, :2], n_electrodes=circuit.n_excitatory)
+    if amplitude == SAME:
+        return cortex
+    return matched(cortex, preparing(specimen, STABILISED, SAME, coefficients))
+
+
+def measure_reaching(specimen: Specimen) -> Tables:
+    """``reaching``: errors of movements read out of held-out trials; ``paths`` of some of them.
+
+    The paths of circuit "target" are the movements. ``at_end`` counts repeats whose penalty lies at
+    an end of its grid: a better one may lie beyond.
+    """
+    nodes_s = np.linspace(0, WINDOW_S, round(WINDOW_S / (2 * STEP_S)) + 1)
+    gap = nodes_s[1]
+    places = movements(nodes_s)
+    velocity = np.diff(places, axis=1) / gap
+    smooth = smoother(len(nodes_s) - 1, gap, SMOOTHING_S)
+    rng = specimen.stream(0, "prepared states")
+    mixed = rng.standard_normal((REPEATS, len(places), MODES))
+    mixed /= np.linalg.norm(mixed, axis=-1, keepdims=True)
+    rows = []
+    paths = [_paths(places[:, None], nodes_s, "target", "", np.nan)]
+    for name, amplitude in specimen.conditions:
+        factors, expected = [], []
+        for coefficients in mixed:
+            cortex, same = (
+                preparing(specimen, name, how, coefficients) for how in (amplitude, SAME)
+            )
+            factors.append(enlargement(cortex, same))
+            fine = cortex.profile(np.arange(len(places)), None)
+            expected.append(fine.reshape(*fine.shape[:2], -1, 2).sum(axis=-1))
+        for units in UNITS:
+            scores = []
+            for repeat in range(REPEATS):
+                rng = specimen.stream(repeat, "reaching", name, amplitude, str(units))
+                trials = np.repeat(expected[repeat][:, None], READ_TRIALS, axis=1)
+                counts = rng.poisson(units * trials) / units
+                rates = np.swapaxes(counts @ smooth, -1, -2) / gap
+                train, test = np.split(rates, 2, axis=1)
+                readout = fit_readout(train, velocity, PENALTIES)
+                read = readout(test)
+                wanted = np.broadcast_to(velocity[:, None], read.shape)
+                run = np.cumsum(read, axis=2) * gap
+                off = run - places[:, None, 1:]
+                scores.append(
+                    (
+                        explained(wanted, read),
+                        np.sqrt((off**2).sum(axis=-1).mean()),
+                        np.linalg.norm(off[:, :, -1], axis=-1).mean(),
+                        np.log10(readout.penalty),
+                        readout.penalty in PENALTIES[[0, -1]],
+                    )
+                )
+                if repeat == 0 and units in DRAWN_TRIALS:
+                    drawn = np.pad(run[:, : DRAWN_TRIALS[units]], ((0, 0), (0, 0), (1, 0), (0, 0)))
+                    paths.append(_paths(drawn, nodes_s, name, amplitude, units))
+            mean, spread = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)
+            rows.append(
+                {
+                    "circuit": name,
+                    "amplitude": amplitude,
+                    "factor": np.mean(factors),
+                    "units": units,
+                    "r2": mean[0],
+                    "r2_spread": spread[0],
+                    "error_cm": mean[1],
+                    "error_spread": spread[1],
+                    "end_error_cm": mean[2],
+                    "log10_penalty": mean[3],
+                    "at_end": sum(score[4] for score in scores),
+                }
+            )
+    return {"reaching": from_rows(rows), "paths": concatenate(paths)}
+
+
+def _paths(
+    places: FloatArray, times_s: FloatArray, name: str, amplitude: str, units: float
+) -> Table:
+    """Rows for places (S, R, K, 2)."""
+    movement, trial, time = np.indices(places.shape[:3]).reshape(3, -1)
+    x, y = places.reshape(-1, 2).T
+    columns = {"movement": movement, "trial": trial, "time_s": times_s[time], "x": x, "y": y}
+    return labelled(columns, circuit=name, amplitude=amplitude, units=float(units))
+
+
+def draw_reaching(tables: Tables) -> Canvas:
+    """Movements and what is read out of single trials, and how well by number of units.
+
+    Parameters
+    ----------
+    tables : Tables
+        ``paths`` and ``reaching``.
+    """
+    conditions = conditions_of(tables["reaching"])
+    target = where(tables["paths"], circuit="target")
+    n = int(target["movement"].max()) + 1
+    half = 1.05 * max(np.abs(tables["paths"][axis]).max() for axis in "xy")
+    figure = canvas(1.25 * n + 1.2, 1.25 * len(conditions) + 3.6)
+    upper, lower = figure.subfigures(
+        2, 1, squeeze=False, height_ratios=(1.25 * len(conditions) + 0.2, 3.4)
+    )[:, 0]
+    panels = upper.subplots(len(conditions), n, squeeze=False)
+    for row, (name, amplitude) in zip(panels, conditions, strict=True):
+        read = where(tables["paths"], circuit=name, amplitude=amplitude)
+        pale = {"color": COLORS[name], "lw": 0.7, "alpha": 0.5}
+        bold = {"color": COLORS[name], "lw": 1.6, "ls": TRAITS[amplitude]}
+        for movement, axes in enumerate(row):
+            wanted = where(target, movement=movement)
+            axes.plot(wanted["x"], wanted["y"], color=_TARGET, lw=4, solid_capstyle="round")
+            for units, style in zip(np.unique(read["units"]), (pale, bold), strict=True):
+                lines = where(read, movement=movement, units=units)
+                for trial in names_of(lines, "trial"):
+                    own = where(lines, trial=trial)
+                    axes.plot(own["x"], own["y"], **style)
+            axes.plot(0, 0, "o", ms=3.5, mfc="white", mec="black")
+            axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal", xticks=[], yticks=[])
+        row[0].set_ylabel(condition_label(name, amplitude).replace(", ", ",\n"), size=FONT)
+    _charts(lower, tables["reaching"])
+    letters((panels[0, 0],))
+    return figure
+
+
+def _charts(part: SubFigure, table: Table) -> None:
+    """R² and path error by number of units."""
+    fit, error = part.subplots(1, 2)
+    units = np.unique(table["units"])
+    for name, amplitude in conditions_of(table):
+        own = where(table, circuit=name, amplitude=amplitude)
+        place = np.searchsorted(units, own["units"])
+        style = {"color": COLORS[name], "ls": TRAITS[amplitude], "lw": 1.4, "marker": "o"}
+        fit.errorbar(place, own["r2"], own["r2_spread"], ms=4, capsize=2, **style)
+        error.errorbar(place, own["error_cm"], own["error_spread"], ms=4, capsize=2, **style)
+    for axes in (fit, error):
+        axes.set_xticks(np.arange(len(units)), [f"{count:g}" for count in units])
+        axes.axhline(0, color="#bbbbbb", lw=0.6, zorder=0)
+    name_axes(fit, "units per neuron", "R² of velocity, held-out trials")
+    name_axes(error, "units per neuron", "path error (cm)")
+    draw_key(part, table)
+    letters((fit, error), "BC")

@@ -1,0 +1,116 @@
+"""Dimension of transients."""
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from ndbmi_gym.cortex.soc import SOC, WINDOW_S, soc_cortex
+from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas
+from ndbmi_gym.experiments.bench.tables import (
+    Tables,
+    concatenate,
+    from_rows,
+    labelled,
+    where,
+)
+from ndbmi_gym.experiments.circuit.measures import (
+    component_variances,
+    course,
+    n_components,
+    participation,
+    power_outside,
+)
+from ndbmi_gym.experiments.circuit.report_drawing import (
+    COLORS,
+    letters,
+    name_axes,
+    names_of,
+)
+from ndbmi_gym.experiments.circuit.specimen import (
+    MODES,
+    SAME,
+    STEP_S,
+    Specimen,
+)
+
+
+def measure_richness(specimen: Specimen) -> Tables:
+    """``dimensions`` of the excitatory neurons' transients, and ``variance`` by component.
+
+    ``all``: of the transients from the ten leading states together; ``single``: mean over those of
+    one state alone; ``stimuli``: of the firing rates after the eight stimuli of a ring. ``outside``
+    is the share of their power that lies outside the span of the states that they begin with.
+    """
+    rows, curves = [], []
+    steps = round(WINDOW_S / STEP_S)
+    for name, circuit in specimen.circuits.items():
+        half = circuit.n_excitatory
+        states = circuit.modes[1][:, :MODES]
+        x = course(circuit.weights, states, STEP_S, steps)[:, :half]
+        together = component_variances(x.transpose(0, 2, 1).reshape(-1, half))
+        alone = [component_variances(x[..., j]) for j in range(MODES)]
+        cortex = soc_cortex(SOC(**specimen.options(name, SAME) | {"electrodes": half}))
+        rates = cortex.profile(np.arange(cortex.n_stimuli), None)
+        evoked = component_variances(rates.transpose(0, 2, 1).reshape(-1, half))
+        for begin, variances, share in (
+            ("all", [together], power_outside(x)),
+            ("single", alone, float(np.mean([power_outside(x[..., [j]]) for j in range(MODES)]))),
+            ("stimuli", [evoked], np.nan),
+        ):
+            rows.append(
+                {
+                    "circuit": name,
+                    "states": begin,
+                    "participation": np.mean([participation(v) for v in variances]),
+                    "components": np.mean([n_components(v) for v in variances]),
+                    "outside": share,
+                }
+            )
+        cumulative = np.cumsum(together) / together.sum()
+        number = np.arange(1, len(cumulative) + 1)
+        curves.append(labelled({"component": number, "cumulative": cumulative}, circuit=name))
+    return {"dimensions": from_rows(rows), "variance": concatenate(curves)}
+
+
+def draw_richness(tables: Tables) -> Canvas:
+    """Variance by principal component, dimension, and what leaves the prepared states' span.
+
+    Parameters
+    ----------
+    tables : Tables
+        ``variance`` and ``dimensions``.
+    """
+    figure = canvas(12.0, 4.0)
+    curve, chart, outside = figure.subplots(1, 3, width_ratios=(4, 5, 3))
+    names = names_of(tables["variance"])
+    for name in names:
+        own = where(tables["variance"], circuit=name)
+        shown = own["component"] <= 30
+        curve.plot(
+            own["component"][shown], own["cumulative"][shown], ".-", color=COLORS[name], label=name
+        )
+    curve.axhline(0.9, color="black", lw=0.8, ls=":")
+    curve.set_ylim(0, 1.02)
+    curve.legend(fontsize=SMALL, loc="lower right")
+    curve.set_title("transients from the leading states", size=FONT)
+    name_axes(curve, "principal components", "cumulative share of variance")
+
+    table, groups = tables["dimensions"], names_of(tables["dimensions"], "states")
+    labels = {"all": "leading states\ntogether", "single": "one of them\n(mean)",
+              "stimuli": "rates after\nthe stimuli"}  # fmt: skip
+    for i, name in enumerate(names):
+        own = where(table, circuit=name)
+        place = np.arange(len(groups)) + 0.2 * (i - 1.5)
+        bars = chart.bar(place, own["participation"], 0.18, color=COLORS[name])
+        chart.bar_label(bars, fmt="%.1f", fontsize=SMALL - 0.5, padding=1)
+        power = where(own, states="all")["outside"][0]
+        bar = outside.bar(i, power, 0.7, color=COLORS[name])
+        outside.bar_label(bar, fmt="%.3f", fontsize=SMALL, padding=1)
+    chart.set_xticks(np.arange(len(groups)), [labels[group] for group in groups])
+    chart.set_title("dimension (participation ratio)", size=FONT)
+    name_axes(chart, "", "dimension")
+    outside.set_xticks(np.arange(len(names)), names)
+    outside.set_ylim(0, 1)
+    outside.set_title("power outside the prepared span", size=FONT)
+    name_axes(outside, "", "share of power")
+    letters((curve, chart, outside))
+    return figure

@@ -1,1 +1,0 @@
-"""The text's figures, one module each, and two experiments that it describes without one."""

@@ -1,0 +1,422 @@
+"""The 24 published findings as statistical criteria on measurements.
+
+Every claim is a list of checks: a quantity with its 95 % interval over animals, and a bound. A
+check holds if the interval lies on the right side of the bound, does not hold if it lies on the
+wrong side, and is undecided otherwise; a claim holds if all its checks do, and does not if one does
+not.
+
+Two kinds of quantity serve: ratios of mean wtpe (geometric mean over animals, Student's interval
+on logarithms), and the share of animals in which something is so (Clopper-Pearson), for instance
+that the text's own test, one-way ANOVA and Tukey's HSD at p < 0.01 on the 240 runs of one animal,
+comes out as published. "Significantly" asks for both: a ratio on the right side of 1, and more
+animals with a significant difference than without. "Not significantly" asks for a rise below 10 %
+and more animals without a significant rise than with one. wtpe is of convergent runs, which would
+make a condition that loses the hard runs look robust: claims of robustness ask for convergence too.
+A comparison that cannot be made in every animal, since too few runs converge, is undecided; so is
+every claim with fewer than ten animals. Where the text gives no number, the bounds are chosen and
+stated. Decoding is by multiple points, unless the claim compares decoders. Intervals are not
+corrected for the number of checks.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ndbmi_gym.experiments.bench.statistics import (
+    Interval,
+    mean_interval,
+)
+from ndbmi_gym.experiments.protocol.conditions import (
+    ALPHAS,
+    DECODERS,
+    REFERENCE,
+    SHAPES,
+)
+from ndbmi_gym.experiments.protocol.runs import (
+    FloatArray,
+)
+from ndbmi_gym.experiments.vato2014.checks import (
+    Check,
+    Claim,
+    Finding,
+    ratio_check,
+    share_check,
+)
+from ndbmi_gym.experiments.vato2014.evidence import Evidence
+
+
+def judge(evidence: Evidence) -> list[Finding]:
+    """Judge all claims."""
+    return [Finding(claim, claim.checks(evidence), evidence.animals) for claim in CLAIMS]
+
+
+# groups of the text's analyses of variance
+_STIMULI = ("set 5", REFERENCE, "set 7")
+_FLATTEN = (REFERENCE, *(f"flatten {a}" for a in ALPHAS))
+_SHAPE = (REFERENCE, *(f"shape {k}" for k in SHAPES))
+_BROKEN = (REFERENCE, "misplaced electrode", "lost site")
+_MODERATE = ALPHAS[:3]
+
+
+def _all_converge(e: Evidence, condition: str, field: str) -> Check:
+    shares = mean_interval(e.convergent(condition, field))
+    return Check(f"{condition}: share of runs that converge", shares, 0.9, True, 0.1)
+
+
+def _significant(
+    e: Evidence, c: str, ref: str, group: tuple[str, ...], field: str, up: bool
+) -> list[Check]:
+    tests = e.tests(c, ref, group, field)
+    agree = [t and (t.rises if up else t.falls) for t in tests]
+    return [
+        ratio_check(f"{c} / {ref}", e.ratios(c, ref, field), 1.0, up),
+        share_check("animals with p < 0.01", agree),
+    ]
+
+
+def _insignificant(
+    e: Evidence, c: str, ref: str, group: tuple[str, ...], field: str
+) -> list[Check]:
+    tests = e.tests(c, ref, group, field)
+    return [
+        ratio_check(f"{c} / {ref}", e.ratios(c, ref, field), 1.1, False),
+        share_check("animals without a significant rise", [t and not t.rises for t in tests]),
+        _all_converge(e, c, field),
+    ]
+
+
+def _no_gain_to_32(e: Evidence) -> list[Check]:
+    return _insignificant(e, "set 5", REFERENCE, _STIMULI, "gaussian")
+
+
+def _decoders_alike(e: Evidence) -> list[Check]:
+    checks = []
+    for field in ("gaussian", "dipole"):
+        for condition in _STIMULI:
+            ratios = e.means(condition, field, DECODERS[1]) / e.means(condition, field)
+            name = f"{field}, {condition}: single / multiple"
+            checks += [ratio_check(name, ratios, 0.8, True), ratio_check(name, ratios, 1.25, False)]
+    return checks
+
+
+def _stable(e: Evidence) -> list[Check]:
+    return [
+        *(
+            ratio_check(
+                f"α = {a} / 0", e.ratios(f"flatten {a}", REFERENCE, "gaussian"), bound, False
+            )
+            for a, bound in zip(_MODERATE, (1.25, 1.25, 1.5), strict=True)
+        ),
+        _all_converge(e, f"flatten {_MODERATE[-1]}", "gaussian"),
+    ]
+
+
+def _collapse(e: Evidence, field: str) -> Check:
+    return ratio_check("α = 0.9 / 0", e.ratios("flatten 0.9", REFERENCE, field), 1.5, True)
+
+
+def _collapse_at_last(e: Evidence) -> list[Check]:
+    return [
+        _collapse(e, "gaussian"),
+        ratio_check("α = 0.7 / 0", e.ratios("flatten 0.7", REFERENCE, "gaussian"), 1.5, False),
+        ratio_check(
+            "α = 0.9 / 0.7", e.ratios("flatten 0.9", "flatten 0.7", "gaussian"), 1.25, True
+        ),
+    ]
+
+
+def _onset(e: Evidence, field: str) -> list[int | None]:
+    """Index of the lowest α from which on all deteriorations are significant, by animal.
+
+    None where runs are too few to tell.
+    """
+    onsets: list[int | None] = [len(ALPHAS)] * e.animals
+    for i in range(len(ALPHAS) - 1, -1, -1):
+        tests = e.tests(_FLATTEN[i + 1], REFERENCE, _FLATTEN, field)
+        for animal, test in enumerate(tests):
+            if test is None:
+                onsets[animal] = None
+            elif test.rises and onsets[animal] == i + 1:
+                onsets[animal] = i
+    return onsets
+
+
+def _dipole_first(e: Evidence) -> list[Check]:
+    pairs = list(zip(_onset(e, "dipole"), _onset(e, "gaussian"), strict=True))
+    earlier = [None if d is None or g is None else d < g for d, g in pairs]
+    early = [None if d is None else d <= 2 for d, _ in pairs]
+    return [
+        share_check("animals with p < 0.01 from α = 0.7 or lower on", early),
+        share_check("animals in which it begins at a lower α than the Gaussian's", earlier),
+    ]
+
+
+def _gaussian_shapes(e: Evidence) -> list[Check]:
+    checks = []
+    for k in SHAPES:
+        ratios = e.ratios(f"shape {k}", REFERENCE, "gaussian")
+        high, low = (1.5, 1 / 1.5) if k < 0.5 or k > 2 else (1.25, 0.8)
+        checks += [
+            ratio_check(f"k = {k:g} / 1", ratios, high, False),
+            ratio_check(f"k = {k:g} / 1", ratios, low, True),
+        ]
+    tests = e.tests(_SHAPE[-1], REFERENCE, _SHAPE, "gaussian")
+    deviates = [[t and getattr(t, direction) for t in tests] for direction in ("falls", "rises")]
+    return [
+        *checks,
+        share_check(
+            f"animals in which k = {SHAPES[-1]:g} deviates, p < 0.01", max(deviates, key=_hits)
+        ),
+        _all_converge(e, _SHAPE[1], "gaussian"),
+    ]
+
+
+def _hits(hits: Iterable[bool | None]) -> int:
+    return sum(map(bool, hits))
+
+
+def _dipole_shapes(e: Evidence) -> list[Check]:
+    order = [f"shape {k}" for k in SHAPES if k < 1]
+    order += [REFERENCE, *(f"shape {k}" for k in SHAPES if k > 1)]
+    trend = [
+        np.polyfit(np.arange(len(order)), np.log(line), 1)[0] if np.isfinite(line).all() else np.nan
+        for line in zip(*(e.means(c, "dipole") for c in order), strict=True)
+    ]
+    worse, significant = _significant(e, _SHAPE[1], REFERENCE, _SHAPE, "dipole", True)
+    return [
+        worse._replace(bound=1.25),
+        significant,
+        Check("trend of log error per step in k", mean_interval(trend), 0.0, False, 0.05),
+    ]
+
+
+def _robust_to_100(e: Evidence) -> list[Check]:
+    return [
+        ratio_check("100 / 0", e.ratios("spontaneous 100", REFERENCE, "gaussian"), 1.2, False),
+        _all_converge(e, "spontaneous 100", "gaussian"),
+    ]
+
+
+def _dipole_spontaneous(e: Evidence) -> list[Check]:
+    dipole = e.ratios("spontaneous 100", REFERENCE, "dipole")
+    gaussian = e.ratios("spontaneous 100", REFERENCE, "gaussian")
+    return [
+        ratio_check("40 / 0", e.ratios("spontaneous 40", REFERENCE, "dipole"), 1.25, False),
+        _all_converge(e, "spontaneous 40", "dipole"),
+        ratio_check("100 / 0, dipole / Gaussian", dipole / gaussian, 1.0, True),
+    ]
+
+
+def _forty_percent(e: Evidence) -> list[Check]:
+    rises, significant = _significant(e, "misplaced electrode", REFERENCE, _BROKEN, "dipole", True)
+    return [
+        rises._replace(bound=1.2),
+        rises._replace(bound=1.6, above=False),
+        significant,
+    ]
+
+
+def _mildly_worse(e: Evidence) -> list[Check]:
+    checks = []
+    for field in ("gaussian", "dipole"):
+        ratios = [e.ratios(f"test flatten {a}", f"flatten {a}", field) for a in _MODERATE]
+        mean = np.exp(np.mean(np.log(ratios), axis=0))
+        name = f"{field}, α 0.3–0.7: test only / both"
+        checks += [ratio_check(name, mean, 1.0, True), ratio_check(name, mean, 1.5, False)]
+    return checks
+
+
+def _better_at_extreme(e: Evidence) -> list[Check]:
+    return [
+        ratio_check(
+            f"{field}, α = 0.9: test only / both",
+            e.ratios("test flatten 0.9", "flatten 0.9", field),
+            1.0,
+            False,
+        )
+        for field in ("gaussian", "dipole")
+    ]
+
+
+def _arrive(shares: FloatArray) -> Check:
+    worst = mean_interval(shares.min(axis=1))
+    return Check("share of runs to the hardest target that enter its region", worst, 0.9, True, 0.1)
+
+
+def _targets(e: Evidence) -> list[Check]:
+    shifted = [bool(animal.all()) for animal in e.volition["shifted"]]
+    return [
+        _arrive(e.volition["arrived"]),
+        share_check(
+            "animals whose runs settle nearer to each target than to the field's own", shifted
+        ),
+    ]
+
+
+def _curl(e: Evidence) -> list[Check]:
+    turned = (e.volition["curl turn"] - e.volition["turn"]).mean(axis=1)
+    return [
+        _arrive(e.volition["curl arrived"]),
+        Check("turn to the left by the curl field, rad:", mean_interval(turned), 0.0, True, 0.2),
+    ]
+
+
+def _short_windows(e: Evidence) -> list[Check]:
+    checks = []
+    for field in ("gaussian", "dipole"):
+        ratios = e.ratios("window 50 ms", REFERENCE, field)
+        checks += [
+            ratio_check(f"{field}, 50 / 600 ms", ratios, 1.1, False),
+            _all_converge(e, "window 50 ms", field),
+        ]
+    return checks
+
+
+def _maps(e: Evidence) -> list[Check]:
+    missing = np.full(e.animals, np.nan)
+    checks = [
+        Check(name, mean_interval(e.geometry.get(name, missing)), 0.9, True, 0.1)
+        for name in _GEOMETRY
+    ]
+    skew = e.geometry.get("skew set 1", missing)
+    return [
+        *checks,
+        Check("skew of the two lines of set 1, degrees:", mean_interval(skew), 15.0, False, 10.0),
+    ]
+
+
+_GEOMETRY = (
+    "clustered set 1",
+    "angle_kept set 1",
+    "angle_kept set 2",
+    "radius_rises set 2",
+    "pair_between set 3",
+    "angle_kept set 4",
+    "radius_rises set 4",
+    "pair_between set 4",
+)
+"""Shares that should be nearly 1."""
+
+
+def _linear(e: Evidence) -> list[Check]:
+    refused = float(e.linear["refused"].mean())  # a matter of the field, not of the animal
+    return [
+        Check("the linear interface refuses the dipole", Interval(*[refused] * 3), 0.5, True, 0.5),
+        Check(
+            "it converges on a linear field in", mean_interval(e.linear["linear"]), 0.9, True, 0.1
+        ),
+        Check("this one on the dipole in", mean_interval(e.linear["dipole"]), 0.9, True, 0.1),
+    ]
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("C1", "Fig 6C", "Gaussian: no gain from 8 to 32 regions", _no_gain_to_32),
+    Claim(
+        "C2",
+        "Fig 6C",
+        "Gaussian: error falls significantly from 32 to 128 regions",
+        lambda e: _significant(e, "set 7", REFERENCE, _STIMULI, "gaussian", False),
+    ),
+    Claim(
+        "C3",
+        "Fig 6E",
+        "dipole: error falls significantly from 8 to 32 regions",
+        lambda e: _significant(e, "set 5", REFERENCE, _STIMULI, "dipole", True),
+    ),
+    Claim(
+        "C4",
+        "Fig 6E",
+        "dipole: error falls significantly from 32 to 128 regions",
+        lambda e: _significant(e, "set 7", REFERENCE, _STIMULI, "dipole", False),
+    ),
+    Claim("C5", "Fig 6", "both decoders perform nearly the same", _decoders_alike),
+    Claim("C6", "Fig 7B", "Gaussian: stable as α rises, small effects at middling α", _stable),
+    Claim(
+        "C7",
+        "Fig 7B",
+        "Gaussian: large deterioration only at α = 0.9",
+        _collapse_at_last,
+    ),
+    Claim("C8", "Fig 7D", "dipole: significant deterioration from a lower α on", _dipole_first),
+    Claim(
+        "C9",
+        "Fig 7D",
+        "dipole: large deterioration at the highest α",
+        lambda e: [_collapse(e, "dipole")],
+    ),
+    Claim(
+        "C10",
+        "Fig 8B",
+        "Gaussian: relatively insensitive to k; significant deviation for very regular firing",
+        _gaussian_shapes,
+    ),
+    Claim(
+        "C11",
+        "Fig 8D",
+        "dipole: markedly worse for k below 0.5; error falls as firing gets more regular",
+        _dipole_shapes,
+    ),
+    Claim("C12", "Fig 9B", "Gaussian: less than 20 % worse at spont = 100", _robust_to_100),
+    Claim(
+        "C13",
+        "Fig 9D",
+        "dipole: robust at spont = 40, less than the Gaussian at 100",
+        _dipole_spontaneous,
+    ),
+    Claim(
+        "C14",
+        "Fig 10D",
+        "Gaussian: no significant loss with a misplaced recording electrode",
+        lambda e: _insignificant(e, "misplaced electrode", REFERENCE, _BROKEN, "gaussian"),
+    ),
+    Claim(
+        "C15",
+        "Fig 10D",
+        "Gaussian: no significant loss with an ineffective stimulation site",
+        lambda e: _insignificant(e, "lost site", REFERENCE, _BROKEN, "gaussian"),
+    ),
+    Claim(
+        "C16",
+        "Fig 10H",
+        "dipole: a misplaced recording electrode raises the error by 40 %",
+        _forty_percent,
+    ),
+    Claim(
+        "C17",
+        "Fig 10H",
+        "dipole: an ineffective stimulation site raises the error",
+        lambda e: [
+            ratio_check("lost site / set 6", e.ratios("lost site", REFERENCE, "dipole"), 1.0, True)
+        ],
+    ),
+    Claim(
+        "C18",
+        "Fig 11",
+        "flattening in test only is mildly worse than in both at α 0.3–0.7",
+        _mildly_worse,
+    ),
+    Claim("C19", "Fig 11", "at extreme α flattening in test only is better", _better_at_extreme),
+    Claim(
+        "C20", "Fig 12A", "volition (Eq 24) moves the equilibrium to each of four targets", _targets
+    ),
+    Claim(
+        "C21",
+        "Fig 12B",
+        "the same under a curl field: paths bend counter-clockwise and still converge",
+        _curl,
+    ),
+    Claim(
+        "C22",
+        "Methods",
+        "windows as short as 50 ms perform nearly as well (Eq 17's h spikes per window)",
+        _short_windows,
+    ),
+    Claim("C23", "Fig 4", "geometry of the maps of sets 1–4", _maps),
+    Claim(
+        "C24",
+        "Introduction",
+        "the earlier linear interface cannot represent a non-invertible field; this one can",
+        _linear,
+    ),
+)
+"""The claims, in the text's order."""

@@ -1,0 +1,153 @@
+"""The claims table as Markdown, and with the figures as one self-contained HTML page."""
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from html import escape
+from pathlib import Path
+
+from ndbmi_gym.experiments.vato2014.checks import FAILS, HOLDS, UNDECIDED, Finding
+from ndbmi_gym.files import write_json, write_text
+from ndbmi_gym.presets import Preset
+from ndbmi_gym.provenance import JSON
+
+_METHOD = (
+    "Every claim is judged by checks: a quantity with its 95 % interval over animals, against a "
+    "bound. A claim holds if every interval lies on the right side of its bound, does not hold if "
+    "one lies on the wrong side, and is undecided otherwise. Ratios are of mean wtpe, geometric "
+    "means over animals, and of convergent runs only, as in the text; p < 0.01 is the text's own "
+    "test on the 240 runs of one animal (one-way ANOVA, then Tukey's HSD). Decoding is by multiple "
+    "points where the claim does not compare decoders. Intervals are not corrected for the number "
+    "of checks. Nothing here is entered by hand."
+)
+
+_STYLE = """
+body { font: 16px/1.45 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0 }
+td, th { border-bottom: 1px solid #ccc; padding: .35rem .6rem; text-align: left }
+td { vertical-align: top }
+td.n { white-space: nowrap }
+.holds { color: #086b24 } .fails { color: #b00020 } .undecided { color: #8a5a00 }
+small { color: #444 } img { max-width: 100%; border: 1px solid #ddd }
+""".strip()
+
+_ORDER = (FAILS, UNDECIDED, HOLDS)
+_CLASS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """How many claims hold, do not hold and are undecided."""
+    count = Counter(finding.verdict for finding in findings)
+    return (
+        f"{count[HOLDS]} of {len(findings)} claims hold, {count[FAILS]} do not, "
+        f"{count[UNDECIDED]} are undecided."
+    )
+
+
+def claims_table(findings: Sequence[Finding], brief: bool = False) -> str:
+    """The claims as a Markdown table; a brief one has the check that decides only."""
+    lines = ["| claim | where | the text says | verdict | measured |", "|---|---|---|---|---|"]
+    for finding in findings:
+        claim, verdict = finding.claim, finding.verdict
+        deciding = min(finding.checks, key=lambda c: (_ORDER.index(c.verdict), c.margin))
+        measured = "<br>".join(map(str, [deciding] if brief else finding.checks))
+        lines.append(
+            f"| {claim.id} | {claim.where} | {claim.statement} | **{verdict}** | {measured} |"
+        )
+    return "\n".join(lines)
+
+
+def markdown(findings: Sequence[Finding], settings: JSON, remarks: Sequence[str]) -> str:
+    """The report in Markdown."""
+    return "\n\n".join(
+        (
+            "# The findings of Vato et al. 2014, claim by claim",
+            f"{summary(findings)} {_conditions(settings)}",
+            _METHOD,
+            claims_table(findings),
+            *remarks,
+            "## Parameters",
+            "\n".join(f"- `{name}` = {value}" for name, value in settings["parameters"].items()),
+        )
+    )
+
+
+def html(
+    findings: Sequence[Finding],
+    settings: JSON,
+    remarks: Sequence[str],
+    pictures: Mapping[str, Path],
+) -> str:
+    """The report as one page; pictures by title."""
+    rows = "".join(
+        f"<tr><td class=n>{f.claim.id}</td><td class=n>{escape(f.claim.where)}</td>"
+        f"<td>{escape(f.claim.statement)}</td>"
+        f"<td class='n {_CLASS[f.verdict]}'><b>{f.verdict}</b></td>"
+        f"<td><small>{'<br>'.join(escape(str(check)) for check in f.checks)}</small></td></tr>"
+        for f in findings
+    )
+    figures = "".join(
+        f"<h2>{escape(title)}</h2><img alt='{escape(title)}' src='data:image/png;base64,"
+        f"{b64encode(path.read_bytes()).decode()}'>"
+        for title, path in pictures.items()
+    )
+    parameters = "".join(
+        f"<tr><td><code>{field.name}</code></td><td>{settings['parameters'][field.name]}</td></tr>"
+        for field in fields(Preset)
+    )
+    packages = ", ".join(f"{name} {number}" for name, number in settings["versions"].items())
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        f"<title>Vato et al. 2014, claim by claim</title><style>{_STYLE}</style>"
+        "<h1>The findings of Vato et al. 2014, claim by claim</h1>"
+        f"<p><b>{escape(summary(findings))}</b> {escape(_conditions(settings))}</p>"
+        f"<p>{escape(_METHOD)}</p>"
+        "<table><tr><th>claim<th>where<th>the text says<th>verdict<th>measured</tr>"
+        f"{rows}</table>{''.join(f'<p>{escape(remark)}</p>' for remark in remarks)}{figures}"
+        f"<h2>Parameters</h2><table>{parameters}</table><p><small>{escape(packages)}</small></p>"
+        "</html>\n"
+    )
+
+
+def write(
+    folder: Path,
+    findings: Sequence[Finding],
+    settings: JSON,
+    remarks: Sequence[str],
+    pictures: Mapping[str, Path],
+) -> None:
+    """Write ``claims.json``, ``claims.md`` (in brief), ``report.md`` and ``report.html``."""
+    table = [
+        {
+            "id": f.claim.id,
+            "where": f.claim.where,
+            "statement": f.claim.statement,
+            "verdict": f.verdict,
+            "checks": [
+                {
+                    "what": check.what,
+                    "estimate": check.interval.estimate,
+                    "low": check.interval.low,
+                    "high": check.interval.high,
+                    "bound": check.bound,
+                    "side": "above" if check.above else "below",
+                    "verdict": check.verdict,
+                }
+                for check in f.checks
+            ],
+        }
+        for f in findings
+    ]
+    write_json(folder / "claims.json", settings | {"claims": table, "remarks": list(remarks)})
+    write_text(folder / "claims.md", claims_table(findings, brief=True) + "\n")
+    write_text(folder / "report.md", markdown(findings, settings, remarks) + "\n")
+    write_text(folder / "report.html", html(findings, settings, remarks, pictures))
+
+
+def _conditions(settings: JSON) -> str:
+    animals = settings["animals"]
+    return (
+        f"Preset {settings['preset']!r}, {len(animals)} animals ({animals[0]} to "
+        f"{animals[-1]}), seed {settings['seed']}."
+    )

@@ -1,0 +1,139 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+
+from ndbmi_gym.circuit import CONTROLS, random_circuit, stabilise
+from ndbmi_gym.experiments.bench.tables import read_csv, where, write_csv
+from ndbmi_gym.experiments.circuit import (
+    construction,
+    reaching,
+    reliability,
+    report,
+    report_drawing,
+    study_drawing,
+)
+from ndbmi_gym.experiments.circuit.report import PICTURES, measure_specimen
+from ndbmi_gym.experiments.circuit.specimen import Specimen
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Tables of a small circuit that were saved and read back."""
+    folder = tmp_path_factory.mktemp("soc")
+    circuit = stabilise(random_circuit(np.random.default_rng(0), 50))
+    specimen = Specimen(str(circuit.save(folder / "small.npz")), 0)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("ANIMALS", 2), ("TRIALS", 5)):
+            patch.setattr(reliability, name, value)
+        for part in (construction, reaching, reliability):
+            patch.setattr(part, "REPEATS", 2)
+        patch.setattr(reaching, "READ_TRIALS", 6)
+        patch.setattr(report, "STAGES", dict(list(report.STAGES.items())[:-1]))
+        measured = measure_specimen(specimen)
+    for name, table in measured.items():
+        write_csv(folder / f"{name}.csv", table)
+    return {name: read_csv(folder / f"{name}.csv") for name in measured}
+
+
+@pytest.fixture(scope="module")
+def pictures(tables):
+    return {name: draw(tables) for name, draw in PICTURES.items()}
+
+
+def titles(canvas):
+    return [axes.get_title() for axes in canvas.axes]
+
+
+def heights(axes):
+    return [p.get_height() for p in axes.patches if isinstance(p, Rectangle)]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_legible(name, pictures):
+    """No text is small, cut off or on top of another."""
+    canvas = pictures[name]
+    canvas.draw_without_rendering()
+    shown = [t for t in canvas.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    assert min(t.get_fontsize() for t in shown) >= 7
+    ticks = {t for axes in canvas.axes for t in (*axes.get_xticklabels(), *axes.get_yticklabels())}
+    boxes = [(t.get_text(), t.get_window_extent()) for t in shown if t not in ticks]
+    edge = canvas.bbox.padded(1)
+    for text, box in boxes:
+        assert edge.x0 <= box.x0 <= box.x1 <= edge.x1, text
+        assert edge.y0 <= box.y0 <= box.y1 <= edge.y1, text
+    for (first, a), (second, b) in combinations(boxes, 2):
+        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(wide, high) <= 2, (first, second)
+
+
+def test_construction(pictures, tables):
+    course, before, after = pictures["construction"].axes
+    np.testing.assert_array_equal(course.lines[0].get_ydata(), tables["construction"]["abscissa"])
+    assert len(before.lines[0].get_xdata()) == 50
+    assert [t.get_text() for t in after.get_legend().get_texts()] == ["SOC", "scaled", "shuffled"]
+    lost = (where(tables["eigenvalues"], circuit="SOC")["real"] < after.get_xlim()[0]).sum()
+    assert f"({lost} of" in after.get_title()
+
+
+def test_balance(pictures, tables):
+    chart, *panels = pictures["balance"].axes
+    table = tables["balance"]
+    expected = [where(table, population=p)["exact"] for p in "EI"]
+    np.testing.assert_allclose(heights(chart), np.concatenate(expected))
+    assert [axes.get_title().split(":")[0] for axes in panels] == ["SOC", "scaled", "shuffled"]
+    assert all(len(axes.lines) == 2 for axes in panels)
+
+
+def test_transients(pictures, tables):
+    canvas = pictures["transients"]
+    assert titles(canvas)[:4] == ["energy of the preferred states", "SOC", "from v1", "from random"]
+    assert [len(axes.lines) for axes in canvas.axes] == [5, 3, 4, 4, 7, 7, 7, 7]
+    own = where(tables["courses"], circuit="SOC", state="v1")["norm"]
+    np.testing.assert_array_equal(canvas.axes[2].lines[0].get_ydata(), own)
+    assert len({axes.get_ylim() for axes in canvas.axes[4:]}) == 1
+
+
+def test_reliability(pictures, tables):
+    spikes, rates, chart = pictures["reliability"].axes
+    for axes in (spikes, rates):
+        assert len([c for c in axes.collections if isinstance(c, LineCollection)]) == 7
+    widths = [p.get_width() for p in chart.patches]
+    identified = tables["identification"]["identified"].reshape(-1, 2).mean(axis=1)
+    np.testing.assert_allclose(widths, identified)
+    labels = [t.get_text() for t in chart.get_yticklabels()]
+    assert labels[-2:] == ["SOC, 50 ms", "SOC, S = 32"]
+    assert "scaled, matched" in labels
+
+
+def test_richness(pictures, tables):
+    curve, chart, outside = pictures["richness"].axes
+    assert len(curve.lines) == 4 + 1
+    table = tables["dimensions"]
+    np.testing.assert_allclose(heights(chart), table["participation"])
+    np.testing.assert_allclose(heights(outside), where(table, states="all")["outside"])
+
+
+def test_reaching(pictures, tables):
+    canvas = pictures["reaching"]
+    assert len(canvas.axes) == 7 * 8 + 2
+    first = canvas.axes[0]
+    assert first.get_ylabel() == "SOC"
+    target = where(tables["paths"], circuit="target", movement=0)
+    np.testing.assert_array_equal(first.lines[0].get_xdata(), target["x"])
+    # target, single trials of few units and of many, start
+    assert all(len(axes.lines) == 1 + 3 + 1 + 1 for axes in canvas.axes[:56])
+    widths = [line.get_linewidth() for line in first.lines[1:5]]
+    assert widths[0] == widths[1] == widths[2] < widths[3]
+    places = np.abs([tables["paths"][axis] for axis in "xy"]).max()
+    assert first.get_xlim()[1] > places  # nothing is cut off
+    fit = canvas.axes[56]
+    assert [t.get_text() for t in fit.get_xticklabels()] == ["1", "4", "16", "64"]
+
+
+def test_circuits_have_the_colours_of_the_study():
+    for name in ("SOC", *CONTROLS[1:]):
+        assert report_drawing.COLORS[name] == study_drawing._CORTICES[name.lower()]["color"]
