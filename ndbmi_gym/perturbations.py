@@ -14,7 +14,7 @@ object with `ranges`, `sample` and `law`.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
+from functools import cache, cached_property
 from inspect import Parameter, signature
 from typing import Any, Protocol
 
@@ -72,12 +72,21 @@ def _pair(value: Any) -> tuple[Range, Range]:
 
 
 def _law(value: Any) -> ForceLaw | None:
+    if isinstance(value, Mapping):
+        options = dict(value)
+        return _law(attribute(options.pop("kind", ""))(**options))
     found = attribute(value) if isinstance(value, str) else value
     if isinstance(found, type):
-        found = found()
+        found = _only(found)
     if not (found is None or callable(found)):
         raise TypeError
     return found
+
+
+@cache
+def _only(law: type) -> Any:
+    """The one law of a class, so that what is made again has the same."""
+    return law()
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,8 @@ def choose_perturbation(spec: Any) -> Any:
         made = chosen.part()
         if PERTURBATIONS.fits(made):
             return chosen
-        return PERTURBATIONS.choose({"law": made})
+        law = made if chosen.options else chosen.kind  # a name can be written down
+        return PERTURBATIONS.choose({"law": law}, "draw")
     if chosen.made and not PERTURBATIONS.fits(chosen.make):
-        return PERTURBATIONS.choose({"law": chosen.make} | chosen.options, "draw")
+        return PERTURBATIONS.choose({"law": chosen.kind} | chosen.options, "draw")
     return chosen

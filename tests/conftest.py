@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from ndbmi_gym import config
-from ndbmi_gym.cortex import Response
-from ndbmi_gym.cortex.topographic import TopographicCortex, topographic_cortex
+from ndbmi_gym import animals
+from ndbmi_gym.cortex import CORTICES, Response
+from ndbmi_gym.cortex.topographic import Topographic, TopographicCortex, topographic_cortex
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
 
@@ -39,17 +39,26 @@ class NoiselessCortex(TopographicCortex):
         return self.n_electrodes, self.n_bins
 
 
+@dataclass(frozen=True)
+class Noiseless(Topographic):
+    """The paper's cortex without trial-to-trial noise."""
+
+    def for_animal(self, animal):
+        paper = topographic_cortex(stimulus_set(self.dataset), self.window_s, self.clock_s)
+        return NoiselessCortex(
+            paper.evoked, paper.max_count, paper.layout, self.window_s, self.clock_s
+        )
+
+    def calibrated(self):
+        return self
+
+
 @pytest.fixture
 def noiseless(monkeypatch):
     """The option ``cortex=`` of a cortex without trial-to-trial noise."""
-
-    def make(c, options):
-        paper = topographic_cortex(stimulus_set(c.dataset), c.window_s, c.clock_s)
-        return NoiselessCortex(paper.evoked, paper.max_count, paper.layout, c.window_s, c.clock_s)
-
-    monkeypatch.setitem(config.CORTICES, "noiseless", config.CortexModel(make, config._check_paper))
+    monkeypatch.setitem(CORTICES._parts, "noiseless", Noiseless)
     yield "noiseless"
-    config._calibrated.cache_clear()
+    animals.forget()
 
 
 # A test that waits for ever fails, whatever it waits for.

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 
 from ndbmi_gym.config import Config
 from ndbmi_gym.episodes import Episodes
-from ndbmi_gym.tasks import Outcome
+from ndbmi_gym.tasks import Judged
 
 
 def make(n=4, seed=0, **options):
@@ -31,7 +31,7 @@ def test_observations_hold_what_their_columns_say(observe, observe_perturbation)
     )
     action = rng.random((4, 9))
     episodes.step(action, rng)
-    seen, scales = episodes.observe(), episodes.scales
+    seen, scales = episodes.observe(), episodes.layout.scales
     truth = {
         "counts": episodes.signals.evoked + episodes.signals.volitional,
         "position": episodes.state.position,
@@ -45,12 +45,12 @@ def test_observations_hold_what_their_columns_say(observe, observe_perturbation)
     expected |= {"counts"} if observe != "state" else set()
     expected |= {"position", "velocity"} if observe != "neural" else set()
     expected |= {"curl", "push"} if observe_perturbation else set()
-    assert set(episodes.columns) == expected
-    for name, columns in episodes.columns.items():
+    assert set(episodes.layout.columns) == expected
+    for name, columns in episodes.layout.columns.items():
         np.testing.assert_allclose(
             seen[:, columns] * scales[name], truth[name], rtol=1e-5, atol=1e-6
         )
-    assert sum(c.stop - c.start for c in episodes.columns.values()) == seen.shape[1]
+    assert sum(c.stop - c.start for c in episodes.layout.columns.values()) == seen.shape[1]
 
 
 def test_the_first_observation_is_a_response_to_the_start():
@@ -92,7 +92,7 @@ def test_signed_volition_suppresses_and_is_priced_alike():
     assert (episodes.signals.volitional == 0).all()
     # suppression takes h_max off every electrode, and no electrode evokes more
     assert (episodes.signals.evoked == 0).all()
-    np.testing.assert_allclose(episodes.outcome.values[:, Outcome.EFFORT], 1.0)
+    np.testing.assert_allclose(episodes.outcome.values[:, Judged.EFFORT], 1.0)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_signed_volition_suppresses_and_is_priced_alike():
 )
 def test_unusual_options_stay_within_their_bounds(options):
     episodes, rng = make(n=50, observe="full", **options)
-    low, high = episodes.bounds
+    low, high = episodes.layout.bounds
     for _ in range(20):
         seen = episodes.observe()
         assert (low <= seen).all()
@@ -158,7 +158,7 @@ def test_observations_stay_within_their_bounds(actions, decoder, volition):
         observe_perturbation=True,
         perturbation={"curl": [-2, 2], "push": [3.0, [0, 1]]},
     )
-    low, high = episodes.bounds
+    low, high = episodes.layout.bounds
     for action in actions:
         episodes.step(action, rng)
         seen = episodes.observe()
@@ -172,12 +172,12 @@ def test_observations_stay_within_their_bounds(actions, decoder, volition):
 def test_a_long_push_stays_within_the_bounds():
     # a push of 3 on every step drives the mass against the wall: position and speed bounds hold
     episodes, rng = make(observe="state", perturbation={"push": [3.0, 3.0]}, field="linear")
-    low, high = episodes.bounds
+    low, high = episodes.layout.bounds
     fastest = 0.0
     for _ in range(60):
         episodes.step(np.zeros((4, 9)), rng)
         seen = episodes.observe()
-        fastest = max(fastest, float(np.abs(seen[:, episodes.columns["velocity"]]).max()))
+        fastest = max(fastest, float(np.abs(seen[:, episodes.layout.columns["velocity"]]).max()))
         assert (low <= seen).all()
         assert (seen <= high).all()
     assert fastest > 0.2
@@ -216,7 +216,7 @@ def test_info_has_the_same_keys_and_shapes_at_every_step():
             assert value.shape == first[name].shape
             assert value.dtype == first[name].dtype
         terms = [now[name] for name in now if name.startswith("reward_")]
-        np.testing.assert_allclose(sum(terms), episodes.outcome.values[:, Outcome.REWARD])
+        np.testing.assert_allclose(sum(terms), episodes.outcome.values[:, Judged.REWARD])
         single = episodes.info(2)
         for name, value in single.items():
             np.testing.assert_array_equal(value, now[name][2])
@@ -245,7 +245,7 @@ def test_beginning_some_trials_leaves_the_others_alone():
         np.testing.assert_array_equal(was[~mask], now[~mask])
     assert episodes.state.values[1, 0] != before[0][1, 0]
     assert (episodes.action[1] == 0).all()
-    assert episodes.outcome.values[1, Outcome.REWARD] == 0
+    assert episodes.outcome.values[1, Judged.REWARD] == 0
 
 
 def test_start_and_target_can_be_given():

@@ -225,7 +225,9 @@ def test_sum_is_weighted(x, first, second):
 
 
 def test_sum_wants_a_weight_per_field():
-    with pytest.raises(ValueError, match="1 weights for 2 fields"):
+    with pytest.raises(
+        ValueError, match=r"weights = \(1.0,\): give 2 finite numbers, one for each field"
+    ):
         SumField((GaussianField(), GaussianField()), (1.0,))
 
 
@@ -263,7 +265,7 @@ def test_json_forms(spec, field):
 
 
 def test_every_named_field_is_made_from_its_name():
-    for name in FIELDS:
+    for name in set(FIELDS) - {"sum"}:
         assert check_field(make_field(name), random_positions(5)).shape == (5, 2)
 
 
@@ -275,7 +277,7 @@ def test_callable_is_taken_as_it_is_and_mapping_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    "spec", ["gausian", "", {}, {"kind": None}, {"kind": ["sum"]}, {"sigma": 1}, {"kind": "sum"}]
+    "spec", ["gausian", "", {}, {"kind": None}, {"kind": ["sum"]}, {"sigma": 1}]
 )
 def test_unknown_field_is_named_with_the_choice(spec):
     with pytest.raises(ValueError, match="gaussian, dipole, divergent, linear, limit_cycle") as e:
@@ -286,6 +288,7 @@ def test_unknown_field_is_named_with_the_choice(spec):
 @pytest.mark.parametrize(
     "spec",
     [
+        {"kind": "sum"},
         None,
         3,
         [1],

@@ -14,6 +14,7 @@ from ndbmi_gym.fields import DipoleField, GaussianField, LinearField
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plants import Device
+from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
 
@@ -29,7 +30,7 @@ def parts(number=6, repetitions=20):
 
 def make(decoder="multiple-points", number=6, field=FIELD, **plant):
     cortex, interface = parts(number)
-    return ClosedLoop(cortex, interface, field, Plant(**plant), decoder)
+    return ClosedLoop(cortex, interface, field, PointMass(**plant), decoder)
 
 
 def start_square(n, seed=0):
@@ -159,7 +160,7 @@ def test_some_signals_are_put_in_a_copy():
 
 def test_ideal_field_converges():
     """Without an interface, from every start, in about 8 steps (the defaults)."""
-    plant = Plant()
+    plant = PointMass()
     state = plant.place(start_square(200))
     inside = np.zeros(200, bool)
     for step in range(1, 13):
@@ -284,13 +285,13 @@ def test_interface_of_another_set_up_is_refused():
         ValueError,
         match=r"4 electrodes, 600 ticks of 0.001 s and 8 stimuli, .* has 9, 600 of 0.001 s and 32",
     ):
-        ClosedLoop(cortex, other, FIELD, Plant())
+        ClosedLoop(cortex, other, FIELD, PointMass())
     short = replace(cortex, window_s=0.05)
     with pytest.raises(ValueError, match=r"600 ticks .* has 9, 50 of .*calibrate again"):
-        ClosedLoop(short, interface, FIELD, Plant())
+        ClosedLoop(short, interface, FIELD, PointMass())
     fewer = replace(cortex, evoked=cortex.evoked[:8])
     with pytest.raises(ValueError, match=r"32 stimuli, .* and 8:"):
-        ClosedLoop(fewer, interface, FIELD, Plant())
+        ClosedLoop(fewer, interface, FIELD, PointMass())
 
 
 def test_interface_of_another_clock_is_refused():
@@ -299,7 +300,7 @@ def test_interface_of_another_clock_is_refused():
     fast = replace(cortex, window_s=0.3, clock_s=5e-4)
     assert fast.n_bins == cortex.n_bins
     with pytest.raises(ValueError, match=r"600 ticks of 0.001 s .* 600 of 0.0005 s"):
-        ClosedLoop(fast, interface, FIELD, Plant())
+        ClosedLoop(fast, interface, FIELD, PointMass())
 
 
 @pytest.mark.parametrize(

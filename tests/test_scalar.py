@@ -142,7 +142,10 @@ def test_actions_outside_the_box_are_clipped():
 def test_bad_arguments():
     with pytest.raises(gymnasium.error.NameNotFound):
         gymnasium.make("ndbmi/Reach-v0")
-    with pytest.raises(TypeError, match="unknown option 'radius'"):
+    with pytest.raises(
+        TypeError,
+        match=r"BMIEnv\.__init__\(\) got an unexpected keyword argument 'radius': .*radius_cm",
+    ):
         gymnasium.make("ndbmi/ShiftTarget-v0", radius=1)
     with pytest.raises(ValueError, match="render_mode = 'ansi'"):
         BMIEnv(render_mode="ansi")

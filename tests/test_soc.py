@@ -6,7 +6,6 @@ on which correct code would fail.
 
 from dataclasses import replace
 from functools import cache
-from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -17,19 +16,14 @@ from scipy.linalg import expm
 
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex import soc
 from ndbmi_gym.cortex.soc.circuit import (
     Circuit,
-    control,
-    energy_matrix,
-    load_circuit,
     random_circuit,
     stabilise,
 )
 from ndbmi_gym.cortex.soc.cortex import (
     METRIC_TAU_S,
     SOC,
-    WINDOW_S,
     SOCCortex,
     planar_code,
     soc_cortex,
@@ -37,6 +31,7 @@ from ndbmi_gym.cortex.soc.cortex import (
 from ndbmi_gym.cortex.soc.transients import CORES, TAU_S, Gain, integrate
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.interface import DECODERS
+from ndbmi_gym.spikes import count_bound
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 N, S, UNITS = 20, 3, 6
@@ -64,6 +59,11 @@ def states(cortex, begin, volition, times_s):
     settled = -np.linalg.solve(system, held)
     flow = [expm(system * t / TAU_S) for t in times_s]
     return np.array([settled + each @ (begin - settled) for each in flow])[:, : cortex.n_electrodes]
+
+
+def ceiling(cortex):
+    """Spikes per window of an electrode whose units fire at their peak throughout."""
+    return cortex.gain.max_hz * cortex.units * cortex.window_s
 
 
 def asked(cortex, seed=0, n_trials=5):
@@ -100,7 +100,7 @@ def test_profile_is_the_rate_of_the_transient(window_s):
 
 
 def test_five_milliseconds_between_rates_are_fine_enough():
-    cortex = soc_cortex(SOC(), 0.3)
+    cortex = soc_cortex(SOC(window_s=0.3))
     stimulus, volition, _ = asked(cortex, n_trials=4)
     fine = np.arange(3001) * 1e-4
     system = cortex.circuit.weights - np.eye(200)
@@ -185,24 +185,77 @@ def test_expected_counts_are_within_what_neurons_can_fire(seed, strength, core):
     stimulus, volition, _ = asked(cortex, seed)
     counts = cortex.mean_counts(stimulus, strength * volition)
     assert (counts >= 0).all()
-    assert (counts <= cortex.most_counts(strength * cortex.max_count) * (1 + 1e-12)).all()
+    assert (counts <= ceiling(cortex) * (1 + 1e-12)).all()
 
 
 def test_the_bound_of_expected_counts_is_reached():
     cortex = make(0.3)
     flooded = cortex.mean_counts(np.zeros(1, int), np.full((1, UNITS), 1e6))
-    assert cortex.most_counts(1e6) == pytest.approx(100 * 2 * 0.3)
-    assert flooded.max() == pytest.approx(cortex.most_counts(1e6), rel=0.02)
+    assert ceiling(cortex) == pytest.approx(100 * 2 * 0.3)
+    assert flooded.max() == pytest.approx(ceiling(cortex), rel=0.02)
     silenced = cortex.mean_counts(np.zeros(1, int), np.full((1, UNITS), -1e6))
     assert silenced.min() < 1
+
+
+@pytest.mark.parametrize("volition", [0.0, 30.0, 1e9])
+def test_the_bound_of_counts_is_that_of_units_at_their_peak(volition):
+    """However large the input, since rates saturate."""
+    cortex = make()
+    assert cortex.count_bound(volition) == count_bound(ceiling(cortex)) > ceiling(cortex)
 
 
 def test_other_gains_reach_the_cortex():
     cortex = make(gain=Gain(10.0, 40.0))
     np.testing.assert_allclose(cortex.profile(None, np.zeros((1, UNITS))), 10.0 * 2 * 5e-3)
-    assert cortex.most_counts(0.0) == pytest.approx(40.0 * 2 * 0.1)
+    assert ceiling(cortex) == pytest.approx(40.0 * 2 * 0.1)
     flooded = cortex.mean_counts(np.zeros(1, int), np.full((1, UNITS), 1e6))
-    assert cortex.most_counts(0.0) * 0.9 < flooded.max() <= cortex.most_counts(0.0)
+    assert ceiling(cortex) * 0.9 < flooded.max() <= ceiling(cortex)
+
+
+def test_the_signal_of_the_nonlinear_core_is_of_its_own_transients():
+    cortex = make(core="nonlinear")
+    expected = cortex.profile(np.arange(S), None).var(axis=0).sum()
+    assert cortex.signal() == pytest.approx(expected)
+    assert make().signal() != pytest.approx(expected, rel=1e-3)
+
+
+def test_parts_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"prepared states of shape \(3, 19\): give shape \(3, 20"):
+        replace(make(), prepared=np.zeros((3, 19)))
+    with pytest.raises(ValueError, match="electrodes = 11: this circuit has 10"):
+        make(n_electrodes=11)
+    with pytest.raises(ValueError, match="electrodes = 0"):
+        make(n_electrodes=0)
+    with pytest.raises(ValueError, match=r"window_s = 0\.0005"):
+        make(5e-4)
+    with pytest.raises(ValueError, match="core = 'quadratic': choose one of linear, nonlinear"):
+        make(core="quadratic")
+    with pytest.raises(ValueError, match="units = 0"):
+        make(units=0)
+    with pytest.raises(ValueError, match=r"clock_s = 0\.01: .* at most 0\.005 s"):
+        replace(make(), clock_s=0.01)
+    with pytest.raises(ValueError, match="neither stimulus nor volition nor activity"):
+        make().profile(None, None)
+
+
+def test_the_clock_hardly_changes_what_is_expected():
+    fine = make()
+    stimulus, volition, _ = asked(fine)
+    expected = fine.mean_counts(stimulus, volition)
+    for clock_s in (2e-4, 5e-3):
+        coarse = replace(fine, clock_s=clock_s)
+        np.testing.assert_allclose(coarse.mean_counts(stimulus, volition), expected, atol=0.02)
+
+
+@pytest.mark.parametrize("gain", [Gain(), Gain(1, 5), Gain(40, 60)])
+def test_tabulated_rates_are_right_for_every_gain(gain):
+    cortex = make(gain=gain)
+    x = np.random.default_rng(0).normal(0, 3 * gain.max_hz, (1, 10, len(cortex.nodes)))
+    rates = gain.rate(x)
+    expected = (rates[..., 1:] + rates[..., :-1]) * np.diff(cortex.nodes) * 1e-3  # two units
+    np.testing.assert_allclose(cortex._profile(x), expected, atol=1e-5 * gain.baseline_hz * 5e-3)
+    with pytest.raises(ValueError, match="not a whole number"):
+        soc_cortex(SOC(window_s=0.1005))
 
 
 # Spikes
@@ -323,209 +376,12 @@ def test_without_carry_nothing_is_left_or_heard(core):
     assert np.abs(carrying - cortex.profile(stimulus, volition)).max() > 0.01
 
 
-# Codes and prepared states
-
-
-@pytest.mark.parametrize("stimuli", [2, 3, 8, 12])
-def test_a_ring_lies_on_the_unit_circle(stimuli):
-    code = planar_code("ring", stimuli)
-    np.testing.assert_allclose(np.linalg.norm(code, axis=1), 1)
-    turn = np.unwrap(np.arctan2(code[:, 1], code[:, 0]))
-    np.testing.assert_allclose(turn, 2 * np.pi * np.arange(stimuli) / stimuli, atol=1e-12)
-
-
-def test_a_grid_fills_its_rows():
-    place = np.sqrt(0.5)
-    np.testing.assert_allclose(
-        planar_code("grid", 8) / place,
-        [[-1, -1], [0, -1], [1, -1], [-1, 0], [0, 0], [1, 0], [-1, 1], [0, 1]],
-        atol=1e-12,
-    )
-    np.testing.assert_allclose(planar_code("grid", 2) / place, [[-1, -1], [1, -1]])
-
-
-@pytest.mark.parametrize("stimuli", [3, 4, 5, 9, 13, 25, 32])
-def test_a_grid_has_distinct_places_within_its_square(stimuli):
-    code = planar_code("grid", stimuli)
-    assert code.shape == (stimuli, 2)
-    assert len(np.unique(code.round(9), axis=0)) == stimuli
-    np.testing.assert_allclose(code.min(axis=0), -np.sqrt(0.5))
-    np.testing.assert_allclose(code.max(axis=0), np.sqrt(0.5))
-    assert len(np.unique(code[:, 0].round(9))) == np.ceil(np.sqrt(stimuli))
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "size", "units"),
-    [
-        ({}, planar_code("ring", 8), 100, 1),
-        ({"stimuli": 12}, planar_code("ring", 12), 100, 1),
-        ({"stimuli": 13}, planar_code("grid", 13), 150, 4),
-        ({"stimuli": 32, "code": "ring"}, planar_code("ring", 32), 100, 1),
-        ({"stimuli": 9, "code": "grid"}, planar_code("grid", 9), 150, 4),
-        ({"amplitude_hz": 37, "units": 3}, planar_code("ring", 8), 37, 3),
-        ({"stimuli": 32, "amplitude_hz": 5.5, "units": 1}, planar_code("grid", 32), 5.5, 1),
-    ],
-)
-def test_stimuli_prepare_the_two_most_amplified_states(options, code, size, units):
-    cortex = soc_cortex(SOC(**options))
-    np.testing.assert_array_equal(cortex.layout, code)
-    energies, basis = load_circuit().modes
-    axes = basis[:, :2] * np.sqrt(energies[0] / energies[:2])
-    np.testing.assert_allclose(cortex.prepared, size * code @ axes.T, atol=1e-10)
-    # either axis evokes as much: the energy is that of the code alone
-    evoked = np.einsum(
-        "si,ij,sj->s", *(cortex.prepared, energy_matrix(load_circuit().weights)), cortex.prepared
-    )
-    np.testing.assert_allclose(evoked, size**2 * energies[0] * (code**2).sum(axis=1), atol=1e-6)
-    assert cortex.units == units
-    assert (cortex.n_electrodes, cortex.n_stimuli) == (25, len(code))
-
-
-def test_options_reach_the_cortex():
-    options = SOC(electrodes=7, core="nonlinear", carry=True, units=2)
-    cortex = soc_cortex(options, 0.2, 2e-3)
-    assert (cortex.n_electrodes, cortex.core, cortex.carry) == (7, "nonlinear", True)
-    assert (cortex.window_s, cortex.n_bins, cortex.clock_s) == (0.2, 100, 2e-3)
-    assert cortex.max_count == pytest.approx(100 * 0.2)
-    assert cortex.n_states == 200
-    assert soc_cortex(options, 0.2, 2e-3) is cortex
-    assert (WINDOW_S, METRIC_TAU_S) == (0.3, 0.05)
-
-
-def test_a_file_s_circuit_is_taken(tmp_path):
-    path = str(small_circuit().save(tmp_path / "20.npz"))
-    cortex = soc_cortex(SOC(circuit=path, electrodes=10))
-    np.testing.assert_array_equal(cortex.circuit.weights, small_circuit().weights)
-    with pytest.raises(ValueError, match=r"electrodes = 25: this circuit has 10 excitatory"):
-        soc_cortex(SOC(circuit=path))
-    with pytest.raises(FileNotFoundError):
-        soc_cortex(SOC(circuit=str(tmp_path / "none.npz")))
-
-
-def test_an_unfinished_circuit_is_refused(tmp_path):
-    path = random_circuit(np.random.default_rng(0), 20).save(tmp_path / "20.npz")
-    with pytest.raises(ValueError, match=r"unfinished circuit of spectral abscissa .* build"):
-        soc_cortex(SOC(circuit=str(path), electrodes=10))
-
-
-@pytest.mark.parametrize("kind", ["scaled", "shuffled", "symmetric"])
-def test_controls_can_be_made_to_signal_as_much(kind):
-    made = control(load_circuit(), kind)
-    stabilised = soc_cortex(SOC())
-    plain, matched = (soc_cortex(SOC(control=kind, match_signal=m)) for m in (False, True))
-    for cortex in (plain, matched):
-        np.testing.assert_array_equal(cortex.circuit.weights, made.weights)
-    expected = stabilised.profile(np.arange(8), None)
-    by_hand = ((expected - expected.mean(axis=0)) ** 2).mean(axis=0).sum()
-    assert stabilised.signal() == pytest.approx(by_hand)
-    assert matched.signal() == pytest.approx(by_hand, rel=1e-4)
-    assert plain.signal() < by_hand / 4
-    size = matched.prepared[0, 0] / plain.prepared[0, 0]
-    np.testing.assert_allclose(matched.prepared, size * plain.prepared)
-    assert plain.signal(size) == pytest.approx(matched.signal())
-
-
-def test_the_signal_of_the_nonlinear_core_is_of_its_own_transients():
-    cortex = make(core="nonlinear")
-    expected = cortex.profile(np.arange(S), None).var(axis=0).sum()
-    assert cortex.signal() == pytest.approx(expected)
-    assert make().signal() != pytest.approx(expected, rel=1e-3)
-
-
-def test_the_circuit_itself_needs_no_match_and_a_mute_one_has_none():
-    plain, matched = (soc_cortex(SOC(match_signal=m)) for m in (False, True))
-    np.testing.assert_array_equal(plain.prepared, matched.prepared)
-    with pytest.raises(ValueError, match=r"out of reach.*lower amplitude_hz"):
-        soc.matched(replace(plain, prepared=np.zeros_like(plain.prepared)), plain)
-
-
-# Bad options
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"stimuli": 1}, "stimuli = 1: give a whole number >= 2"),
-        ({"stimuli": 8.0}, "stimuli = 8.0"),
-        ({"stimuli": True}, "stimuli = True"),
-        ({"stimuli": None}, "stimuli = None"),
-        ({"units": 0}, "units = 0: give a whole number >= 1"),
-        ({"units": 1.5}, "units = 1.5"),
-        ({"electrodes": 0}, "electrodes = 0: give a whole number >= 1"),
-        ({"electrodes": "25"}, "electrodes = '25'"),
-        ({"electrodes": 101}, "electrodes = 101: this circuit has 100 excitatory neurons"),
-        ({"amplitude_hz": 0.0}, "amplitude_hz = 0.0: give a finite number > 0 Hz"),
-        ({"amplitude_hz": -5}, "amplitude_hz = -5"),
-        ({"amplitude_hz": float("inf")}, "amplitude_hz = inf"),
-        ({"amplitude_hz": "big"}, "amplitude_hz = 'big'"),
-        ({"code": "circle"}, "code = 'circle': choose one of None, ring, grid"),
-        ({"core": "quadratic"}, "core = 'quadratic': choose one of linear, nonlinear"),
-        ({"core": None}, "core = None"),
-        ({"control": "random"}, "control = 'random': choose one of none, scaled, shuffled"),
-        ({"carry": "yes"}, "carry = 'yes': give True or False"),
-        ({"match_signal": None}, "match_signal = None: give True or False"),
-        ({"circuit": 7}, "circuit = 7: give the path of a file, or None"),
-        ({"neurons": 200}, "unknown option 'neurons' of the soc cortex: it has stimuli, code"),
-    ],
-)
-def test_bad_options_are_refused_by_name(options, message):
-    with pytest.raises(ValueError, match=message):
-        soc_cortex(SOC(**options))
-    with pytest.raises(ValueError, match=message):
-        Config.of(cortex={"kind": "soc", **options}).make_cortex()
-
-
-def test_parts_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"prepared states of shape \(3, 19\): give shape \(3, 20"):
-        replace(make(), prepared=np.zeros((3, 19)))
-    with pytest.raises(ValueError, match="electrodes = 11: this circuit has 10"):
-        make(n_electrodes=11)
-    with pytest.raises(ValueError, match="electrodes = 0"):
-        make(n_electrodes=0)
-    with pytest.raises(ValueError, match=r"window_s = 0\.0005"):
-        make(5e-4)
-    with pytest.raises(ValueError, match="core = 'quadratic': choose one of linear, nonlinear"):
-        make(core="quadratic")
-    with pytest.raises(ValueError, match="units = 0"):
-        make(units=0)
-    with pytest.raises(ValueError, match=r"clock_s = 0\.01: .* at most 0\.005 s"):
-        replace(make(), clock_s=0.01)
-    with pytest.raises(ValueError, match="neither stimulus nor volition nor activity"):
-        make().profile(None, None)
-
-
-def test_the_clock_hardly_changes_what_is_expected():
-    fine = make()
-    stimulus, volition, _ = asked(fine)
-    expected = fine.mean_counts(stimulus, volition)
-    for clock_s in (2e-4, 5e-3):
-        coarse = replace(fine, clock_s=clock_s)
-        np.testing.assert_allclose(coarse.mean_counts(stimulus, volition), expected, atol=0.02)
-
-
-def test_options_may_be_numpy_numbers():
-    options = {"stimuli": np.int64(3), "amplitude_hz": np.float32(50), "electrodes": np.int32(5)}
-    cortex = Config.of(cortex=MappingProxyType({"kind": "soc", **options})).make_loop(0).cortex
-    assert (cortex.n_stimuli, cortex.n_electrodes) == (3, 5)
-
-
-@pytest.mark.parametrize("gain", [Gain(), Gain(1, 5), Gain(40, 60)])
-def test_tabulated_rates_are_right_for_every_gain(gain):
-    cortex = make(gain=gain)
-    x = np.random.default_rng(0).normal(0, 3 * gain.max_hz, (1, 10, len(cortex.nodes)))
-    rates = gain.rate(x)
-    expected = (rates[..., 1:] + rates[..., :-1]) * np.diff(cortex.nodes) * 1e-3  # two units
-    np.testing.assert_allclose(cortex._profile(x), expected, atol=1e-5 * gain.baseline_hz * 5e-3)
-    with pytest.raises(ValueError, match="not a whole number"):
-        soc_cortex(SOC(), 0.1005)
-
-
 # What can be read from the responses
 
 
 def read_out(options, window_s=0.3, n=100):
     """Share of single trials whose nearest class mean in the MDS plane is their own, and R²."""
-    cortex = soc_cortex(SOC(**options), window_s)
+    cortex = soc_cortex(SOC(**options, window_s=window_s))
     rng = np.random.default_rng(0)
     interface = calibrate(cortex, rng, 20, tau_s=METRIC_TAU_S)
     stimulus = np.repeat(np.arange(cortex.n_stimuli), n)
@@ -585,15 +441,15 @@ def test_trials_stay_within_the_observation_space(decoder, options, small_file):
     )
     episodes, rng = Episodes(config, 30), np.random.default_rng(0)
     episodes.begin(rng)
-    low, high = episodes.bounds
-    assert (low[episodes.columns["action"]] == -1).all()
+    low, high = episodes.layout.bounds
+    assert (low[episodes.layout.columns["action"]] == -1).all()
     counted = []
     for step in range(15):
         seen = episodes.observe()
         assert np.isfinite(seen).all()
         assert (low <= seen).all()
         assert (seen <= high).all()
-        counted.append(seen[:, episodes.columns["counts"]].sum())
+        counted.append(seen[:, episodes.layout.columns["counts"]].sum())
         episodes.step(rng.choice([-1.0, 1.0], (30, 10)), rng)
         assert (episodes.signals.volitional == 0).all()
         if step % 5 == 4:

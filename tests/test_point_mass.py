@@ -1,6 +1,7 @@
 """The exact step against closed forms, the matrix exponential and an ODE solver."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from ndbmi_gym.plants import Device
+from ndbmi_gym.plants.point_mass import PointMass
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 OPEN = math.inf
@@ -48,7 +49,7 @@ def curl_law(strength):
 
 def test_free_decay():
     """v = v₀·e^(−bt/m), x = x₀ + v₀·(m/b)·(1 − e^(−bt/m))."""
-    plant = Plant(mass=0.8, viscosity=1.3, step_s=0.37, wall_cm=OPEN)
+    plant = PointMass(mass=0.8, viscosity=1.3, step_s=0.37, wall_cm=OPEN)
     state = plant.place([[1.0, -2.0]], [[3.0, 4.0]])
     for step in range(1, 6):
         state = plant.advance(state, np.zeros((1, 2)))
@@ -59,14 +60,14 @@ def test_free_decay():
 
 
 def test_terminal_velocity():
-    plant = Plant(step_s=60.0, wall_cm=OPEN)
+    plant = PointMass(step_s=60.0, wall_cm=OPEN)
     state = plant.advance(plant.place([[0.0, 0.0]]), np.array([[3.0, -1.0]]))
     np.testing.assert_allclose(state.velocity, [[3.0, -1.0]], rtol=1e-12)  # F/b
 
 
 def test_vacuum_without_curl():
     """b = 0, c = 0: x₀ + v₀·t + F·t²/(2m)."""
-    plant = Plant(mass=0.5, viscosity=0.0, step_s=0.7, wall_cm=OPEN)
+    plant = PointMass(mass=0.5, viscosity=0.0, step_s=0.7, wall_cm=OPEN)
     state = plant.place([[1.0, 2.0]], [[-1.0, 0.5]], push=(0.25, 0.0))
     moved = plant.advance(state, np.array([[2.0, -3.0]]))
     np.testing.assert_allclose(moved.velocity, [[-1 + 2.25 / 0.5 * 0.7, 0.5 - 3 / 0.5 * 0.7]])
@@ -78,7 +79,7 @@ def test_vacuum_with_curl_moves_in_circles():
     """b = 0: cyclotron motion, radius m·v/c and period 2π·m/c."""
     mass, curl, speed = 0.5, 0.8, 2.0
     period = 2 * math.pi * mass / curl
-    plant = Plant(mass=mass, viscosity=0.0, step_s=period / 4, wall_cm=OPEN)
+    plant = PointMass(mass=mass, viscosity=0.0, step_s=period / 4, wall_cm=OPEN)
     radius = mass * speed / curl
     state = plant.place([[0.0, 0.0]], [[speed, 0.0]], curl)
     quarters = [[radius, radius], [0.0, 2 * radius], [-radius, radius], [0.0, 0.0]]
@@ -89,7 +90,7 @@ def test_vacuum_with_curl_moves_in_circles():
 
 @pytest.mark.parametrize("viscosity", [0.0, 0.3, 1.0, 20.0])
 def test_step_by_matrix_exponential(viscosity):
-    plant = Plant(mass=0.7, viscosity=viscosity, step_s=0.45, wall_cm=OPEN)
+    plant = PointMass(mass=0.7, viscosity=viscosity, step_s=0.45, wall_cm=OPEN)
     state, force = random_state(plant, 40)
     moved = plant.advance(state, force)
     expected = by_matrix_exponential(plant, state, force)
@@ -97,7 +98,7 @@ def test_step_by_matrix_exponential(viscosity):
 
 
 def test_step_by_integration():
-    plant = Plant(mass=0.7, viscosity=0.9, step_s=0.6, wall_cm=OPEN)
+    plant = PointMass(mass=0.7, viscosity=0.9, step_s=0.6, wall_cm=OPEN)
     state, force = random_state(plant, 6, seed=1)
     moved = plant.advance(state, force)
     for b in range(6):
@@ -118,7 +119,7 @@ def test_step_is_accurate_near_the_series(size, angle):
     mass, step_s = 0.5, 0.5
     viscosity = size * math.cos(angle) * mass / step_s
     curl = size * math.sin(angle) * mass / step_s
-    plant = Plant(mass=mass, viscosity=viscosity, step_s=step_s, wall_cm=OPEN)
+    plant = PointMass(mass=mass, viscosity=viscosity, step_s=step_s, wall_cm=OPEN)
     state = plant.place([[1.0, 2.0]], [[3.0, -4.0]], curl, (0.5, 0.1))
     force = np.array([[2.0, 3.0]])
     moved = plant.advance(state, force)
@@ -130,8 +131,8 @@ def test_step_is_accurate_near_the_series(size, angle):
 
 @pytest.mark.parametrize("curl", [0.0, 0.9])
 def test_two_half_steps_are_one(curl):
-    whole = Plant(step_s=0.5, wall_cm=OPEN)
-    half = Plant(step_s=0.25, wall_cm=OPEN)
+    whole = PointMass(step_s=0.5, wall_cm=OPEN)
+    half = PointMass(step_s=0.25, wall_cm=OPEN)
     state, force = random_state(whole, 20, seed=2, curl=curl)
     twice = half.advance(half.advance(state, force), force)
     np.testing.assert_allclose(whole.advance(state, force).values, twice.values, atol=1e-12)
@@ -139,9 +140,9 @@ def test_two_half_steps_are_one(curl):
 
 def test_batch_equals_its_rows():
     """Also where neighbours share their curl, and where they do not."""
-    plant = Plant(wall_cm=6.0)
+    plant = PointMass(wall_cm=6.0)
     state, force = random_state(plant, 30, seed=3)
-    state.values[:, 4] = np.repeat([0.0, 0.7, -0.7, 0.0, 0.7, 1.0], 5)
+    state.curl[:] = np.repeat([0.0, 0.7, -0.7, 0.0, 0.7, 1.0], 5)
     batch = plant.advance(state, force).values
     for b in range(30):
         alone = plant.advance(state.select(np.array([b])), force[b : b + 1])
@@ -150,7 +151,7 @@ def test_batch_equals_its_rows():
 
 def test_advance_leaves_its_arguments():
     for law in (None, curl_law(0.5)):
-        plant = Plant(law=law)
+        plant = PointMass(law=law)
         state, force = random_state(plant, 5, seed=4)
         before = state.values.copy(), force.copy()
         plant.advance(state, force)
@@ -162,7 +163,7 @@ def test_advance_leaves_its_arguments():
 
 
 def test_curl_force_is_orthogonal_proportional_and_counter_clockwise():
-    plant = Plant()
+    plant = PointMass()
     state, _ = random_state(plant, 100, push=0.0)
     force = state.perturbing_force
     np.testing.assert_allclose((force * state.velocity).sum(axis=1), 0, atol=1e-12)
@@ -174,7 +175,7 @@ def test_curl_force_is_orthogonal_proportional_and_counter_clockwise():
 
 
 def test_curl_deflects_counter_clockwise():
-    plant = Plant(wall_cm=OPEN)
+    plant = PointMass(wall_cm=OPEN)
     for curl, side in ((0.6, 1), (-0.6, -1)):
         state = plant.place([[0.0, 0.0]], curl=curl)
         moved = plant.advance(state, np.array([[3.0, 0.0]]))
@@ -182,12 +183,12 @@ def test_curl_deflects_counter_clockwise():
 
 
 def test_curl_does_no_work():
-    with_curl = Plant(wall_cm=OPEN)
+    with_curl = PointMass(wall_cm=OPEN)
     state, _ = random_state(with_curl, 50, seed=5, curl=5.0, push=0.0)
     start = np.linalg.norm(state.velocity, axis=1)
     force = np.zeros((50, 2))
     for viscosity in (0.0, 1.0):
-        plant = Plant(viscosity=viscosity, wall_cm=OPEN)
+        plant = PointMass(viscosity=viscosity, wall_cm=OPEN)
         now = state
         for step in range(1, 8):
             now = plant.advance(now, force)
@@ -205,7 +206,7 @@ def test_curl_does_no_work():
     st.integers(0, 1000),
 )
 def test_speed_from_rest_is_bounded_by_force_over_drag(curl, viscosity, push, seed):
-    plant = Plant(viscosity=viscosity, wall_cm=OPEN)
+    plant = PointMass(viscosity=viscosity, wall_cm=OPEN)
     state = plant.place(np.zeros((8, 2)), curl=curl, push=push)
     rng = np.random.default_rng(seed)
     for _ in range(15):
@@ -221,12 +222,12 @@ def test_speed_from_rest_is_bounded_by_force_over_drag(curl, viscosity, push, se
 
 @pytest.mark.parametrize("viscosity", [0.0, 1.0])
 def test_runge_kutta_with_the_curl_as_law_equals_the_exact_step(viscosity):
-    exact = Plant(viscosity=viscosity, wall_cm=15.0)
+    exact = PointMass(viscosity=viscosity, wall_cm=15.0)
     state, force = random_state(exact, 40, seed=6)
-    state.values[:, 4] = 0.9
+    state.curl[:] = 0.9
     # one mass in two descriptions: built-in curl, or half of it built in and the rest as a law
     for built_in in (0.0, 0.4):
-        law = Plant(viscosity=viscosity, wall_cm=15.0, law=curl_law(0.9 - built_in))
+        law = PointMass(viscosity=viscosity, wall_cm=15.0, law=curl_law(0.9 - built_in))
         other = law.place(state.position, state.velocity, built_in, state.push)
         moved, expected = law.advance(other, force), exact.advance(state, force)
         np.testing.assert_allclose(moved.values[:, :4], expected.values[:, :4], atol=1e-6)
@@ -234,13 +235,13 @@ def test_runge_kutta_with_the_curl_as_law_equals_the_exact_step(viscosity):
 
 
 def test_runge_kutta_is_of_fourth_order():
-    state, force = random_state(Plant(), 10, seed=7, curl=0.0)
-    exact = Plant(wall_cm=OPEN).advance(
-        Plant().place(state.position, state.velocity, 2.0, state.push), force
+    state, force = random_state(PointMass(), 10, seed=7, curl=0.0)
+    exact = PointMass(wall_cm=OPEN).advance(
+        PointMass().place(state.position, state.velocity, 2.0, state.push), force
     )
     errors = []
     for substeps in (4, 8, 16):
-        plant = Plant(wall_cm=OPEN, law=curl_law(2.0), substeps=substeps)
+        plant = PointMass(wall_cm=OPEN, law=curl_law(2.0), substeps=substeps)
         start = plant.place(state.position, state.velocity, 0.0, state.push)
         errors.append(np.abs(plant.advance(start, force).values - exact.values)[:, :4].max())
     assert 13 < errors[0] / errors[1] < 20
@@ -249,7 +250,7 @@ def test_runge_kutta_is_of_fourth_order():
 
 def test_law_of_position_is_a_spring():
     """m·x'' = −k·x: x = x₀·cos(ωt)."""
-    plant = Plant(mass=0.5, viscosity=0.0, wall_cm=OPEN, law=lambda x, v: -2.0 * x)
+    plant = PointMass(mass=0.5, viscosity=0.0, wall_cm=OPEN, law=lambda x, v: -2.0 * x)
     state = plant.place([[3.0, 0.0], [0.0, -1.0]])
     for step in range(1, 9):
         state = plant.advance(state, np.zeros((2, 2)))
@@ -262,7 +263,110 @@ def test_law_of_position_is_a_spring():
 )
 def test_law_of_another_shape_is_refused(law):
     with pytest.raises(ValueError, match=r"returned shape .* for 3 trials.*\(3, 2\)"):
-        Plant(law=law)
+        PointMass(law=law)
+
+
+def test_a_law_may_know_the_time_of_the_trial():
+    """Without drag, m·x'' = A·cos(ωt): x = A/(m·ω²)·(1 − cos(ωt)), through the steps of a trial."""
+    size, omega = 2.0, 3.0
+
+    def swing(position, velocity, time):
+        return size * np.stack((np.cos(omega * time), 0 * time), axis=1)
+
+    plant = PointMass(mass=0.5, viscosity=0.0, wall_cm=OPEN, law=swing)
+    state = plant.place([[0.0, 0.0], [1.0, -1.0]])
+    np.testing.assert_array_equal(state.perturbing_force, [[size, 0]] * 2)
+    for step in range(1, 9):
+        state = plant.advance(state, np.zeros((2, 2)))
+        t = step * plant.step_s
+        way = size / (0.5 * omega**2) * (1 - math.cos(omega * t))
+        np.testing.assert_allclose(state.position, [[way, 0], [1 + way, -1]], atol=1e-6)
+        np.testing.assert_allclose(state.time_s, t)
+        expected = size * math.cos(omega * t)
+        np.testing.assert_allclose(state.perturbing_force[:, 0], expected, atol=1e-9)
+
+
+def test_trials_of_a_batch_have_a_time_of_their_own():
+    def late(position, velocity, time):
+        return np.where(time[:, None] >= 1.0, 1.0, 0.0) * np.ones((1, 2))
+
+    plant = PointMass(law=late)
+    state = plant.place(np.zeros((2, 2)))
+    state.time_s[1] = 1.0
+    moved = plant.advance(state, np.zeros((2, 2)))
+    assert (moved.position[0] == 0).all()
+    assert (moved.position[1] > 0.01).all()
+
+
+@pytest.mark.parametrize(
+    ("law", "stiffness", "damping"),
+    [
+        (lambda x, v: -6000.0 * x, 6000.0, 1.0),
+        (lambda x, v: -250.0 * v, 0.0, 251.0),
+        (lambda x, v: -6000.0 * x - 250.0 * v, 6000.0, 251.0),
+    ],
+    ids=["spring", "damper", "both"],
+)
+def test_a_stiff_law_follows_its_closed_form(law, stiffness, damping):
+    """Linear laws have a matrix exponential; the mass must not be pinned to the wall."""
+    mass, h = 0.5, 0.5
+    plant = PointMass(mass=mass, viscosity=1.0, step_s=h, wall_cm=OPEN).within(10.0, law)
+    assert plant.substeps > 50
+    generator = np.zeros((3, 3))
+    generator[0, 1] = 1.0
+    generator[1] = -stiffness / mass, -damping / mass, 2.0 / mass
+    state = plant.place([[3.0, 0.0]], [[-5.0, 0.0]])
+    exact = np.array([3.0, -5.0, 1.0])
+    for _ in range(4):
+        state = plant.advance(state, np.array([[2.0, 0.0]]))
+        exact = expm(generator * h) @ exact
+        # half a time constant for each sub-step: a few percent of what is left of the motion
+        np.testing.assert_allclose(state.position[0, 0], exact[0], atol=0.05)
+
+
+def test_a_law_that_is_stiff_only_somewhere_is_followed_there():
+    """A wall of springs beyond 5 cm, against a high-order integrator."""
+
+    def wall(position, velocity):
+        return -800.0 * np.sign(position) * np.maximum(np.abs(position) - 5.0, 0.0)
+
+    plant = PointMass(wall_cm=OPEN).within(10.0, wall)
+    state = plant.advance(plant.place([[4.0, 0.0]], [[3.0, 0.0]]), np.array([[3.0, 0.0]]))
+
+    def motion(t, y):
+        force = 3.0 + wall(np.array([[y[0], 0.0]]), None)[0, 0]
+        return [y[1], (force - y[1]) / 0.5]
+
+    path = solve_ivp(motion, (0, 0.5), [4.0, 3.0], "DOP853", rtol=1e-11, atol=1e-11, max_step=1e-3)
+    np.testing.assert_allclose(state.position[0, 0], path.y[0, -1], atol=1e-3)
+
+
+def test_a_law_too_stiff_to_follow_is_refused_with_the_remedy():
+    with pytest.raises(
+        ValueError,
+        match=r"changes within .* s, which would take \d+ sub-steps .*at most 5000",
+    ):
+        PointMass().within(10.0, lambda x, v: -1e9 * x)
+    with pytest.raises(ValueError, match="soften it, raise the mass or shorten step_s"):
+        PointMass().within(10.0, lambda x, v: -1e6 * v)
+
+
+def test_in_a_workspace_the_wall_stands_at_twice_its_half_side():
+    assert PointMass().reach_cm == math.inf
+    assert PointMass().within(7.0, None).reach_cm == 14.0
+    assert PointMass(wall_cm=3.0).within(7.0, None).reach_cm == 3.0
+    assert PointMass(wall_cm=math.inf).within(7.0, None).reach_cm == math.inf
+    assert PointMass().within(7.0, curl_law(1.0)).reach_cm == 14.0
+
+
+def test_an_easy_law_takes_no_more_steps_than_asked_for():
+    assert PointMass(substeps=70).within(10.0, curl_law(0.6)).substeps == 70
+    assert PointMass().within(10.0, curl_law(0.6)).substeps == 50
+
+
+def test_the_bound_of_speed_is_force_over_drag():
+    assert PointMass(viscosity=2.0).max_speed(3.0) == 1.5
+    assert PointMass(viscosity=0.0).max_speed(3.0) == math.inf
 
 
 # The wall
@@ -270,7 +374,7 @@ def test_law_of_another_shape_is_refused(law):
 
 @pytest.mark.parametrize("law", [None, curl_law(0.0)])
 def test_wall_is_inelastic(law):
-    plant = Plant(viscosity=0.0, step_s=1.0, wall_cm=5.0, law=law)
+    plant = PointMass(viscosity=0.0, step_s=1.0, wall_cm=5.0, law=law)
     state = plant.place(
         [[4.0, 0.0], [0.0, -4.0], [-4.0, 4.0], [4.0, 0.0]],
         [[3.0, 1.0], [1.0, -3.0], [-9.0, 9.0], [0.5, 0.5]],
@@ -281,7 +385,7 @@ def test_wall_is_inelastic(law):
 
 
 def test_perturbing_force_is_that_after_the_wall():
-    plant = Plant(viscosity=0.0, step_s=1.0, wall_cm=5.0)
+    plant = PointMass(viscosity=0.0, step_s=1.0, wall_cm=5.0)
     state = plant.place([[4.9, 0.0]], [[3.0, 0.0]], curl=0.1, push=(0.2, 0.3))
     moved = plant.advance(state, np.zeros((1, 2)))
     assert moved.position[0, 0] == 5.0
@@ -294,7 +398,7 @@ def test_perturbing_force_is_that_after_the_wall():
 @PROPERTY
 @given(st.floats(-3, 3), st.integers(0, 1000))
 def test_nothing_leaves_the_box(curl, seed):
-    plant = Plant(wall_cm=4.0)
+    plant = PointMass(wall_cm=4.0)
     rng = np.random.default_rng(seed)
     state = plant.place(rng.uniform(-4, 4, (6, 2)), curl=curl)
     for _ in range(10):
@@ -302,53 +406,69 @@ def test_nothing_leaves_the_box(curl, seed):
         assert np.abs(state.position).max() <= 4.0
 
 
-# Devices
-
-
-def test_device_names_its_columns():
-    values = np.arange(18.0).reshape(2, 9)
-    device = Device(values)
-    np.testing.assert_array_equal(device.position, [[0, 1], [9, 10]])
-    np.testing.assert_array_equal(device.velocity, [[2, 3], [11, 12]])
-    np.testing.assert_array_equal(device.curl, [4, 13])
-    np.testing.assert_array_equal(device.push, [[5, 6], [14, 15]])
-    np.testing.assert_array_equal(device.perturbing_force, [[7, 8], [16, 17]])
-
-
-def test_selection_is_a_copy():
-    device = Device(np.arange(27.0).reshape(3, 9))
-    for some in (np.array([2, 0]), np.array([True, False, True])):
-        chosen = device.select(some)
-        np.testing.assert_array_equal(chosen.values, device.values[some])
-        chosen.values[:] = -1
-        assert device.values.min() == 0
+# Placing
 
 
 def test_place_broadcasts():
     law = curl_law(1.0)
-    state = Plant(law=law).place([[1, 2], [3, 4]], (1.0, 0.0), [0.5, -0.5], (0.0, 2.0))
+    state = PointMass(law=law).place([[1, 2], [3, 4]], (1.0, 0.0), [0.5, -0.5], (0.0, 2.0))
     np.testing.assert_array_equal(state.position, [[1, 2], [3, 4]])
     np.testing.assert_array_equal(state.velocity, [[1, 0], [1, 0]])
     np.testing.assert_array_equal(state.curl, [0.5, -0.5])
     np.testing.assert_array_equal(state.push, [[0, 2], [0, 2]])
     np.testing.assert_allclose(state.perturbing_force, [[0, 2 + 1.5], [0, 2 + 0.5]])
-    np.testing.assert_array_equal(Plant().place((3.0, 4.0)).values, [[3, 4, 0, 0, 0, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(PointMass().place((3.0, 4.0)).values, [[3, 4, *8 * [0]]])
 
 
-@pytest.mark.parametrize("name", ["mass", "step_s", "wall_cm", "substeps"])
-@pytest.mark.parametrize("value", [0, -1.0, math.nan])
-def test_parameter_that_is_not_positive_is_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} = {value!r}: give a .*value > 0"):
-        Plant(**{name: value})
+# Refusals
+
+NUMBER = {
+    "mass": "give a finite number >= 1e-06 and <= 1e\\+06 kg",
+    "step_s": "give a finite number >= 1e-06 and <= 1000 s",
+    "viscosity": "give a finite number >= 0 and <= 1e\\+06 kg/s",
+    "wall_cm": "give a number > 0 cm, infinity or None",
+    "substeps": "give a whole number >= 1 and <= 5000",
+}
 
 
-@pytest.mark.parametrize("name", ["mass", "step_s"])
-def test_infinite_parameter_is_refused(name):
-    with pytest.raises(ValueError, match=f"{name} = inf: give a finite value > 0"):
-        Plant(**{name: math.inf})
+@pytest.mark.parametrize("name", NUMBER)
+@pytest.mark.parametrize("value", [-1.0, math.nan, "1", True, [1.0], 1j])
+def test_what_is_no_number_of_its_kind_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name} = {re.escape(repr(value))}: {NUMBER[name]}"):
+        PointMass(**{name: value})
 
 
-@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
-def test_bad_viscosity_is_refused(value):
-    with pytest.raises(ValueError, match=r"viscosity = .*finite value >= 0"):
-        Plant(viscosity=value)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mass", 0),
+        ("mass", 5e-324),
+        ("mass", math.inf),
+        ("mass", 1e300),
+        ("step_s", 0),
+        ("step_s", 1e-9),
+        ("step_s", math.inf),
+        ("viscosity", -0.1),
+        ("viscosity", math.inf),
+        ("wall_cm", 0),
+        ("substeps", 0),
+        ("substeps", 2.5),
+        ("substeps", 10**6),
+    ],
+)
+def test_what_is_out_of_range_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name} = {re.escape(repr(value))}: {NUMBER[name]}"):
+        PointMass(**{name: value})
+
+
+@pytest.mark.parametrize("mass", [1e-6, 1e6])
+@pytest.mark.parametrize("viscosity", [0.0, 1e6])
+@pytest.mark.parametrize("step_s", [1e-6, 1e3])
+@pytest.mark.parametrize("curl", [-1e3, 0.0, 1e3])
+def test_at_the_ends_of_their_ranges_a_step_is_finite(mass, viscosity, step_s, curl):
+    plant = PointMass(mass, viscosity, step_s, wall_cm=20.0)
+    state = plant.place([[1.0, 2.0]], [[3.0, 4.0]], curl, (1e6, -1e6))
+    for _ in range(3):
+        state = plant.advance(state, np.array([[3.0, -1.0]]))
+        assert np.isfinite(state.values).all()
+        assert np.abs(state.position).max() <= 20.0

@@ -1,0 +1,70 @@
+"""What every device has: columns by name, and a protocol."""
+
+import numpy as np
+import pytest
+
+from ndbmi_gym.plants import PLANTS, Column, Device, placed
+from ndbmi_gym.plants.point_mass import PointMass
+
+
+def test_device_names_its_columns():
+    values = np.arange(20.0).reshape(2, 10)
+    device = Device(values)
+    np.testing.assert_array_equal(device.position, [[0, 1], [10, 11]])
+    np.testing.assert_array_equal(device.velocity, [[2, 3], [12, 13]])
+    np.testing.assert_array_equal(device.curl, [4, 14])
+    np.testing.assert_array_equal(device.push, [[5, 6], [15, 16]])
+    np.testing.assert_array_equal(device.perturbing_force, [[7, 8], [17, 18]])
+    np.testing.assert_array_equal(device.time_s, [9, 19])
+    assert [column.value for column in Column] == list(range(10))
+
+
+def test_named_columns_can_be_written_through():
+    device = Device(np.zeros((2, 10)))
+    device.position[1], device.time_s[:] = (3.0, 4.0), 0.5
+    expected = np.zeros((2, 10))
+    expected[1, :2], expected[:, 9] = (3.0, 4.0), 0.5
+    np.testing.assert_array_equal(device.values, expected)
+
+
+def test_selection_is_a_copy():
+    device = Device(np.arange(30.0).reshape(3, 10))
+    for some in (np.array([2, 0]), np.array([True, False, True])):
+        chosen = device.select(some)
+        np.testing.assert_array_equal(chosen.values, device.values[some])
+        chosen.values[:] = -1
+        assert device.values.min() == 0
+
+
+def test_devices_are_placed_at_time_zero_with_columns_of_a_plants_own():
+    device = placed([[1, 2], [3, 4]], (1.0, 0.0), [0.5, -0.5], (0.0, 2.0), appended=3)
+    assert device.values.shape == (2, 13)
+    np.testing.assert_array_equal(device.position, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(device.velocity, [[1, 0], [1, 0]])
+    np.testing.assert_array_equal(device.curl, [0.5, -0.5])
+    np.testing.assert_array_equal(device.push, [[0, 2], [0, 2]])
+    assert not device.values[:, Column.FORCE_X :].any()
+
+
+def test_plants_are_chosen_by_name():
+    assert PLANTS.make("point_mass") == PointMass()
+    assert PLANTS.make({"kind": "point_mass", "mass": 2}) == PointMass(mass=2.0)
+    heavy = PointMass(mass=3.0)
+    assert PLANTS.make(heavy) is heavy
+    with pytest.raises(ValueError, match=r"unknown plant 'arm': choose one of point_mass"):
+        PLANTS.make("arm")
+    with pytest.raises(
+        ValueError, match="the plant 'point_mass' has no option 'weight': its options are mass, "
+    ):
+        PLANTS.make({"kind": "point_mass", "weight": 2})
+
+
+@pytest.mark.parametrize("missing", ["step_s", "reach_cm", "max_speed", "within", "place"])
+def test_what_is_no_plant_is_refused(missing):
+    class Odd:
+        """Has all but one."""
+
+    for name in {"step_s", "reach_cm", "max_speed", "within", "place", "advance"} - {missing}:
+        setattr(Odd, name, None)
+    with pytest.raises(ValueError, match=f"an object with .*{missing}"):
+        PLANTS.make(Odd())
