@@ -13,7 +13,6 @@ from ndbmi_gym.config import Config
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.parts import plain
-from ndbmi_gym.tasks import Judged
 
 Array = npt.NDArray[np.float32]
 
@@ -181,18 +180,18 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Run the closed loop once under a volitional firing-rate vector (n,)."""
         episodes = self.episodes
-        if episodes.trial[0] < 0:
+        if episodes.trial.item() < 0:
             raise ResetNeeded("there is no trial to step: call reset() first")
         episodes.step(np.asarray(action)[None], self.np_random)
-        judged = episodes.outcome.values[0].tolist()
+        reward, terminated = episodes.outcome.alone()
         if self.render_mode is not None:
             self._view.record()
         if self.render_mode == "human":
             self.render()
         return (
             episodes.observe()[0],
-            judged[Judged.REWARD],
-            judged[Judged.ARRIVED] != 0 or judged[Judged.FAILED] != 0,
+            reward,
+            terminated,
             False,
             episodes.info(0),
         )

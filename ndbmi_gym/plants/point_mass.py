@@ -82,7 +82,7 @@ class PointMass:
             still = np.zeros((3, 2))
             self._outer_force(self.law, still, still, np.zeros(3))
 
-    @property
+    @cached_property
     def reach_cm(self) -> float:
         """Bound of either coordinate, cm."""
         return float("inf") if self.wall_cm is None else self.wall_cm
