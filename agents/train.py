@@ -259,7 +259,13 @@ def read_hyperparams(settings: Settings) -> JSON:
         If the algorithm has no such hyper-parameter.
     """
     if settings.warm_start and not settings.hyperparams:
-        merged: JSON = read_config(Path(settings.warm_start))["hyperparams"]
+        source = read_config(Path(settings.warm_start))
+        if source["settings"]["algo"] != settings.algo:
+            raise ValueError(
+                f"--warm-start: {settings.warm_start} was trained by {source['settings']['algo']}, "
+                f"not {settings.algo}: leave out --algo"
+            )
+        merged: JSON = source["hyperparams"]
     else:
         path = Path(settings.hyperparams or HYPERPARAMS / f"{settings.algo}.json")
         sections: JSON = json.loads(path.read_text())
@@ -318,10 +324,7 @@ def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
 def _warm(model: BaseAlgorithm, settings: Settings) -> None:
     """Give a new model the weights of an earlier run."""
     source = Path(str(settings.warm_start))
-    algo = read_config(source)["settings"]["algo"]
     try:
-        if algo != settings.algo:
-            raise ValueError(f"was trained by {algo}, not {settings.algo}")
         learned = load_policy(source / MODEL)
         frames_of(learned, model, 1)
         try:
@@ -332,8 +335,8 @@ def _warm(model: BaseAlgorithm, settings: Settings) -> None:
             )
     except ValueError as error:
         raise ValueError(
-            f"--warm-start: {source} {error}: set algo, observe, volition, policy_kwargs and the "
-            "like as in its training"
+            f"--warm-start: {source} {error}: set observe, volition, policy_kwargs and the like as "
+            "in its training"
         ) from error
 
 

@@ -145,3 +145,51 @@ class TestEvaluation:
         write_json(tmp_path / runs.CONFIG, config)
         with pytest.raises(ValueError, match="baseline"):
             evaluate.line_up([str(tmp_path)])
+
+
+class TestOwnPolicies:
+    def test_a_run_and_its_model_score_alike(self, finished, tmp_path, capsys):
+        settings, data, _ = finished
+        model = f"{settings.policy[1]}/{runs.MODEL}"
+        line = ["--policy", model, "--episodes", "20", "--out", str(tmp_path / "out")]
+        evaluate.main(line)
+        found = json.loads((tmp_path / "out" / evaluate.DATA).read_text())
+        assert found["trials"]["model"]["return"][0][0] == data["trials"]["quick"]["return"][0][0]
+        (row,) = [row for row in found["table"] if row["policy"] == "model"]
+        assert row["score"][1] < row["score"][0] < row["score"][2]  # over trials: it is this one
+        assert "| model" in capsys.readouterr().out
+
+    def test_one_call_in_python(self):
+        def still(observation):
+            return np.zeros((len(observation), 9))
+
+        table = evaluate.score({"still": still}, env="ndbmi/ShiftTarget-v0", episodes=20)
+        rows = {row["policy"]: row for row in table}
+        assert rows["still"]["score"] == rows["zero"]["score"]
+        assert rows["still"]["normalised"] == [0.0, 0.0, 0.0]
+
+
+class TestRetabulate:
+    def test_trials_make_the_table_again(self, finished, tmp_path, capsys):
+        _, data, files = finished
+        path = tmp_path / evaluate.DATA
+        other = [row | {"score": [row["score"][0], 0.0, 1.0]} for row in data["table"]]
+        write_json(path, data | {"table": other})
+        evaluate.main(["--retabulate", str(path)])
+        again = json.loads(path.read_text())
+        assert evaluate.format_table(data) in capsys.readouterr().out
+        for old, new in zip(data["table"], again["table"], strict=True):
+            assert old["score"][0] == new["score"][0]  # to the last digit
+            assert old["score"][1:] == pytest.approx(new["score"][1:], rel=1e-3)
+        assert again["trials"] == data["trials"]
+
+    def test_means_that_are_not_those_of_the_trials_are_refused(self, finished, tmp_path):
+        _, data, _ = finished
+        path = tmp_path / evaluate.DATA
+        wrong = [row | {"score": [1.5, 0.0, 3.0]} for row in data["table"]]
+        write_json(path, data | {"table": wrong})
+        with pytest.raises(SystemExit, match=r"evaluation.json is no intact .*score of zero is"):
+            evaluate.main(["--retabulate", str(path)])
+        path.write_text("[]")
+        with pytest.raises(SystemExit, match=r"evaluation.json is no intact data file"):
+            evaluate.main(["--retabulate", str(path)])

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from quick_runs import like, quick
 
@@ -57,3 +58,39 @@ class TestLineup:
         with pytest.raises(ValueError, match=r"animal as not set, where it is 1 .*--option"):
             self.place(run, otherwise)
         assert self.place(run, otherwise, animal=1)[1] == {"animal": 1}
+
+    def test_options_that_an_id_sets_are_told(self, run, tmp_path):
+        task = {"kind": "shift", "radius_cm": 2.0}
+        other = like(tmp_path / "other", run, option={"task": task, "animal": 3})
+        hold = "ndbmi/HoldTarget-v0"
+        env_id, options, notes = lineup.place(hold, {}, lineup.line_up([other]))
+        assert (env_id, options) == (hold, {"animal": 3})
+        assert len(notes) == 1
+        assert f"trained with task = {task!r}, and {hold} sets its own" in notes[0]
+        _, options, notes = lineup.place(hold, {"task": "hold"}, lineup.line_up([other]))
+        assert (options, notes) == ({"task": "hold", "animal": 3}, [])
+
+
+def still(observation):
+    return np.zeros((len(observation), 9))
+
+
+class TestOwnPolicies:
+    def test_they_are_named_by_file_module_or_object(self, run):
+        model = f"{run}/model.zip"
+        found = lineup.line_up(
+            [model, "test_lineup:still"], {"mine": still, "again": "test_lineup:still"}
+        )
+        assert list(found) == ["zero", "eq24", "model", "still", "mine", "again", "ceiling"]
+        assert not lineup.trained(found["model"])
+        assert lineup.trained(lineup.line_up([run])["quick"])
+
+    def test_a_label_is_one_policys(self):
+        with pytest.raises(ValueError, match="two policies have the label 'still'"):
+            lineup.line_up(["test_lineup:still"], {"still": still})
+        with pytest.raises(ValueError, match="'eq24', the name of a baseline"):
+            lineup.line_up([], {"eq24": still})
+        with pytest.raises(FileNotFoundError, match=r"'nope' is neither a baseline .*model.zip"):
+            lineup.line_up(["nope"])
+        with pytest.raises(FileNotFoundError, match=r"there is no model nope.zip"):
+            lineup.line_up(["nope.zip"])

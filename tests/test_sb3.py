@@ -9,7 +9,9 @@ import pytest
 from gymnasium.envs.registration import registry
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from quick_runs import native
+from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
@@ -30,6 +32,22 @@ LIMIT = 8
 
 def scalar(**options):
     return gymnasium.make("ndbmi/FixedField-v0", max_episode_steps=LIMIT, **options)
+
+
+class Composed(gymnasium.Env):
+    """Shows its action; ends after two steps."""
+
+    def __init__(self, space):
+        self.observation_space = self.action_space = space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = 2
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.left -= 1
+        return action, 0.0, self.left == 0, False, {}
 
 
 class TestAdapter:
@@ -164,6 +182,58 @@ class TestAdapter:
         assert venv.env_is_wrapped(gymnasium.wrappers.TimeLimit) == [False] * 3
         assert venv.has_attr("episodes")
         assert not venv.has_attr("nonsense")
+
+    def test_a_method_of_the_batch_is_called_once(self):
+        venv = VecFrameStack(NativeVecEnv(native(3)), 2)
+        asked = []
+        venv.unwrapped.env.change = lambda **options: asked.append(options)
+        assert venv.env_method("change", effort_weight=0.1) == [None] * 3
+        assert asked == [{"effort_weight": 0.1}]
+
+    def test_attributes_can_be_set_as_through_wrappers(self):
+        venv = NativeVecEnv(native(3))
+        assert venv.env_method("set_wrapper_attr", "mine", 2) == [True] * 3
+        assert venv.get_attr("mine") == [2] * 3
+        assert venv.env_method("get_wrapper_attr", "mine", indices=1) == [2]
+        assert venv.env_method("has_wrapper_attr", "mine") == [True] * 3
+
+    def test_separate_environments_keep_theirs_apart(self):
+        makers = [lambda: scalar()] * 3
+        venv = NativeVecEnv(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP))
+        for i in range(3):
+            venv.set_attr("mine", i, indices=i)
+        assert venv.get_attr("mine") == [0, 1, 2]
+        venv.env_method("set_wrapper_attr", "mine", 7, indices=[0, -1])
+        assert venv.get_attr("mine") == [7, 1, 7]
+        assert venv.env_is_wrapped(gymnasium.wrappers.TimeLimit) == [True] * 3
+        assert venv.env_is_wrapped(gymnasium.wrappers.ClipAction) == [False] * 3
+
+    def test_evaluation_does_not_miss_a_monitor(self):
+        venv = NativeVecEnv(native(4, max_episode_steps=LIMIT, **STAGGERED))
+        model = PPO("MlpPolicy", venv, n_steps=8, batch_size=32, device="cpu")
+        mean, _ = evaluate_policy(model, venv, n_eval_episodes=8)  # warnings are errors here
+        assert np.isfinite(mean)
+
+    @pytest.mark.parametrize("kind", [gymnasium.spaces.Dict, gymnasium.spaces.Tuple])
+    def test_composed_spaces(self, kind):
+        parts = gymnasium.spaces.Discrete(2), gymnasium.spaces.Box(0, 1, (3,))
+        composed = kind(
+            dict(zip("ab", parts, strict=True)) if kind is gymnasium.spaces.Dict else parts
+        )
+        makers = [lambda: Composed(composed)] * 3
+        venv = NativeVecEnv(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP))
+        keys = list("ab") if kind is gymnasium.spaces.Dict else [0, 1]
+        assert venv.reset()[keys[1]].shape == (3, 3)
+        for _ in range(2):
+            actions = [composed.sample() for _ in range(3)]
+            seen, _, dones, infos = venv.step(actions)
+            # each shows its action
+            for i, action in enumerate(actions):
+                shown = infos[i]["terminal_observation"] if dones[i] else None
+                for key in keys:
+                    own = shown[key] if dones[i] else seen[key][i]
+                    np.testing.assert_allclose(own, action[key])
+        assert dones.all()
 
     def test_pictures_are_tiled(self):
         venv = NativeVecEnv(native(2, render_mode="rgb_array"))
