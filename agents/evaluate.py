@@ -26,7 +26,7 @@ from agents.lineup import CEILING, DEFAULT_ENV, FLOOR, Lineup, actor, find, line
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.pictures import draw_figure, write_video
 from agents.runs import Agent, make_env, versions
-from ndbmi_gym.experiments.records import write_json
+from ndbmi_gym.experiments.records import write_json, write_text
 from ndbmi_gym.policies import POLICIES
 from ndbmi_gym.rollout import BATCH, LAST_STEPS, QUANTITIES, film, measured, play
 from ndbmi_gym.tasks import Task
@@ -195,7 +195,8 @@ def retabulate(path: Path) -> JSON:
         If it is no such file, or its means are not those of its trials.
     """
     try:
-        data: JSON = json.loads(path.read_text())
+        text = path.read_text()
+        data: JSON = json.loads(text)
         old = {row["policy"]: row for row in data["table"]}
         trials = {
             label: {name: np.array(values) for name, values in found.items()}
@@ -221,7 +222,10 @@ def retabulate(path: Path) -> JSON:
             f"{path} is no intact data file of an evaluation ({error}): name an {DATA}"
         ) from error
     data["table"] = rows
-    write_json(path, data)
+    if text.count("\n") > 1:
+        write_json(path, data)
+    else:  # a single line stays one
+        write_text(path, json.dumps(data, separators=(",", ":"), ensure_ascii=False))
     return data
 
 

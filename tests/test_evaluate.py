@@ -156,7 +156,7 @@ class TestOwnPolicies:
         found = json.loads((tmp_path / "out" / evaluate.DATA).read_text())
         assert found["trials"]["model"]["return"][0][0] == data["trials"]["quick"]["return"][0][0]
         (row,) = [row for row in found["table"] if row["policy"] == "model"]
-        assert row["score"][1] < row["score"][0] < row["score"][2]  # over trials: it is this one
+        assert row["return"][1] < row["return"][0] < row["return"][2]  # over trials: it is this one
         assert "| model" in capsys.readouterr().out
 
     def test_one_call_in_python(self):
@@ -171,7 +171,7 @@ class TestOwnPolicies:
 
 class TestRetabulate:
     def test_trials_make_the_table_again(self, finished, tmp_path, capsys):
-        _, data, files = finished
+        _, data, _ = finished
         path = tmp_path / evaluate.DATA
         other = [row | {"score": [row["score"][0], 0.0, 1.0]} for row in data["table"]]
         write_json(path, data | {"table": other})

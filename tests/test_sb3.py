@@ -217,12 +217,11 @@ class TestAdapter:
     @pytest.mark.parametrize("kind", [gymnasium.spaces.Dict, gymnasium.spaces.Tuple])
     def test_composed_spaces(self, kind):
         parts = gymnasium.spaces.Discrete(2), gymnasium.spaces.Box(0, 1, (3,))
-        composed = kind(
-            dict(zip("ab", parts, strict=True)) if kind is gymnasium.spaces.Dict else parts
-        )
+        named = kind is gymnasium.spaces.Dict
+        composed = kind(dict(zip("ab", parts, strict=True)) if named else parts)
         makers = [lambda: Composed(composed)] * 3
         venv = NativeVecEnv(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP))
-        keys = list("ab") if kind is gymnasium.spaces.Dict else [0, 1]
+        keys = list("ab") if named else [0, 1]
         assert venv.reset()[keys[1]].shape == (3, 3)
         for _ in range(2):
             actions = [composed.sample() for _ in range(3)]
