@@ -240,8 +240,11 @@ def format_table(data: JSON) -> str:
             if row[name] is None:
                 cells.append("–")
                 continue
+            places = digits.get(name, 2)
             mean, low, high = (
-                None if x is None else f"{x:.{digits.get(name, 2)}f}" for x in row[name]
+                # adding zero leaves no −0
+                None if x is None else f"{round(x, places) + 0.0:.{places}f}"
+                for x in row[name]
             )
             lone = "one run" if row["runs"] == 1 else "one trial"
             cells.append(f"{mean} ({lone})" if low is None else f"{mean} ({low}, {high})")
@@ -267,7 +270,7 @@ def save(data: JSON, settings: Settings) -> list[Path]:
     if settings.video:
         named = settings.policy[-1] if settings.policy else CEILING
         env = make_env(data["env"], 1, data["options"], render_mode="rgb_array")
-        acting = actor(find(named, settings.trust)[1], env)
+        acting = actor(*find(named, settings.trust), env)
         frames = film(env, acting, settings.seed, not settings.stochastic)
         write_video(out / VIDEO, frames, env.metadata["render_fps"])
         env.close()
@@ -290,7 +293,7 @@ def _measure_all(
             for label, members in lineup.items():
                 found[label].append([])
                 for member in members:
-                    acting = actor(member, env)
+                    acting = actor(label, member, env)
                     torch.manual_seed(settings.seed)
                     parts = []
                     for part in measured(
@@ -329,7 +332,7 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
     env = make_env(env_id, len(trials), options)
     paths: JSON = {}
     for label, (member, *_) in lineup.items():
-        acting = actor(member, env)
+        acting = actor(label, member, env)
         env.reset(seed=settings.seed)
         for mask, trial in zip(np.eye(len(trials), dtype=bool), trials, strict=True):
             seen, _ = env.reset(options={"reset_mask": mask, **trial})

@@ -48,7 +48,8 @@ def line_up(
             lineup[policy] = [policy]
             continue
         called, member = find(policy, trust)
-        label = label or called
+        if label is None:  # as it was named, where another one is called so, too
+            label = policy if called in lineup and not isinstance(member, Agent) else called
         if label in POLICIES:
             raise ValueError(f"{policy} is labelled {label!r}, the name of a baseline")
         members = lineup.setdefault(label, [])
@@ -80,7 +81,7 @@ def find(policy: Any, trust: bool) -> tuple[str, Any]:
     )
 
 
-def actor(member: Any, env: BMIVectorEnv) -> Actor:
+def actor(label: str, member: Any, env: BMIVectorEnv) -> Actor:
     """One of a line-up as it acts on an environment.
 
     Raises
@@ -91,7 +92,10 @@ def actor(member: Any, env: BMIVectorEnv) -> Actor:
     if isinstance(member, Agent):
         member.check(env)
         return member
-    return as_actor(member, env)
+    try:
+        return as_actor(member, env)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from error
 
 
 def trained(members: Sequence[Any]) -> bool:

@@ -183,7 +183,12 @@ def as_actor(policy: Any, env: Any) -> Actor:
                 "or a function from observations to actions"
             )
         return _Function(policy)
-    frames = frames_of(policy, env)
+    try:
+        frames = frames_of(policy, env)
+    except ValueError as error:
+        raise ValueError(
+            f"the policy {error}: set observe, volition and the like as in its training"
+        ) from None
     return policy if frames == 1 else Stacked(policy, frames)
 
 

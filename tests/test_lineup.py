@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from quick_runs import like, quick
@@ -84,6 +86,12 @@ class TestOwnPolicies:
         assert list(found) == ["zero", "eq24", "model", "still", "mine", "again", "ceiling"]
         assert not lineup.trained(found["model"])
         assert lineup.trained(lineup.line_up([run])["quick"])
+
+    def test_models_of_one_name_are_told_apart(self, run, tmp_path):
+        (tmp_path / "model.zip").write_bytes(Path(run, "model.zip").read_bytes())
+        second = str(tmp_path / "model.zip")
+        found = lineup.line_up([f"{run}/model.zip", second])
+        assert list(found) == ["zero", "eq24", "model", second, "ceiling"]
 
     def test_a_label_is_one_policys(self):
         with pytest.raises(ValueError, match="two policies have the label 'still'"):
