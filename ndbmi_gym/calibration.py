@@ -57,10 +57,8 @@ def calibrate(
             f"repetitions = {repetitions!r}: give a whole number K >= 1 of responses per stimulus"
         )
     metric = Metric(tau_s, theta, cortex.clock_s)
-    each = np.arange(cortex.n_stimuli)
-    spikes = cortex.mean_counts(each, np.zeros((cortex.n_stimuli, cortex.n_electrodes))).sum(axis=1)
     size = (cortex.n_stimuli, int(repetitions), cortex.n_electrodes, cortex.n_bins)
-    check_cost(*size, float(spikes.mean()))
+    check_cost(*size, cortex.spikes_per_response)
     stimulus = np.repeat(np.arange(cortex.n_stimuli), repetitions)
     trains = cortex.respond(stimulus, None, rng).trains
     return build_interface(

@@ -7,11 +7,11 @@ apart from each other; all draw from the one generator that is handed in.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.checks import shown
+from ndbmi_gym.compiled import compiled
 from ndbmi_gym.config import Config
 from ndbmi_gym.loop import ClosedLoop, Signals
 from ndbmi_gym.observation import lay_out
@@ -481,7 +481,7 @@ class Episodes:
         return np.broadcast_to(np.searchsorted(self._animals, numbers), (self.n_trials,))
 
 
-@numba.njit(cache=True)
+@compiled
 def _clip(action, low, max_count):  # type: ignore[no-untyped-def]
     """Action within the box, the volitional counts that it means, and whether it was finite."""
     clipped = np.empty(action.shape)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.checks import choice, flag, settle
+from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import max_force
 from ndbmi_gym.loop import ClosedLoop, Signals
 from ndbmi_gym.perturbations import Force, Perturbation
@@ -185,7 +185,7 @@ def lay_out(
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def _observe(seen, starts, factors, counts, device, action, target):  # type: ignore[no-untyped-def]
     n_electrodes = action.shape[1]
     for b in range(seen.shape[0]):

@@ -70,16 +70,18 @@ def dependencies(stage: str) -> frozenset[str]:
     while waiting:
         module = waiting.pop()
         found.add(module)
-        waiting |= {name for name in imports(module) if not _draws(name)} - found
+        packages = {name for name in _modules() if module.startswith(f"{name}.")}
+        waiting |= packages | {name for name in imports(module) if not name.endswith(DRAWING)}
+        waiting -= found
     return frozenset(found)
 
 
 @cache
 def imports(module: str) -> frozenset[str]:
     """The modules of this package that a module imports itself."""
-    found = {name for name in _mentioned(_tree(module), module) if name in _modules()}
-    parents = {m.rpartition(".")[0] for m in (module, *found)} & set(_modules())
-    return frozenset(found | parents) - {module}
+    return frozenset(name for name in _mentioned(_tree(module), module) if name in _modules()) - {
+        module
+    }
 
 
 def _mentioned(tree: ast.AST, module: str) -> Iterator[str]:
@@ -93,7 +95,8 @@ def _mentioned(tree: ast.AST, module: str) -> Iterator[str]:
             base = _absolute(node, module)
             yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value.partition(":")[0]
+            # the package's own are entry points of Gymnasium, and looked up by nothing here
+            yield from () if module == _PACKAGE else (node.value.partition(":")[0],)
         else:
             yield from _mentioned(node, module)
 
@@ -105,10 +108,6 @@ def _absolute(node: ast.ImportFrom, module: str) -> str:
     parts = module.split(".")
     base = parts[: len(parts) - node.level + is_package]
     return ".".join([*base, *([node.module] if node.module else [])])
-
-
-def _draws(module: str) -> bool:
-    return module.endswith(DRAWING)
 
 
 @cache

@@ -289,7 +289,7 @@ def sample(
     shape : float
         Shape k of the Gamma inter-spike intervals (Eq 19) of the first process; 1 is Poisson. For
         other k the mean count of such an *ordinary* renewal process departs from the nominal one
-        by about ``(1 − k) / (2k)`` spikes, as it does in the source.
+        by about ``(1 − k) / (2k)`` spikes, as it does in the source (`mean_renewal_count`).
 
     Returns
     -------

@@ -12,11 +12,11 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.checks import RuleError, choice, declare, nested, number, real, settle, span, whole
+from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import target_of
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.parts import Registry
@@ -404,7 +404,7 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
     return TASKS.make(spec)
 
 
-@numba.njit(cache=True)
+@compiled
 def _assess(  # type: ignore[no-untyped-def]
     position, target, action, streak, radius, dwell, per_cm, per_effort, bonus, inside_reward
 ):
@@ -438,7 +438,7 @@ def _assess(  # type: ignore[no-untyped-def]
     return judged
 
 
-@numba.njit(cache=True)
+@compiled
 def _on_square(along, half):  # type: ignore[no-untyped-def]
     """Points of a square's perimeter, by their place along it in [0, 1)."""
     points = np.empty((along.size, 2))
@@ -451,7 +451,7 @@ def _on_square(along, half):  # type: ignore[no-untyped-def]
     return points
 
 
-@numba.njit(cache=True)
+@compiled
 def _choose(quantile, starts, eligible, min_distance):  # type: ignore[no-untyped-def]
     """For each start the eligible point of a given quantile among those far enough away.
 

@@ -1,5 +1,7 @@
 """A cortex without noise, so that whole episodes are functions of starts, targets and actions."""
 
+import signal
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,3 +59,36 @@ def noiseless(monkeypatch):
     monkeypatch.setitem(CORTICES._parts, "noiseless", Noiseless)
     yield "noiseless"
     animals.forget()
+
+
+# A test that waits for ever fails, whatever it waits for.
+
+
+@contextmanager
+def time_limit(item):
+    """Raise in a test after its time: ``slow(minutes=...)``, or five minutes if it is not slow."""
+    slow = item.get_closest_marker("slow")
+    minutes = slow.kwargs.get("minutes", 30) if slow else 5
+
+    def stop(number, frame):
+        raise TimeoutError(f"{item.name}: longer than {minutes} minutes")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    with time_limit(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    with time_limit(item):
+        return (yield)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.linalg import expm, solve_continuous_lyapunov
 from scipy.optimize import brentq
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cli import main
+from ndbmi_gym.cortex.soc.circuit import (
     CONTROLS,
     Circuit,
     abscissa_gradient,
@@ -26,7 +27,6 @@ from ndbmi_gym.circuit import (
     shuffle_inhibition,
     stabilise,
 )
-from ndbmi_gym.cli import main
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -747,7 +747,7 @@ def test_the_packaged_circuit_was_reached_step_by_step():
     assert trace[-1] == pytest.approx(load_circuit().abscissa, abs=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=10)
 def test_the_packaged_circuit_can_be_built_anew():
     """Rounding differs between machines, and thousands of iterations enlarge it."""
     packaged = load_circuit()
@@ -759,6 +759,6 @@ def test_the_packaged_circuit_can_be_built_anew():
     assert np.corrcoef(rebuilt.weights.ravel(), packaged.weights.ravel())[0, 1] > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=10)
 def test_another_seed_is_accepted():
     accept(stabilise(random_circuit(np.random.default_rng(1), seed=1)))

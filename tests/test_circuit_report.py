@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ndbmi_gym.circuit import random_circuit, stabilise
+from ndbmi_gym.cortex.soc.circuit import random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import read_csv, where
 from ndbmi_gym.experiments.circuit import construction, reaching, reliability, report
 from ndbmi_gym.experiments.circuit.acceptance import Row, acceptance_table
@@ -97,7 +97,7 @@ def test_every_file_is_written(written):
     folder, _ = written
     names = {p.name for p in folder.iterdir()}
     assert {f"{name}.png" for name in PICTURES} < names
-    assert {"soc.json", "report.md", "acceptance.csv", "comparison.csv"} < names
+    assert {"circuit.json", "report.md", "acceptance.csv", "comparison.csv"} < names
     assert not any(name.startswith(".") for name in names)
     report = (folder / "report.md").read_text()
     for name in PICTURES:
@@ -106,7 +106,7 @@ def test_every_file_is_written(written):
 
 
 def test_results_tell_what_made_them(written, circuit, path):
-    text = (written[0] / "soc.json").read_text()
+    text = (written[0] / "circuit.json").read_text()
     saved = json.loads(text)
     assert saved["circuit"] == "small.npz"
     assert saved["parameters"]["units"] == [1, 4, 16, 64]

@@ -1,232 +1,24 @@
-"""Checks, verdicts, and every claim on evidence made to support or to contradict it."""
+"""Every claim on evidence made to support or to contradict it."""
 
 from dataclasses import replace
-from functools import cache
-from zlib import crc32
 
 import numpy as np
 import pytest
+from published import BY_ID, NAN, PUBLISHED, N, evidence, judged, verdict, verdicts
 
-from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.experiments.protocol.conditions import (
     ALPHAS,
     DECODERS,
     FIELDS,
     SHAPES,
-    Measured,
-    Setting,
-    animal_means,
-    conditions,
 )
 from ndbmi_gym.experiments.vato2014.checks import (
     FAILS,
     HOLDS,
     MIN_ANIMALS,
     UNDECIDED,
-    Check,
-    Claim,
-    Finding,
 )
-from ndbmi_gym.experiments.vato2014.claims import CLAIMS, judge
-from ndbmi_gym.experiments.vato2014.evidence import Evidence
-from ndbmi_gym.presets import Preset
-
-NAN = float("nan")
-N = 10
-"""Animals: just as many as decide anything."""
-
-BY_ID = {claim.id: claim for claim in CLAIMS}
-
-# Mean wtpe in units of the reference's, as the text has it; 1 where nothing is said.
-PUBLISHED = {
-    "gaussian": {
-        "set 7": 0.6,
-        "flatten 0.7": 1.2,
-        "flatten 0.9": 2.5,
-        "shape 0.2": 1.2,
-        "shape 10.0": 0.7,
-        "spontaneous 100": 1.1,
-        "test flatten 0.3": 1.2,
-        "test flatten 0.5": 1.2,
-        "test flatten 0.7": 1.4,
-        "test flatten 0.9": 1.8,
-    },
-    "dipole": {
-        "set 5": 1.6,
-        "set 7": 0.6,
-        "flatten 0.3": 1.1,
-        "flatten 0.5": 1.5,
-        "flatten 0.7": 2.0,
-        "flatten 0.9": 3.0,
-        "shape 0.2": 2.0,
-        "shape 0.5": 1.4,
-        "shape 2.0": 0.9,
-        "shape 10.0": 0.7,
-        "spontaneous 40": 1.1,
-        "spontaneous 100": 1.6,
-        "misplaced electrode": 1.4,
-        "lost site": 1.2,
-        "test flatten 0.3": 1.3,
-        "test flatten 0.5": 1.8,
-        "test flatten 0.7": 2.4,
-        "test flatten 0.9": 2.2,
-    },
-}
-
-
-def evidence(changes=(), n_animals=N, lost=(), **others):
-    """The published findings as measurements, with some of them changed.
-
-    Parameters
-    ----------
-    changes : dict of (condition, field) or (condition, field, decoder) to float or list
-        Mean wtpe that departs from the published one, for all animals or for each; NaN: no run of
-        the animal converges.
-    lost : dict of (condition, field) to float or list
-        Share of runs, those of greatest wtpe, that do not converge, in all animals or in each.
-    others : dict
-        Changes of volition, geometry and linear.
-    """
-    changes, lost = dict(changes), dict(lost)
-    measured = dict(_published_runs(n_animals))
-    for setting in measured:
-        key = setting[:2]
-        if key in changes or tuple(setting) in changes or key in lost:
-            mean = changes.get(key, changes.get(tuple(setting), _published_mean(setting)))
-            measured[setting] = runs(setting, mean, n_animals, lost.get(key, 0.0))
-    made = {
-        "volition": {
-            "arrived": np.full((n_animals, 4), 0.99),
-            "shifted": np.ones((n_animals, 4)),
-            "curl arrived": np.full((n_animals, 4), 0.98),
-            "turn": np.tile([0.1, -0.1, 0.2, -0.2], (n_animals, 1)),
-            "curl turn": np.tile([0.3, 0.1, 0.4, 0.2], (n_animals, 1)),
-        },
-        "geometry": {
-            f"{name} set {number}": np.full(n_animals, value)
-            for name, value in GEOMETRY.items()
-            for number in range(1, 8)
-        },
-        "linear": {name: np.ones(n_animals) for name in ("refused", "linear", "dipole")},
-    }
-    for name, values in others.items():
-        made[name] = made[name] | values
-    return Evidence(measured, **made)
-
-
-GEOMETRY = dict.fromkeys(("clustered", "angle_kept", "radius_rises", "pair_between"), 0.97)
-GEOMETRY |= {"skew": 5.0}
-
-
-def _published_mean(setting):
-    return PUBLISHED[setting.field].get(setting.condition, 1.0)
-
-
-@cache
-def _published_runs(n_animals):
-    settings = (Setting(c, f, d) for c in conditions(Preset()) for f in FIELDS for d in DECODERS)
-    return {setting: runs(setting, _published_mean(setting), n_animals) for setting in settings}
-
-
-def runs(setting, mean, n_animals, lost=0.0):
-    """40 runs per animal with a deviation of 12 % and animals that differ in all alike."""
-    rng = np.random.default_rng(crc32(repr(tuple(setting)).encode()))
-    animal = 1 + 0.2 * np.arange(n_animals)
-    own = np.broadcast_to(mean, n_animals) * animal * np.exp(0.01 * rng.normal(size=n_animals))
-    spread = rng.permutation(np.linspace(0.8, 1.2, 40))
-    kept = 40 - np.rint(40 * np.broadcast_to(lost, n_animals))
-    converges = np.argsort(np.argsort(spread)) < kept[:, None]
-    wtpe = np.where(converges, own[:, None] * spread, np.nan)
-    return Measured(wtpe, np.where(np.isnan(wtpe), -1, 9))
-
-
-def judged(claim, found):
-    return Finding(BY_ID[claim], BY_ID[claim].checks(found), found.animals)
-
-
-def verdict(claim, found):
-    return judged(claim, found).verdict
-
-
-def verdicts(claim, found):
-    """Of every check."""
-    return [check.verdict for check in judged(claim, found).checks]
-
-
-# Checks
-
-
-def check(low, high, above, bound=1.0, scale=0.2):
-    return Check("ratio", Interval((low + high) / 2, low, high), bound, above, scale)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "above", "expected"),
-    [
-        (1.1, 1.3, True, HOLDS),
-        (0.7, 0.9, True, FAILS),
-        (0.9, 1.3, True, UNDECIDED),
-        (1.1, 1.3, False, FAILS),
-        (0.7, 0.9, False, HOLDS),
-        (0.9, 1.3, False, UNDECIDED),
-        (1.0, 1.3, True, UNDECIDED),  # a bound itself is on neither side
-        (0.7, 1.0, True, UNDECIDED),
-        (1.0, 1.0, False, UNDECIDED),
-        (NAN, NAN, True, UNDECIDED),
-        (NAN, NAN, False, UNDECIDED),
-    ],
-)
-def test_a_check_asks_for_the_whole_interval(low, high, above, expected):
-    assert check(low, high, above).verdict == expected
-
-
-def test_margin_is_the_distance_in_the_right_direction():
-    assert check(1.0, 1.2, True).margin == pytest.approx(0.5)
-    assert check(1.0, 1.2, False).margin == pytest.approx(-0.5)
-    assert check(0.8, 1.0, True).margin == pytest.approx(-0.5)
-    assert check(0.8, 1.0, False).margin == pytest.approx(0.5)
-    assert check(5.0, 7.0, True).margin == 1.0
-    # nothing is worse than no estimate
-    assert check(NAN, NAN, True).margin == check(5.0, 7.0, False).margin
-    assert check(NAN, NAN, False).margin <= -1.0
-
-
-def test_a_check_reads_well():
-    assert str(check(1.1, 1.3, True)) == "ratio 1.20 (1.10 to 1.30) > 1.00"
-    assert str(check(1.1, 1.3, False)) == "ratio 1.20 (1.10 to 1.30) < 1.00"
-
-
-GOOD, BAD, OPEN = check(1.1, 1.3, True), check(1.1, 1.3, False), check(0.9, 1.3, True)
-
-
-@pytest.mark.parametrize(
-    ("checks", "expected"),
-    [
-        ([GOOD], HOLDS),
-        ([GOOD, GOOD], HOLDS),
-        ([GOOD, OPEN], UNDECIDED),
-        ([BAD, GOOD], FAILS),
-        ([OPEN, BAD], FAILS),
-        ([OPEN, OPEN], UNDECIDED),
-    ],
-)
-def test_a_claim_holds_if_all_checks_do_and_fails_if_one_does(checks, expected):
-    finding = Finding(Claim("X", "", "", lambda evidence: checks), checks, MIN_ANIMALS)
-    assert finding.verdict == expected
-    assert finding.margin == min(c.margin for c in checks)
-    # fewer animals decide nothing, but a search may ask for their margin
-    few = finding._replace(animals=MIN_ANIMALS - 1)
-    assert few.verdict == UNDECIDED
-    assert few.margin == finding.margin
-
-
-def test_without_checks_nothing_is_decided():
-    finding = Finding(Claim("X", "", "", lambda evidence: []), [], 100)
-    assert finding.verdict == UNDECIDED
-    assert finding.margin <= -1.0
-
-
-# Claims
+from ndbmi_gym.experiments.vato2014.claims import judge
 
 
 @pytest.fixture(scope="module")
@@ -583,46 +375,3 @@ def test_a_handful_of_lucky_runs_is_not_robust(claim, condition):
     easy = {(condition, "gaussian"): 0.9}
     assert verdict(claim, evidence(easy)) == HOLDS
     assert verdict(claim, evidence(easy, lost={(condition, "gaussian"): 0.925})) == FAILS
-
-
-# Evidence
-
-
-def test_means_and_ratios_by_animal(published):
-    means = published.means("set 7", "dipole", DECODERS[1])
-    measured = published.measured[Setting("set 7", "dipole", DECODERS[1])]
-    np.testing.assert_array_equal(means, animal_means(measured))
-    ratios = published.ratios("set 7", "set 6", "dipole")
-    np.testing.assert_allclose(ratios, 0.6, rtol=0.1)
-    np.testing.assert_allclose(ratios * published.ratios("set 6", "set 7", "dipole"), 1.0)
-
-
-def test_animals_and_convergent_runs_are_counted():
-    found = evidence(lost={("set 5", "dipole"): [0.0, 0.25] * (N // 2)})
-    assert found.animals == N
-    np.testing.assert_allclose(found.convergent("set 5", "dipole"), [1.0, 0.75] * (N // 2))
-    np.testing.assert_array_equal(found.convergent("set 5", "gaussian"), 1.0)
-    setting = Setting("set 5", "dipole", DECODERS[0])
-    shorter = {setting: Measured(*(array[:4] for array in found.measured[setting]))}
-    assert replace(found, measured=found.measured | shorter).animals == 4
-
-
-def test_the_texts_test_is_made_within_each_animal(published):
-    group = ("set 5", "set 6", "set 7")
-    rising = published.tests("set 5", "set 6", group, "dipole")
-    assert len(rising) == N
-    assert all(t.rises for t in rising)
-    assert all(t.falls for t in published.tests("set 6", "set 5", group, "dipole"))
-    assert not any(t.rises or t.falls for t in published.tests("set 5", "set 6", group, "gaussian"))
-    broken = evidence({("set 5", "dipole"): [NAN] + [1.6] * (N - 1)})
-    found = broken.tests("set 5", "set 6", group, "dipole")
-    assert found[0] is None
-    assert all(t.rises for t in found[1:])
-    # the set without convergent runs does not disturb the others' test
-    assert broken.tests("set 7", "set 6", group, "dipole")[0].falls
-
-
-def test_evidence_can_be_replaced_in_part(published):
-    other = replace(published, linear={n: np.zeros(N) for n in ("refused", "linear", "dipole")})
-    assert verdict("C24", other) == FAILS
-    assert verdict("C1", other) == HOLDS

@@ -21,18 +21,18 @@ DEGRADATIONS = (
 
 
 def test_defaults_are_json():
-    assert Config(**json.loads(json.dumps(asdict(Config())))) == Config()
+    assert Config.of(**json.loads(json.dumps(asdict(Config())))) == Config.of()
 
 
 def test_unknown_options_are_named_with_the_known_ones():
     with pytest.raises(
         TypeError, match=r"unknown option 'datset': the options are preset, task, dataset"
     ):
-        Config.from_options({"datset": 6})
+        Config.of(**{"datset": 6})
 
 
 def build(options):
-    config = Config.from_options(options)
+    config = Config.of(**options)
     config.make_task()
     config.make_loop(0)
     config.make_draw()
@@ -120,9 +120,9 @@ def test_bad_values_are_refused_by_name(options, message):
 
 
 def test_a_animal_is_one_animal_wherever_it_is_made():
-    first = Config(animal=3).make_loop(3).interface
-    again = Config(animal=3, decoder="projection", step_s=0.25).make_loop(3).interface
-    other = Config(animal=4).make_loop(4).interface
+    first = Config.of(animal=3).make_loop(3).interface
+    again = Config.of(animal=3, decoder="projection", step_s=0.25).make_loop(3).interface
+    other = Config.of(animal=4).make_loop(4).interface
     np.testing.assert_array_equal(first.points, again.points)
     assert not np.array_equal(first.points, other.points)
 
@@ -146,9 +146,9 @@ def test_a_animal_is_one_animal_wherever_it_is_made():
 )
 @pytest.mark.parametrize("degraded", ["always", "test"])
 def test_the_cortex_is_degraded_as_asked(options, evoked, degraded):
-    cortex = Config(**options, degraded=degraded, repetitions=2).make_loop(0).cortex
+    cortex = Config.of(**options, degraded=degraded, repetitions=2).make_loop(0).cortex
     np.testing.assert_allclose(cortex.evoked, evoked, atol=1e-12)
-    assert Config().make_loop(0).cortex.max_count == cortex.max_count
+    assert Config.of().make_loop(0).cortex.max_count == cortex.max_count
 
 
 def test_degradations_follow_each_other():
@@ -156,7 +156,7 @@ def test_degradations_follow_each_other():
     options = {"lost_site": 7, "misplaced_electrode": 4, "flatten": 0.5}
     lost = lose_site(SET_6, stimulus_set(6), 7)
     expected = flatten(misplace_electrode(lost, 4), 0.5)
-    cortex = Config(**options, repetitions=2).make_loop(0).cortex
+    cortex = Config.of(**options, repetitions=2).make_loop(0).cortex
     np.testing.assert_allclose(cortex.evoked, expected, atol=1e-12)
     # by hand: half of the grand mean from either part, on the electrode that answers all alike
     np.testing.assert_allclose(cortex.evoked[:, 4], lost.mean(), atol=1e-12)
@@ -164,9 +164,9 @@ def test_degradations_follow_each_other():
 
 @pytest.mark.parametrize("options", DEGRADATIONS)
 def test_degraded_in_test_only_is_calibrated_sound(options):
-    sound = Config(repetitions=3).make_loop(0)
-    both = Config(**options, repetitions=3).make_loop(0)
-    test_only = Config(**options, repetitions=3, degraded="test").make_loop(0)
+    sound = Config.of(repetitions=3).make_loop(0)
+    both = Config.of(**options, repetitions=3).make_loop(0)
+    test_only = Config.of(**options, repetitions=3, degraded="test").make_loop(0)
     assert test_only.interface is sound.interface
     assert not np.array_equal(both.interface.points, sound.interface.points)
     np.testing.assert_array_equal(test_only.cortex.evoked, both.cortex.evoked)
@@ -175,30 +175,30 @@ def test_degraded_in_test_only_is_calibrated_sound(options):
 
 def test_what_is_no_degradation_is_calibrated_with():
     options = {"gain": 0.5, "window_s": 0.3, "scaling": "box", "repetitions": 3}
-    always = Config(**options).make_loop(0)
-    test_only = Config(**options, degraded="test").make_loop(0)
+    always = Config.of(**options).make_loop(0)
+    test_only = Config.of(**options, degraded="test").make_loop(0)
     np.testing.assert_array_equal(always.interface.points, test_only.interface.points)
-    sound = Config(repetitions=3).make_loop(0)
+    sound = Config.of(repetitions=3).make_loop(0)
     assert not np.array_equal(always.interface.points, sound.interface.points)
 
 
 def test_lost_tuning_leaves_responses_alike():
-    evoked = Config(flatten=1.0, repetitions=3).make_loop(0).cortex.evoked
+    evoked = Config.of(flatten=1.0, repetitions=3).make_loop(0).cortex.evoked
     np.testing.assert_allclose(evoked, np.broadcast_to(SET_6.mean(axis=0), SET_6.shape))
 
 
 def test_degraded_configurations_are_json():
     options = {"lost_site": 7, "misplaced_electrode": 4, "degraded": "test", "scaling": "sites"}
-    config = Config(**options)
-    assert Config(**json.loads(json.dumps(asdict(config)))) == config
+    config = Config.of(**options)
+    assert Config.of(**json.loads(json.dumps(asdict(config)))) == config
 
 
 def test_every_scaling_is_one_interface():
-    points = [Config(repetitions=3, scaling=s).make_loop(0).interface.points for s in SCALINGS]
+    points = [Config.of(repetitions=3, scaling=s).make_loop(0).interface.points for s in SCALINGS]
     for i, one in enumerate(points):
         for other in points[:i]:
             assert not np.allclose(one, other)
-    np.testing.assert_array_equal(points[0], Config(repetitions=3).make_loop(0).interface.points)
+    np.testing.assert_array_equal(points[0], Config.of(repetitions=3).make_loop(0).interface.points)
 
 
 # A circuit as the cortex
@@ -207,17 +207,17 @@ FAST = {"kind": "soc", "stimuli": 4}
 
 
 def test_a_cortex_can_be_a_mapping():
-    assert Config(cortex={"kind": "topographic"}).make_loop(0).cortex.evoked.tolist() == (
-        Config().make_loop(0).cortex.evoked.tolist()
+    assert Config.of(cortex={"kind": "topographic"}).make_loop(0).cortex.evoked.tolist() == (
+        Config.of().make_loop(0).cortex.evoked.tolist()
     )
     given = {"kind": "soc", "stimuli": 9, "electrodes": 5, "code": "grid"}
     kept = dict(given)
-    cortex = Config(cortex=given).make_cortex()
+    cortex = Config.of(cortex=given).make_cortex()
     assert (cortex.n_stimuli, cortex.n_electrodes) == (9, 5)
     assert given == kept
-    assert Config(cortex={"kind": "soc"}).make_cortex() is Config(cortex="soc").make_cortex()
-    config = Config(cortex=given, volition="signed")
-    assert Config(**json.loads(json.dumps(asdict(config)))) == config
+    assert Config.of(cortex={"kind": "soc"}).make_cortex() is Config.of(cortex="soc").make_cortex()
+    config = Config.of(cortex=given, volition="signed")
+    assert Config.of(**json.loads(json.dumps(asdict(config)))) == config
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_a_cortex_can_be_a_mapping():
     ],
 )
 def test_window_and_time_constant_are_the_cortex_s_own(options, window_s, tau_s):
-    config = Config.from_options(options)
+    config = Config.of(**options)
     assert (config.window_s, config.tau_s) == (window_s, tau_s)
-    loop = Config(**options, repetitions=2).make_loop(0)
+    loop = Config.of(**options, repetitions=2).make_loop(0)
     assert loop.cortex.n_bins == round(1000 * window_s)
     assert loop.interface.metric.tau_s == tau_s
 
@@ -257,26 +257,26 @@ def test_options_of_the_papers_cortex_are_refused_beside_a_circuit(name, value):
     for cortex in ("soc", FAST):
         message = f"{name} = {value!r} is an option of the topographic cortex: drop it, or drop"
         with pytest.raises(ValueError, match=message):
-            Config(cortex=cortex, **{name: value})
+            Config.of(cortex=cortex, **{name: value})
     default = getattr(Config(), name)
-    assert Config(cortex=FAST, **{name: default}).make_cortex().n_stimuli == 4
+    assert Config.of(cortex=FAST, **{name: default}).make_cortex().n_stimuli == 4
 
 
 def test_options_of_a_cortex_are_checked_at_once():
     with pytest.raises(ValueError, match="stimuli = 'many': give a whole number"):
-        Config(cortex={"kind": "soc", "stimuli": "many"})
+        Config.of(cortex={"kind": "soc", "stimuli": "many"})
     with pytest.raises(ValueError, match="unknown option 'bogus' of the topographic cortex"):
-        Config(cortex={"kind": "topographic", "bogus": 1})
+        Config.of(cortex={"kind": "topographic", "bogus": 1})
 
 
 @pytest.mark.parametrize("preset", ["paper", Preset(window_s=0.4, tau_s=0.7, mass=2.0)])
 def test_a_preset_brings_no_window_and_time_constant_to_a_circuit(preset):
-    config = Config.from_options({"preset": preset, "cortex": "soc"})
+    config = Config.of(**{"preset": preset, "cortex": "soc"})
     assert (config.window_s, config.tau_s) == (0.3, 0.05)
     assert config.mass == load_preset(preset).mass
-    own = Config.from_options({"preset": preset, "cortex": "soc", "window_s": 0.1})
+    own = Config.of(**{"preset": preset, "cortex": "soc", "window_s": 0.1})
     assert own.window_s == 0.1
-    assert Config.from_options({"preset": preset}).tau_s == load_preset(preset).tau_s
+    assert Config.of(**{"preset": preset}).tau_s == load_preset(preset).tau_s
     named = Config.from_options({"preset": preset, "cortex": {"kind": "topographic"}})
     assert (named.window_s, named.tau_s) == (
         load_preset(preset).window_s,
@@ -286,8 +286,10 @@ def test_a_preset_brings_no_window_and_time_constant_to_a_circuit(preset):
 
 def test_an_animal_of_a_circuit_is_calibrated_once():
     """However it is written, but anew for another circuit."""
-    first = Config(cortex=FAST, repetitions=3).make_loop(0).interface
-    again = Config(cortex=dict(FAST), repetitions=3, decoder="projection", step_s=0.1).make_loop(0)
+    first = Config.of(cortex=FAST, repetitions=3).make_loop(0).interface
+    again = Config.of(cortex=dict(FAST), repetitions=3, decoder="projection", step_s=0.1).make_loop(
+        0
+    )
     assert again.interface is first
     for other in (
         {"cortex": FAST | {"control": "scaled"}},
@@ -297,23 +299,23 @@ def test_an_animal_of_a_circuit_is_calibrated_once():
         {"cortex": FAST, "tau_s": 0.1},
         {"cortex": FAST, "animal": 1},
     ):
-        made = Config(repetitions=3, **other).make_loop(other.get("animal", 0)).interface
+        made = Config.of(repetitions=3, **other).make_loop(other.get("animal", 0)).interface
         assert not np.array_equal(made.points, first.points)
 
 
 def test_what_is_carried_is_not_in_the_calibration():
     """Each response of a calibration begins at rest."""
     plain, carry = (
-        Config(cortex=FAST | {"carry": c}, repetitions=3).make_loop(0).interface
+        Config.of(cortex=FAST | {"carry": c}, repetitions=3).make_loop(0).interface
         for c in (False, True)
     )
     np.testing.assert_array_equal(plain.points, carry.points)
 
 
 def test_an_interface_of_another_cortex_does_not_fit_the_circuit(tmp_path):
-    path = Config().make_loop(0).interface.save(tmp_path / "paper.npz")
+    path = Config.of().make_loop(0).interface.save(tmp_path / "paper.npz")
     with pytest.raises(ValueError, match=r"9 electrodes, 600 ticks.*has 25, 300.*calibrate again"):
-        Config(interface=path, cortex="soc").make_loop(0)
+        Config.of(interface=path, cortex="soc").make_loop(0)
 
 
 def test_the_animals_stream_is_no_trial_stream():
@@ -323,21 +325,21 @@ def test_the_animals_stream_is_no_trial_stream():
 
 
 def test_subjects_and_overrides():
-    assert Config(animal=None, n_animals=3).animals() == (0, 1, 2)
-    assert Config(animal=7).animals() == (7,)
-    task = Config(task="hold", reward="sparse", effort_weight=0.0).make_task()
+    assert Config.of(animal=None, n_animals=3).animals() == (0, 1, 2)
+    assert Config.of(animal=7).animals() == (7,)
+    task = Config.of(task="hold", reward="sparse", effort_weight=0.0).make_task()
     assert (task.reward, task.effort_weight, task.inside_reward) == ("sparse", 0.0, 0.5)
-    assert Config(perturbation={"curl": [-1, 1]}).make_draw() == Draw(curl=(-1.0, 1.0))
+    assert Config.of(perturbation={"curl": [-1, 1]}).make_draw() == Draw(curl=(-1.0, 1.0))
 
 
 def test_a_saved_interface_can_be_used_and_must_fit(tmp_path):
-    path = Config().make_loop(0).interface.save(tmp_path / "animal.npz")
-    loop = Config(interface=path).make_loop(0)
-    np.testing.assert_array_equal(loop.interface.points, Config().make_loop(0).interface.points)
+    path = Config.of().make_loop(0).interface.save(tmp_path / "animal.npz")
+    loop = Config.of(interface=path).make_loop(0)
+    np.testing.assert_array_equal(loop.interface.points, Config.of().make_loop(0).interface.points)
     with pytest.raises(ValueError, match=r"calibrated with 9 electrodes.*has 25.*calibrate again"):
-        Config(interface=path, dataset=7).make_loop(0)
-    wide = Config(half_side_cm=25.0).make_loop(0)
+        Config.of(interface=path, dataset=7).make_loop(0)
+    wide = Config.of(half_side_cm=25.0).make_loop(0)
     path = wide.interface.save(tmp_path / "wide.npz")
-    assert Config(interface=path).make_loop(0).plant.wall_cm == wide.plant.wall_cm == 50.0
+    assert Config.of(interface=path).make_loop(0).plant.wall_cm == wide.plant.wall_cm == 50.0
     with pytest.raises(FileNotFoundError):
-        Config(interface=tmp_path / "none.npz").make_loop(0)
+        Config.of(interface=tmp_path / "none.npz").make_loop(0)

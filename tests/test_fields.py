@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from ndbmi_gym.fields import (
     FIELDS,
+    DipoleField,
+    DivergentField,
     GaussianField,
     LimitCycleField,
     LinearField,
     SumField,
     check_field,
-    dipole_field,
-    divergent_field,
     make_field,
     max_force,
     target_of,
@@ -31,8 +31,8 @@ EVERY_FIELD = [
     LinearField(((-0.3, 1.0), (-1.0, 0.2)), (1.0, 2.0)),
     LimitCycleField(),
     LimitCycleField(3.0, 2.0, -1.5),
-    divergent_field(),
-    dipole_field(),
+    DivergentField(),
+    DipoleField(),
     SumField((GaussianField(), LinearField()), (0.5, -2.0)),
 ]
 ANY_FIELD = pytest.mark.parametrize("field", EVERY_FIELD, ids=repr)
@@ -190,7 +190,7 @@ def test_limit_cycle_attracts_from_inside_and_outside():
 
 def test_dipole_is_gaussian_plus_repulsion_plus_attraction():
     """Eqs 15 and 16, term by term."""
-    field = dipole_field((1.0, 0.5), 2.0, 6.0, (4.0, -1.0), 5.0, 1.5)
+    field = DipoleField((1.0, 0.5), 2.0, 6.0, (4.0, -1.0), 5.0, 1.5)
     for x in random_positions(100):
         expected = np.sum(
             [
@@ -205,7 +205,7 @@ def test_dipole_is_gaussian_plus_repulsion_plus_attraction():
 
 
 def test_divergent_field_repels_and_attracts():
-    field = divergent_field((4.0, 0.0), 2.0, 3.0, (0.0, 0.0), 1.0)
+    field = DivergentField((4.0, 0.0), 2.0, 3.0, (0.0, 0.0), 1.0)
     for x in random_positions(50):
         repulsion = gaussian_force(x, (4.0, 0.0), -3.0, 2.0)
         attraction = gaussian_force(x, (0.0, 0.0), 1.0, 2.0)
@@ -243,13 +243,13 @@ def test_target_is_where_the_field_attracts():
     ("spec", "field"),
     [
         ("gaussian", GaussianField()),
-        ("dipole", dipole_field()),
+        ("dipole", DipoleField()),
         ("linear", LinearField()),
         ("limit_cycle", LimitCycleField()),
-        ("divergent", divergent_field()),
+        ("divergent", DivergentField()),
         ({"kind": "gaussian", "center": [1, 2], "sigma": 3}, GaussianField((1, 2), 3.0, 3)),
         ({"kind": "linear", "matrix": [[0, 1], [-1, 0]]}, LinearField(((0, 1), (-1, 0)))),
-        ({"kind": "dipole", "obstacle": [2, 2]}, dipole_field(obstacle=(2, 2))),
+        ({"kind": "dipole", "obstacle": [2, 2]}, DipoleField(obstacle=(2, 2))),
         (
             {"kind": "sum", "fields": ["gaussian", {"kind": "limit_cycle"}], "weights": [1, 0.5]},
             SumField((GaussianField(), LimitCycleField()), (1, 0.5)),

@@ -1,8 +1,8 @@
+import io
 import json
 import os
 import subprocess
 import sys
-import io
 import time
 import tracemalloc
 import zipfile

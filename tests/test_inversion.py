@@ -7,7 +7,7 @@ import pytest
 
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import DRIVE_HZ, METRIC_TAU_S, SOC, soc_cortex
+from ndbmi_gym.cortex.soc.cortex import DRIVE_HZ, METRIC_TAU_S, SOC, soc_cortex
 from ndbmi_gym.inversion import command, displacing, expected_projection
 
 RIDGE_CM = 0.3

@@ -10,7 +10,7 @@ import pytest
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.cortex import Response
 from ndbmi_gym.cortex.topographic import topographic_cortex
-from ndbmi_gym.fields import GaussianField, LinearField, dipole_field
+from ndbmi_gym.fields import DipoleField, GaussianField, LinearField
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plants import Device
@@ -67,7 +67,7 @@ def one_response(response, b):
 @ANY_DECODER
 def test_trials_do_not_depend_on_each_other(decoder):
     """Given their spikes, each trial of a batch moves as it would alone, bit for bit."""
-    loop = make(decoder, field=dipole_field())
+    loop = make(decoder, field=DipoleField())
     state, volition = random_state(loop, 25)
     stimulus = loop.interface.sense(state.position)
     response = loop.cortex.respond(stimulus, volition, np.random.default_rng(1))
@@ -84,7 +84,7 @@ def test_trials_do_not_depend_on_each_other(decoder):
 
 @ANY_DECODER
 def test_signals_are_what_passed_through(decoder):
-    loop = make(decoder, field=dipole_field())
+    loop = make(decoder, field=DipoleField())
     state, volition = random_state(loop, 40)
     signals = loop.listen(state, volition, np.random.default_rng(2))
     # the same, part by part
@@ -172,7 +172,7 @@ def test_ideal_field_converges():
 
 
 @pytest.mark.parametrize("number", [5, 6])
-@pytest.mark.parametrize("field", [GaussianField(), dipole_field()], ids=["gaussian", "dipole"])
+@pytest.mark.parametrize("field", [GaussianField(), DipoleField()], ids=["gaussian", "dipole"])
 @pytest.mark.parametrize("decoder", ["multiple-points", "single-point"])
 def test_closed_loop_converges(number, field, decoder):
     """Every start leads into the target within the paper's 50 steps, as in the defaults.
@@ -227,7 +227,7 @@ def test_one_seed_one_trajectory(decoder):
 @ANY_DECODER
 def test_expected_force_is_the_mean_over_responses(decoder):
     """The same responses, decoded and averaged one pair at a time."""
-    loop = make(decoder, field=dipole_field())
+    loop = make(decoder, field=DipoleField())
     stimulus = np.array([3, 17, 3, 30])
     volition = np.random.default_rng(0).uniform(-20, 20, (4, 9))
     mean, variance = loop.expected_force(stimulus, volition, np.random.default_rng(9), 11)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from ndbmi_gym.circuit import energy_matrix, noise_covariance, random_circuit, stabilise
-from ndbmi_gym.cortex.soc import SOC, soc_cortex
+from ndbmi_gym.cortex.soc.circuit import energy_matrix, noise_covariance, random_circuit, stabilise
+from ndbmi_gym.cortex.soc.cortex import SOC, soc_cortex
 from ndbmi_gym.experiments.bench.tables import where
 from ndbmi_gym.experiments.circuit import (
     balance,

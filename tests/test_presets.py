@@ -8,7 +8,7 @@ import pytest
 
 from ndbmi_gym.calibration import SCALINGS
 from ndbmi_gym.config import Config
-from ndbmi_gym.fields import GaussianField, dipole_field, make_field, target_of
+from ndbmi_gym.fields import DipoleField, GaussianField, make_field, target_of
 from ndbmi_gym.presets import IDEALS, PRESETS, SPONTANEOUS, Preset, load_preset
 
 ODD = Preset(
@@ -41,7 +41,7 @@ PLACES = np.random.default_rng(0).uniform(-10, 10, (50, 2))
 @ALL
 def test_options_build_a_configuration(preset):
     options = preset.options()
-    config = Config.from_options(options)
+    config = Config.of(**options)
     assert {name: getattr(config, name) for name in options} == options
     for name in options:
         assert options[name] == getattr(preset, name)
@@ -56,10 +56,10 @@ def test_every_parameter_of_the_loop_is_passed_on():
 def test_the_default_preset_is_the_default_configuration():
     default = PRESETS["default"]
     assert default == Preset()
-    assert Config.from_options(default.options()) == Config()
+    assert Config.from_options(default.options()) == Config.of()
     assert make_field(default.field("gaussian")) == GaussianField()
     np.testing.assert_allclose(
-        make_field(default.field("dipole"))(PLACES), dipole_field()(PLACES), atol=1e-12
+        make_field(default.field("dipole"))(PLACES), DipoleField()(PLACES), atol=1e-12
     )
 
 
@@ -268,10 +268,10 @@ def odd(tmp_path):
 
 
 def test_a_preset_is_an_option(odd):
-    config = Config.from_options({"preset": odd})
+    config = Config.of(**{"preset": odd})
     assert {name: getattr(config, name) for name in ODD.options()} == ODD.options()
     assert make_field(config.field) == make_field(ODD.field("gaussian"))
-    named = Config.from_options({"preset": odd, "field": "dipole", "task": "fixed", "mass": 0.1})
+    named = Config.of(**{"preset": odd, "field": "dipole", "task": "fixed", "mass": 0.1})
     assert make_field(named.field) == make_field(ODD.field("dipole"))
     assert named.mass == 0.1
     assert named.viscosity == ODD.viscosity
@@ -280,12 +280,12 @@ def test_a_preset_is_an_option(odd):
 
 def test_a_field_or_task_in_full_overrides_the_presets(odd):
     field, task = {"kind": "gaussian", "amplitude": 1.0}, {"kind": "fixed", "radius_cm": 0.7}
-    config = Config.from_options({"preset": odd, "field": field, "task": task})
+    config = Config.of(**{"preset": odd, "field": field, "task": task})
     assert (config.field, config.task) == (field, task)
-    assert Config.from_options({"preset": odd, "field": "linear"}).field == "linear"
+    assert Config.of(**{"preset": odd, "field": "linear"}).field == "linear"
 
 
 def test_the_default_preset_is_no_option_at_all():
-    assert Config.from_options({"preset": "default", "field": "dipole"}) == Config(field="dipole")
+    assert Config.of(**{"preset": "default", "field": "dipole"}) == Config.of(field="dipole")
     with pytest.raises(ValueError, match="preset 'papper'"):
-        Config.from_options({"preset": "papper"})
+        Config.of(**{"preset": "papper"})

@@ -6,7 +6,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from ndbmi_gym.circuit import CONTROLS, random_circuit, stabilise
+from ndbmi_gym.cortex.soc.circuit import CONTROLS, random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import read_csv, where, write_csv
 from ndbmi_gym.experiments.circuit import (
     construction,

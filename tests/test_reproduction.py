@@ -51,7 +51,7 @@ def test_the_readme_shows_the_table_as_computed():
     assert (FOLDER / "claims.md").read_text() in readme
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=20)
 def test_the_full_run_comes_out_as_shown(tmp_path):
     batch = batches.Batch(tmp_path, "paper", range(10), jobs=2)
     reproduce.judge_claims(batch, batches.run(batch, list(reproduce.FIGURES.values())))

@@ -7,7 +7,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import ndbmi_gym
-from ndbmi_gym.cortex.soc import DRIVE_HZ
+from ndbmi_gym.cortex.soc.cortex import DRIVE_HZ
 from ndbmi_gym.envs.scalar import BMIEnv
 
 IDS = [f"ndbmi/{name}" for name in ndbmi_gym._IDS]

@@ -15,23 +15,23 @@ from scipy import stats
 from scipy.linalg import expm
 
 from ndbmi_gym.calibration import calibrate
-from ndbmi_gym.circuit import (
+from ndbmi_gym.config import Config
+from ndbmi_gym.cortex.soc.circuit import (
     Circuit,
     random_circuit,
     stabilise,
 )
-from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import (
+from ndbmi_gym.cortex.soc.cortex import (
     METRIC_TAU_S,
     SOC,
     SOCCortex,
     planar_code,
     soc_cortex,
 )
+from ndbmi_gym.cortex.soc.transients import CORES, TAU_S, Gain, integrate
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.spikes import count_bound
-from ndbmi_gym.transients import CORES, TAU_S, Gain, integrate
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 N, S, UNITS = 20, 3, 6

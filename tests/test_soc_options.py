@@ -6,10 +6,16 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from ndbmi_gym.circuit import control, energy_matrix, load_circuit, random_circuit, stabilise
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex import soc
-from ndbmi_gym.cortex.soc import METRIC_TAU_S, SOC, WINDOW_S, planar_code, soc_cortex
+from ndbmi_gym.cortex.soc import cortex as soc
+from ndbmi_gym.cortex.soc.circuit import (
+    control,
+    energy_matrix,
+    load_circuit,
+    random_circuit,
+    stabilise,
+)
+from ndbmi_gym.cortex.soc.cortex import METRIC_TAU_S, SOC, WINDOW_S, planar_code, soc_cortex
 
 
 def small_circuit():

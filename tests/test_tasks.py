@@ -8,7 +8,7 @@ from ndbmi_gym.tasks import TASKS, Outcome, Task, make_task
 
 
 def test_starts_lie_uniformly_on_the_square():
-    starts = Task().starts(np.random.default_rng(0), 20_000, half_side_cm=10.0)
+    starts = Reach().draw_starts(np.random.default_rng(0), 20_000, half_side_cm=10.0)
     np.testing.assert_allclose(np.abs(starts).max(axis=1), 8.0)
     upright = np.abs(starts[:, 0]) == 8.0
     side = np.where(upright, np.sign(starts[:, 0]), 2 * np.sign(starts[:, 1]))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from ndbmi_gym.transients import TAU_S, Gain, impulses, integrate
+from ndbmi_gym.cortex.soc.transients import TAU_S, Gain, impulses, integrate
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=80)
 N = 9

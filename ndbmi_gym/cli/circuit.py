@@ -45,7 +45,7 @@ def run_build(asked: argparse.Namespace) -> int:
     """Build a circuit and show how far it is."""
     from tqdm import tqdm
 
-    from ndbmi_gym.circuit import ABSCISSA, Circuit, build
+    from ndbmi_gym.cortex.soc.circuit import ABSCISSA, Circuit, build
 
     if asked.neurons < _FEWEST or asked.neurons % 2:
         raise ValueError(f"--neurons {asked.neurons}: give an even number of at least {_FEWEST}")

@@ -67,6 +67,9 @@ class Cortex(Protocol):
         Numbers that a trial carries from step to step; 0 for a cortex without memory.
     layout : ndarray (S, 2) or None
         Planar arrangement of the stimuli, that orients the map, if there is one.
+    spikes_per_response : float
+        Expected in the mean over stimuli, on all electrodes together: what a calibration costs. 0
+        where it is not known.
     """
 
     if TYPE_CHECKING:  # to be read only, however a class likes to keep them
@@ -92,9 +95,13 @@ class Cortex(Protocol):
         @property
         def layout(self) -> FloatArray | None: ...  # noqa: D102
 
+        @property
+        def spikes_per_response(self) -> float: ...  # noqa: D102
+
     else:
         n_states = 0
         layout = None
+        spikes_per_response = 0.0
 
     def count_bound(self, volition: float) -> float:
         """Spikes of an electrode and window that are never exceeded.
@@ -184,7 +191,7 @@ CORTICES: Registry[CortexModel] = Registry(
     ("for_animal", "calibrated"),
     {
         "topographic": "ndbmi_gym.cortex.topographic:Topographic",
-        "soc": "ndbmi_gym.cortex.soc:SOC",
+        "soc": "ndbmi_gym.cortex.soc.cortex:SOC",
     },
 )
 """Models of the cortex by name."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ndbmi_gym.checks import choice, number, settle, whole
 from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
-from ndbmi_gym.spikes import count_bound, sample, window_bins
+from ndbmi_gym.spikes import count_bound, mean_renewal_count, sample, window_bins
 from ndbmi_gym.stimuli import (
     StimulusSet,
     evoked_counts,
@@ -176,6 +176,13 @@ class TopographicCortex(RateCortex):
         evoked = 0.0 if stimulus is None else self.evoked[stimulus]
         added = 0.0 if volition is None else volition
         return np.maximum(evoked + np.asarray(added), 0.0)[..., None]
+
+    @property
+    def spikes_per_response(self) -> float:
+        """Expected in the mean over stimuli; Gamma intervals have more than the nominal counts."""
+        nominal = float(self.evoked.sum(axis=1).mean())
+        most = float(self.evoked.max())
+        return nominal + self.n_electrodes * max(mean_renewal_count(most, self.shape) - most, 0.0)
 
     def count_bound(self, volition: float) -> float:
         """Spikes of an electrode and window that are exceeded with probability below 1e-300."""

@@ -143,7 +143,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ``preset="paper"`` takes metric, plant and fields from a set of parameters under which most of
     the published findings hold (`ndbmi_gym.presets`); other arguments override it.
     ``cortex={"kind": "soc", ...}`` puts a stability-optimised circuit in the place of the paper's
-    cortex in any id (`ndbmi_gym.cortex.soc.SOCOptions`: stimuli, units, core, carry, control, ...).
+    cortex in any id (`ndbmi_gym.cortex.soc.cortex.SOC`: stimuli, units, core, carry, ...).
 
     ## Vectorized environment
     ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one

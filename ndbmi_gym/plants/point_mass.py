@@ -12,11 +12,11 @@ multiplication by i and the whole step is scalar: with λ = (−b + i·c)/m,
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.checks import declare, number, real, settle, whole
+from ndbmi_gym.compiled import compiled
 from ndbmi_gym.perturbations import ForceLaw, takes_time
 from ndbmi_gym.plants import Column, Device, FloatArray, placed
 
@@ -210,7 +210,7 @@ class PointMass:
         return values
 
 
-@numba.njit(cache=True)
+@compiled
 def _curl_and_push(values):  # type: ignore[no-untyped-def]
     force = np.empty((values.shape[0], 2))
     for b in range(values.shape[0]):
@@ -220,7 +220,7 @@ def _curl_and_push(values):  # type: ignore[no-untyped-def]
     return force
 
 
-@numba.njit(cache=True)
+@compiled
 def _stop_at_wall(values, wall_cm):  # type: ignore[no-untyped-def]
     for b in range(values.shape[0]):
         for d in range(2):
@@ -230,7 +230,7 @@ def _stop_at_wall(values, wall_cm):  # type: ignore[no-untyped-def]
                 values[b, Column.VX + d] = 0.0
 
 
-@numba.njit(cache=True)
+@compiled
 def _exact_step(values, force, mass, viscosity, step_s, wall_cm):  # type: ignore[no-untyped-def]
     moved = values.copy()
     growth = phi1 = phi2 = complex(0.0, 0.0)

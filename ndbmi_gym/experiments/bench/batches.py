@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-import joblib
 from tqdm import tqdm
 
 from ndbmi_gym.experiments.bench.drawing import DPI
@@ -124,9 +123,9 @@ def measure_parts(batch: Batch, figures: Sequence[Figure]) -> None:
     ]
     seconds: dict[str, float] = {}
     begun = time.monotonic()
-    tasks = (joblib.delayed(_one)(batch, figure, animal) for figure, animal in missing)
+    tasks = ((batch, figure, animal) for figure, animal in missing)
     with tqdm(total=len(missing), desc="figures x animals", disable=not missing) as bar:
-        for name, spent in run_tasks(tasks, batch.jobs, batch.backend):
+        for name, spent in run_tasks(_one, tasks, batch.jobs, batch.backend):
             seconds[name] = seconds.get(name, 0.0) + spent
             bar.update()
     for name, spent in seconds.items():

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ndbmi_gym.cortex.soc import WINDOW_S
+from ndbmi_gym.cortex.soc.cortex import WINDOW_S
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
     where,

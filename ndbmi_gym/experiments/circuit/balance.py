@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cortex.soc.circuit import (
     balance,
 )
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas

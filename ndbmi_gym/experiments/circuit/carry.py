@@ -8,7 +8,8 @@ from matplotlib.figure import Figure as Canvas
 from scipy.linalg import expm
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import SOCCortex
+from ndbmi_gym.cortex.soc.cortex import SOCCortex
+from ndbmi_gym.cortex.soc.transients import TAU_S
 from ndbmi_gym.experiments.bench.figure import Figure
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
@@ -26,7 +27,6 @@ from ndbmi_gym.experiments.protocol.conditions import (
     DECODERS,
 )
 from ndbmi_gym.presets import Preset
-from ndbmi_gym.transients import TAU_S
 
 
 def carried_sizes(case: Case, preset: Preset) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ndbmi_gym.cortex.soc import SOC, WINDOW_S
+from ndbmi_gym.cortex.soc.cortex import SOC, WINDOW_S
 from ndbmi_gym.experiments.bench.tables import (
     Table,
     Tables,

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cortex.soc.circuit import (
     shuffle_inhibition,
 )
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas

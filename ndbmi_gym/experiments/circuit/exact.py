@@ -5,13 +5,14 @@ from scipy.integrate import simpson
 from scipy.linalg import expm
 from scipy.optimize import brentq
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cortex.soc.circuit import (
     ABSCISSA,
     Circuit,
     abscissa_gradient,
     energy_matrix,
 )
-from ndbmi_gym.cortex.soc import WINDOW_S
+from ndbmi_gym.cortex.soc.cortex import WINDOW_S
+from ndbmi_gym.cortex.soc.transients import TAU_S, impulses
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
     from_rows,
@@ -25,7 +26,6 @@ from ndbmi_gym.experiments.circuit.specimen import (
 from ndbmi_gym.experiments.protocol.runs import (
     FloatArray,
 )
-from ndbmi_gym.transients import TAU_S, impulses
 
 
 def superposition_error(circuit: Circuit, rng: np.random.Generator) -> float:

@@ -3,16 +3,16 @@
 import numpy as np
 from scipy.linalg import expm
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cortex.soc.circuit import (
     Circuit,
     energy_matrix,
     noise_covariance,
 )
+from ndbmi_gym.cortex.soc.transients import TAU_S
 from ndbmi_gym.experiments.circuit.readout import explained
 from ndbmi_gym.experiments.protocol.runs import (
     FloatArray,
 )
-from ndbmi_gym.transients import TAU_S
 
 
 def course(weights: FloatArray, states: FloatArray, step_s: float, steps: int) -> FloatArray:
@@ -95,7 +95,7 @@ def white_noise(
     """Stationary activity of the linear core under white noise, (runs, steps, N).
 
     Exact in distribution at every step: no discretisation error. Its unit is that of
-    `ndbmi_gym.circuit.noise_covariance`.
+    `ndbmi_gym.cortex.soc.circuit.noise_covariance`.
     """
     covariance = noise_covariance(circuit.weights)
     propagator = expm((circuit.weights - np.eye(circuit.n_neurons)) * step_s / TAU_S)

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.figure import SubFigure
 
-from ndbmi_gym.cortex.soc import WINDOW_S, SOCCortex, matched
+from ndbmi_gym.cortex.soc.cortex import WINDOW_S, SOCCortex, matched
 from ndbmi_gym.experiments.bench.drawing import FONT, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Table,

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import SOC, WINDOW_S, SOCCortex, soc_cortex
+from ndbmi_gym.cortex.soc.cortex import SOC, WINDOW_S, SOCCortex, soc_cortex
 from ndbmi_gym.experiments.bench.drawing import FONT, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,

@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from tqdm import tqdm
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cortex.soc.circuit import (
     ABSCISSA,
 )
-from ndbmi_gym.cortex.soc import WINDOW_S
+from ndbmi_gym.cortex.soc.cortex import WINDOW_S
 from ndbmi_gym.experiments.bench.drawing import DPI
 from ndbmi_gym.experiments.bench.tables import (
     Table,
@@ -354,7 +354,7 @@ def settings(specimen: Specimen) -> JSON:
 
 
 def write(folder: Path, path: str | None, seed: int) -> str:
-    """Measure a circuit and write tables, pictures, ``soc.json`` and ``report.md``.
+    """Measure a circuit and write tables, pictures, ``circuit.json`` and ``report.md``.
 
     Parameters
     ----------
@@ -387,7 +387,7 @@ def write(folder: Path, path: str | None, seed: int) -> str:
             draw(tables).savefig(part, dpi=DPI)
     results = {name: _records(tables[name]) for name in _RESULTS}
     write_json(
-        folder / "soc.json", settings(specimen) | {"results": results, "acceptance": accepted}
+        folder / "circuit.json", settings(specimen) | {"results": results, "acceptance": accepted}
     )
     told = summary(specimen, rows, compared, tables["reaching"])
     write_text(folder / "report.md", markdown(specimen, tables, told))

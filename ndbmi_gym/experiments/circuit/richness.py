@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from ndbmi_gym.cortex.soc import SOC, WINDOW_S, soc_cortex
+from ndbmi_gym.cortex.soc.cortex import SOC, WINDOW_S, soc_cortex
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,

@@ -13,12 +13,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ndbmi_gym.circuit import (
+from ndbmi_gym.cortex.soc.circuit import (
     CONTROLS,
     Circuit,
     load_circuit,
 )
-from ndbmi_gym.cortex.soc import SOC, SOCCortex
+from ndbmi_gym.cortex.soc.cortex import SOC, SOCCortex
 from ndbmi_gym.provenance import JSON
 from ndbmi_gym.streams import experiment_rng
 

@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 from tqdm import tqdm
 
@@ -76,11 +75,8 @@ def compare(
     variants: list[tuple[str, Any]] = [("", None)]
     for field, (_, values) in READINGS.items():
         variants += [(field, value) for value in values if value != getattr(preset, field)]
-    tasks = (
-        joblib.delayed(_judged)(folder, preset, field, value, tuple(animals), seed)
-        for field, value in variants
-    )
-    judged = run_tasks(tasks, jobs, ordered=True)
+    tasks = ((folder, preset, field, value, tuple(animals), seed) for field, value in variants)
+    judged = run_tasks(_judged, tasks, jobs, ordered=True)
     return list(tqdm(judged, total=len(variants), desc="readings"))
 
 

@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import optuna
@@ -228,11 +227,11 @@ def search(folder: Path, n_trials: int, jobs: int = 1, starts: Sequence[Preset] 
             if not SPACE[name].contains(value):
                 raise ValueError(f"{name} = {value!r} of a start is not in {SPACE[name]}")
         study.enqueue_trial(values, skip_if_exists=True)
-    tasks = (joblib.delayed(_trial)(folder, index) for index in range(done, n_trials))
+    tasks = ((folder, index) for index in range(done, n_trials))
     best = -np.inf
     try:
         with tqdm(total=n_trials, initial=done, desc="trials") as bar:
-            for value in run_tasks(tasks, jobs):
+            for value in run_tasks(_trial, tasks, jobs):
                 best = max(best, value)
                 bar.set_postfix_str(f"best score of this session {best:.2f}", refresh=False)
                 bar.update()
@@ -260,10 +259,8 @@ def choose(folder: Path, trials: Table, jobs: int = 1) -> Preset:
     All of them are kept in ``finalists.csv``.
     """
     rows = np.argsort(trials["score"])[::-1][:FINALISTS]
-    tasks = (
-        joblib.delayed(evaluate)(preset_of(trials, row), FINAL_ANIMALS, 0, False) for row in rows
-    )
-    measured = run_tasks(tasks, jobs, ordered=True)
+    tasks = ((preset_of(trials, row), FINAL_ANIMALS, 0, False) for row in rows)
+    measured = run_tasks(evaluate, tasks, jobs, ordered=True)
     found = list(tqdm(measured, total=len(rows), desc="finalists"))
     table: Table = {"trial": trials["trial"][rows]}
     table["score"] = np.array([trial.score for trial in found])

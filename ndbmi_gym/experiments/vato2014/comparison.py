@@ -11,7 +11,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ndbmi_gym.envs.rendering import voronoi_cells
 from ndbmi_gym.experiments.bench.drawing import FONT, LETTER, SMALL, canvas, letter_panel
 from ndbmi_gym.experiments.bench.figure import Figure
 from ndbmi_gym.experiments.bench.statistics import (
@@ -42,11 +41,11 @@ from ndbmi_gym.experiments.protocol.runs import (
 )
 from ndbmi_gym.experiments.vato2014.drawing import (
     FIELD_NAMES,
-    HALF,
     MULTIPLE,
     SINGLE,
     add_lines,
     blues,
+    cells_of,
     mark_obstacle,
     mark_target,
     obstacle_handle,
@@ -245,7 +244,7 @@ def draw_comparison(comparison: Comparison, tables: Tables, preset: Preset) -> C
     charts = right.subplots(len(FIELDS), 1, squeeze=False)[:, 0]
 
     sites = {c: xy(where(tables["sites"], condition=c)) for c in comparison.conditions}
-    cells = {c: voronoi_cells(places, HALF) for c, places in sites.items()}
+    cells = {c: cells_of(places) for c, places in sites.items()}
     repetitions = int(tables["runs"]["repetition"].max()) + 1
     for row, field in enumerate(FIELDS):
         ideal = polylines(where(tables["ideal"], field=field))

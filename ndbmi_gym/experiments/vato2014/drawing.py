@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
 from matplotlib.patheffects import withStroke
 
+from ndbmi_gym.envs.rendering import voronoi_cells
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL
 from ndbmi_gym.experiments.bench.tables import (
     Table,
@@ -51,6 +52,11 @@ def plane(axes: Axes, half: float = HALF, x_label: bool = True, y_label: bool = 
         axes.set_xlabel("x (cm)", size=FONT)
     if y_label:
         axes.set_ylabel("y (cm)", size=FONT)
+
+
+def cells_of(sites: FloatArray) -> list[FloatArray]:
+    """Sensory regions in the workspace, a polygon for each site."""
+    return voronoi_cells(sites, HALF)
 
 
 def paint(axes: Axes, cells: Sequence[FloatArray], colors: Colors) -> None:

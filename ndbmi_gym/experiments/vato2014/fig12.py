@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
-from ndbmi_gym.envs.rendering import voronoi_cells
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas, letter_panel
 from ndbmi_gym.experiments.bench.figure import Figure
 from ndbmi_gym.experiments.bench.tables import (
@@ -19,11 +18,11 @@ from ndbmi_gym.experiments.bench.tables import (
 )
 from ndbmi_gym.experiments.protocol.volition import N_TARGETS, run_volition
 from ndbmi_gym.experiments.vato2014.drawing import (
-    HALF,
     RED,
     YELLOW,
     add_lines,
     blues,
+    cells_of,
     mark_target,
     paint,
     path_handles,
@@ -102,7 +101,7 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
     curls, targets = np.unique(shares["curl"]), np.unique(shares["target"])
     figure = canvas(3.2 * len(targets) + 0.6, 3.4 * len(curls) + 0.8)
     panels = figure.subplots(len(curls), len(targets), squeeze=False, sharex=True, sharey=True)
-    cells = voronoi_cells(xy(tables["sites"]), HALF)
+    cells = cells_of(xy(tables["sites"]))
     for row, (curl, letter) in enumerate(zip(curls, "AB", strict=False)):
         for column, target in enumerate(targets):
             axes = panels[row, column]

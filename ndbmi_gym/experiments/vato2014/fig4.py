@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from ndbmi_gym.envs.rendering import voronoi_cells
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas, letter_panel
 from ndbmi_gym.experiments.bench.figure import Figure
 from ndbmi_gym.experiments.bench.tables import (
@@ -23,6 +22,7 @@ from ndbmi_gym.experiments.protocol.geometry import (
 from ndbmi_gym.experiments.vato2014.drawing import (
     HALF,
     Colors,
+    cells_of,
     paint,
     place_name,
     plane,
@@ -97,7 +97,7 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
         square = Rectangle((-HALF, -HALF), 2 * HALF, 2 * HALF, fill=False, ec="#999999", ls="--")
         mapped.add_patch(square)
         mapped.scatter(*xy(points).T, s=9, c=colors[points["stimulus"]], lw=0)
-        paint(regions, voronoi_cells(xy(sites), HALF), colors[sites["stimulus"]])
+        paint(regions, cells_of(xy(sites)), colors[sites["stimulus"]])
         regions.plot(*xy(sites).T, "o", ms=4, mfc="white", mec="black", mew=0.8)
         if row == 0:
             for axes, title in zip(

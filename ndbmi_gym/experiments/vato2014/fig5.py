@@ -10,7 +10,6 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
-from ndbmi_gym.envs.rendering import voronoi_cells
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas, letter_panel
 from ndbmi_gym.experiments.bench.figure import Figure
 from ndbmi_gym.experiments.bench.tables import (
@@ -34,6 +33,7 @@ from ndbmi_gym.experiments.vato2014.drawing import (
     HALF,
     MULTIPLE,
     blues,
+    cells_of,
     mark_target,
     paint,
     place_name,
@@ -105,7 +105,7 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
     _draw_snapshots(middle, counts, stimuli.grid_side, chosen)
     axes = path.subplots()
     plane(axes)
-    paint(axes, voronoi_cells(xy(tables["sites"]), HALF), blues(len(tables["sites"]["x"])))
+    paint(axes, cells_of(xy(tables["sites"])), blues(len(tables["sites"]["x"])))
     mark_target(axes, (0.0, 0.0), preset.radius_cm)
     x, y = steps["x"], steps["y"]
     axes.plot(x, y, "-o", color=MULTIPLE, ms=3, lw=1.3)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from ndbmi_gym.envs.rendering import voronoi_cells
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas, letter_panel
 from ndbmi_gym.experiments.bench.figure import Figure
 from ndbmi_gym.experiments.bench.tables import (
@@ -27,9 +26,9 @@ from ndbmi_gym.experiments.protocol.runs import (
     run_protocol,
 )
 from ndbmi_gym.experiments.vato2014.drawing import (
-    HALF,
     add_lines,
     blues,
+    cells_of,
     mark_obstacle,
     mark_target,
     paint,
@@ -161,7 +160,7 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
         strict=True,
     ):
         plane(axes, y_label=name == "linear")
-        cells = voronoi_cells(xy(where(tables["sites"], interface=name)), HALF)
+        cells = cells_of(xy(where(tables["sites"], interface=name)))
         paint(axes, cells, blues(len(cells)))
         lines = polylines(where(tables["paths"], interface=name))[::_EVERY]
         add_lines(axes, lines, reds(len(lines)), 0.8)

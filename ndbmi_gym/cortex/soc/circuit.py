@@ -307,13 +307,16 @@ def stabilise(
 
 
 def build(
-    path: Path, n_neurons: int, seed: int, progress: Callable[[Circuit], None] | None = None
+    path: str | os.PathLike[str],
+    n_neurons: int,
+    seed: int,
+    progress: Callable[[Circuit], None] | None = None,
 ) -> Circuit:
     """Build a stabilised circuit in a file, or go on with the unfinished one that is there.
 
     Parameters
     ----------
-    path : Path
+    path : str or path
         The unfinished circuit is kept there, too.
     n_neurons, seed : int
         Of `random_circuit`.
@@ -323,8 +326,9 @@ def build(
     Raises
     ------
     ValueError
-        If the file holds another circuit.
+        If `path` is no path, or the file holds another circuit.
     """
+    path = as_path(path)
     if path.exists():
         circuit = Circuit.load(path)
         if (circuit.n_neurons, circuit.seed) != (n_neurons, seed):

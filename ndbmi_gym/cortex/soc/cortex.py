@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
-import numba
 import numpy as np
 from scipy.optimize import brentq
 
 from ndbmi_gym.checks import choice, flag, number, path, settle, whole
-from ndbmi_gym.circuit import CONTROLS, Circuit, load_circuit
+from ndbmi_gym.compiled import compiled
 from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
+from ndbmi_gym.cortex.soc.circuit import CONTROLS, Circuit, load_circuit
+from ndbmi_gym.cortex.soc.transients import CORES, Gain, Impulses, impulses, integrate
 from ndbmi_gym.spikes import count_bound, sample_profile, window_bins
-from ndbmi_gym.transients import CORES, Gain, Impulses, impulses, integrate
 
 CODES = ("ring", "grid")
 
@@ -59,7 +59,7 @@ class SOC:
         A file of ``ndbmi-gym circuit build``. None: the packaged circuit of 200 neurons.
     control : str
         ``"none"``, or a control in the place of the stabilised circuit: ``"scaled"``,
-        ``"shuffled"`` or ``"symmetric"`` (`ndbmi_gym.circuit.control`).
+        ``"shuffled"`` or ``"symmetric"`` (`ndbmi_gym.cortex.soc.circuit.control`).
     match_signal : bool
         Whether a control's states are enlarged until what is recorded of them differs between
         stimuli as much as with the stabilised circuit (`matched`). Controls amplify little:
@@ -249,6 +249,12 @@ class SOCCortex(RateCortex):
     def mean_counts(self, stimulus: IntArray, volition: FloatArray) -> FloatArray:
         """Expected spikes per window after rest, (B, n)."""
         return self.profile(stimulus, volition).sum(axis=-1)
+
+    @property
+    def spikes_per_response(self) -> float:
+        """Expected in the mean over stimuli."""
+        every = np.arange(self.n_stimuli)
+        return float(self.profile(every, None).sum(axis=(1, 2)).mean())
 
     def count_bound(self, volition: float) -> float:
         """Spikes of an electrode whose units are at their peak throughout, and then some."""
@@ -451,7 +457,7 @@ def planar_code(code: str, stimuli: int) -> FloatArray:
     return np.asarray((2 * place - 1) / 2**0.5)
 
 
-@numba.njit(cache=True)
+@compiled
 def _trapezoid(x, gaps, rates, low, high):  # type: ignore[no-untyped-def]
     """Integral of the rate between successive nodes; rates are tabulated from low to high."""
     n_trials, n_electrodes, n_nodes = x.shape
