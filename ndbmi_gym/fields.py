@@ -49,7 +49,9 @@ class GaussianField:
 
     center: Point = numbers((0.0, 0.0), (2,), "place of the equilibrium", "cm")
     amplitude: float = number(3.0, "peak force A", "kg·cm/s²", least=-MOST, most=MOST)
-    sigma: float = number(7.0, "distance σ of the peak from the centre", "cm", least=LEAST_CM, most=MOST)
+    sigma: float = number(
+        7.0, "distance σ of the peak from the centre", "cm", least=LEAST_CM, most=MOST
+    )
 
     def __post_init__(self) -> None:
         settle(self)
@@ -260,7 +262,9 @@ class DipoleField:
 
     center: Point = numbers((0.0, 0.0), (2,), "place of the equilibrium", "cm")
     amplitude: float = number(3.0, "peak force A", "kg·cm/s²", least=-MOST, most=MOST)
-    sigma: float = number(7.0, "distance σ of the peak from the centre", "cm", least=LEAST_CM, most=MOST)
+    sigma: float = number(
+        7.0, "distance σ of the peak from the centre", "cm", least=LEAST_CM, most=MOST
+    )
     obstacle: Point = numbers((4.0, 0.0), (2,), "centre of repulsion", "cm")
     obstacle_amplitude: float = number(3.0, "peak repulsion", "kg·cm/s²", least=-MOST, most=MOST)
     obstacle_sigma: float = number(2.0, "width of repulsion", "cm", least=LEAST_CM, most=MOST)
