@@ -193,6 +193,7 @@ class RuleError(ValueError):
 
 def real(value: Any) -> float:
     """A finite real number as a Python float; raises TypeError or ValueError."""
+    value = _scalar(value)
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError("not a number")
     given = float(value)
@@ -203,9 +204,15 @@ def real(value: Any) -> float:
 
 def integer(value: Any) -> int:
     """A whole number as a Python int; raises TypeError."""
+    value = _scalar(value)
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise TypeError("not a whole number")
     return int(value)
+
+
+def _scalar(value: Any) -> Any:
+    """What an array without axes holds; anything else as it is."""
+    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
 
 
 def nested(value: Any, shape: tuple[int, ...]) -> Any:

@@ -229,6 +229,8 @@ def plain(value: Any) -> Any:
         return fsdecode(value)
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray) and not value.ndim:
+        return plain(value[()])
     if isinstance(value, Sequence | np.ndarray) and not isinstance(value, bytes):
         return [plain(entry) for entry in value]
     return named(value)

@@ -7,6 +7,7 @@ converge; ``"paper"`` is recovered: it satisfies most of the published findings 
 
 import json
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ PRESETS: dict[str, Preset] = {
 """Presets by name."""
 
 
-def load_preset(name: str | Preset) -> Preset:
+def load_preset(name: str | PathLike[str] | Preset) -> Preset:
     """A preset by name, or from a JSON file with some of its fields under ``"parameters"``.
 
     Raises
@@ -194,14 +195,16 @@ def load_preset(name: str | Preset) -> Preset:
     """
     if isinstance(name, Preset):
         return name
+    known = f"choose one of {', '.join(PRESETS)}, or give a JSON file"
+    if not isinstance(name, str | PathLike):
+        raise ValueError(f"preset {name!r}: {known}")
     if name in PRESETS:
-        return PRESETS[name]
+        return PRESETS[str(name)]
     try:
         parameters = json.loads(Path(name).read_text(encoding="utf-8"))["parameters"]
         return Preset(**parameters)
     except (FileNotFoundError, IsADirectoryError):
-        known = ", ".join(PRESETS)
-        raise ValueError(f"preset {name!r}: choose one of {known}, or give a JSON file") from None
+        raise ValueError(f"preset {name!r}: {known}") from None
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{name}: {error}: give a JSON file with 'parameters', some of "

@@ -409,9 +409,7 @@ NO_NUMBERS = [True, np.True_, "3", b"3", None, 1j, math.nan, math.inf, -math.inf
 def test_what_is_no_number_is_refused_by_name(kind, name, bad):
     if name == "pole_amplitude" and bad is None:
         return
-    with pytest.raises(
-        ValueError, match=rf"^{name} = .*: give a finite number of size 1e\+09 or le"
-    ):
+    with pytest.raises(ValueError, match=rf"^{name} = .*: give a finite number .*and <= 1"):
         make_field({"kind": kind, name: bad})
 
 
@@ -420,9 +418,10 @@ def test_what_is_no_number_is_refused_by_name(kind, name, bad):
     ("kind", "name"), [("gaussian", "center"), ("divergent", "obstacle"), ("dipole", "obstacle")]
 )
 def test_what_is_no_point_is_refused_by_name(kind, name, bad):
-    with pytest.raises(ValueError, match=rf"^{name}\[1\] = .*: give a finite number"):
-        make_field({"kind": kind, name: [0.0, bad]})
-    with pytest.raises(ValueError, match=rf"^{name} = .*: give a sequence of 2"):
+    if bad != 1e10:
+        with pytest.raises(ValueError, match=rf"^{name} = \[0.0, .*: give 2 finite numbers in cm"):
+            make_field({"kind": kind, name: [0.0, bad]})
+    with pytest.raises(ValueError, match=rf"^{name} = .*: give 2 finite numbers in cm"):
         make_field({"kind": kind, name: bad})
 
 
@@ -432,12 +431,12 @@ def test_what_is_no_point_is_refused_by_name(kind, name, bad):
     [("gaussian", "sigma"), ("limit_cycle", "radius"), ("dipole", "obstacle_sigma")],
 )
 def test_widths_that_would_divide_to_infinity_are_refused(kind, name, bad):
-    with pytest.raises(ValueError, match=rf"^{name} = .*: give a width > 0 cm, 1e-06 or more"):
+    with pytest.raises(ValueError, match=rf"^{name} = .*: give a finite number >= 1e-06 and <= 1e\+06 cm"):
         make_field({"kind": kind, name: bad})
 
 
 def test_parts_of_a_sum_are_fields():
-    with pytest.raises(ValueError, match=r"fields\[1\] = 3: give fields"):
+    with pytest.raises(ValueError, match="field = 3: choose one of gaussian"):
         SumField((GaussianField(), 3))
     with pytest.raises(ValueError, match="fields = 'gaussian': give a sequence"):
         make_field({"kind": "sum", "fields": "gaussian"})

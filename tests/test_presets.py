@@ -8,8 +8,9 @@ import pytest
 
 from ndbmi_gym.calibration import SCALINGS
 from ndbmi_gym.config import Config
-from ndbmi_gym.fields import DipoleField, GaussianField, make_field, target_of
+from ndbmi_gym.fields import DipoleField, GaussianField, LinearField, make_field, target_of
 from ndbmi_gym.presets import IDEALS, PRESETS, SPONTANEOUS, Preset, load_preset
+from ndbmi_gym.tasks import make_task
 
 ODD = Preset(
     tau_s=0.05,
@@ -38,25 +39,32 @@ ALL = pytest.mark.parametrize("preset", [*PRESETS.values(), ODD])
 PLACES = np.random.default_rng(0).uniform(-10, 10, (50, 2))
 
 
+def values(config):
+    """What a preset has of a configuration, by name."""
+    parts = (config.cortex, config.calibration, config.plant)
+    return {n: getattr(p, n) for p in parts for n in Preset().options() if hasattr(p, n)}
+
+
 @ALL
 def test_options_build_a_configuration(preset):
     options = preset.options()
-    config = Config.of(**options)
-    assert {name: getattr(config, name) for name in options} == options
+    assert values(Config.of(**options)) == options
     for name in options:
         assert options[name] == getattr(preset, name)
 
 
 def test_every_parameter_of_the_loop_is_passed_on():
     """What presets and configurations have both is an option, but for what conditions set."""
-    shared = {f.name for f in fields(Config)} & {f.name for f in fields(Preset)}
+    config = Config.of()
+    parts = (config.cortex, config.calibration, config.plant)
+    shared = {f.name for p in parts for f in fields(p)} & {f.name for f in fields(Preset)}
     assert set(Preset().options()) == shared - {"misplaced_electrode", "lost_site", "spontaneous"}
 
 
 def test_the_default_preset_is_the_default_configuration():
     default = PRESETS["default"]
     assert default == Preset()
-    assert Config.from_options(default.options()) == Config.of()
+    assert values(Config.of(**default.options())) == values(Config.of()) | {"tau_s": 0.1}
     assert make_field(default.field("gaussian")) == GaussianField()
     np.testing.assert_allclose(
         make_field(default.field("dipole"))(PLACES), DipoleField()(PLACES), atol=1e-12
@@ -268,24 +276,33 @@ def odd(tmp_path):
 
 
 def test_a_preset_is_an_option(odd):
-    config = Config.of(**{"preset": odd})
-    assert {name: getattr(config, name) for name in ODD.options()} == ODD.options()
-    assert make_field(config.field) == make_field(ODD.field("gaussian"))
-    named = Config.of(**{"preset": odd, "field": "dipole", "task": "fixed", "mass": 0.1})
-    assert make_field(named.field) == make_field(ODD.field("dipole"))
-    assert named.mass == 0.1
-    assert named.viscosity == ODD.viscosity
-    assert named.make_task().radius_cm == ODD.radius_cm
+    config = Config.of(preset=odd)
+    assert values(config) == ODD.options()
+    assert config.field == make_field(ODD.field("gaussian"))
+    named = Config.of(preset=odd, field="dipole", task="fixed", mass=0.1)
+    assert named.field == make_field(ODD.field("dipole"))
+    assert (named.plant.mass, named.plant.viscosity) == (0.1, ODD.viscosity)
+    assert named.task.radius_cm == ODD.radius_cm
+    assert Config.of(preset=odd, task="fixed", radius_cm=0.7).task.radius_cm == 0.7
+    assert Config.of(preset=odd, sigma=1.5).field.sigma == 1.5
 
 
 def test_a_field_or_task_in_full_overrides_the_presets(odd):
     field, task = {"kind": "gaussian", "amplitude": 1.0}, {"kind": "fixed", "radius_cm": 0.7}
-    config = Config.of(**{"preset": odd, "field": field, "task": task})
-    assert (config.field, config.task) == (field, task)
-    assert Config.of(**{"preset": odd, "field": "linear"}).field == "linear"
+    config = Config.of(preset=odd, field=field, task=task)
+    assert config.field == GaussianField(amplitude=1.0)
+    assert config.task == make_task(task)
+    assert Config.of(preset=odd, field="linear").field == LinearField()
+
+
+def test_a_preset_is_beside_an_interface_what_the_interface_leaves_open(odd, tmp_path):
+    path = Config.of(window_s=0.3, repetitions=3).make_loop(0).interface.save(tmp_path / "a.npz")
+    config = Config.of(preset=odd, interface=path)
+    assert config.plant.mass == ODD.mass
+    assert config.calibration.repetitions == 20
 
 
 def test_the_default_preset_is_no_option_at_all():
-    assert Config.of(**{"preset": "default", "field": "dipole"}) == Config.of(field="dipole")
+    assert Config.of(preset="default", field="dipole") == Config.of(field="dipole")
     with pytest.raises(ValueError, match="preset 'papper'"):
-        Config.of(**{"preset": "papper"})
+        Config.of(preset="papper")

@@ -91,19 +91,15 @@ def test_in_the_scalar_environment_trials_count():
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_each_place_of_a_batch_counts_its_own_trials(mode):
-    n = 3
-    env = BMIVectorEnv(
-        n, max_episode_steps=6, autoreset_mode=mode, task="fixed", perturbation=SHORT
-    )
+    n, options = 3, {"task": "fixed", "perturbation": SHORT}
+    env = BMIVectorEnv(n, max_episode_steps=15, autoreset_mode=mode, **options)
     env.reset(seed=1)
     rng = np.random.default_rng(0)
     numbers, ended = np.zeros(n, int), np.zeros(n, bool)
     seen = set()
     for _ in range(90):
         began = ended
-        *_, terminated, truncated, info = env.step(
-            rng.random((n, 9), np.float32) * [[0], [0.3], [1]]
-        )
+        *_, terminated, truncated, info = env.step(0.2 * rng.random((n, 9), np.float32))
         ended = terminated | truncated
         if mode == AutoresetMode.SAME_STEP:
             began = ended

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex import soc
+from ndbmi_gym.cortex.soc import cortex as soc
 from ndbmi_gym.cortex.soc.circuit import (
     control,
     energy_matrix,
