@@ -28,6 +28,9 @@ Point = tuple[float, float]
 MOST = 1e6
 """Largest strength of a force, kg·cm/s²: beyond, nothing that a device does means anything."""
 
+LEAST_CM = 1e-6
+"""Least width of a field, cm."""
+
 
 @dataclass(frozen=True)
 class GaussianField:
@@ -47,7 +50,7 @@ class GaussianField:
 
     center: Point = numbers((0.0, 0.0), (2,), "place of the equilibrium", "cm")
     amplitude: float = number(3.0, "peak force A", "kg·cm/s²", least=-MOST, most=MOST)
-    sigma: float = number(7.0, "distance σ of the peak from the centre", "cm", above=0)
+    sigma: float = number(7.0, "distance σ of the peak from the centre", "cm", least=LEAST_CM)
 
     def __post_init__(self) -> None:
         settle(self)
@@ -119,7 +122,7 @@ class LimitCycleField:
         Tangential force in units of A, counter-clockwise if positive.
     """
 
-    radius: float = number(5.0, "radius R of the cycle", "cm", above=0)
+    radius: float = number(5.0, "radius R of the cycle", "cm", least=LEAST_CM)
     amplitude: float = number(3.0, "force A at the centre", "kg·cm/s²", least=-MOST, most=MOST)
     spin: float = number(0.5, "tangential force in units of A", least=-1e3, most=1e3)
 
@@ -204,7 +207,7 @@ class DivergentField:
     """
 
     obstacle: Point = numbers((4.0, 0.0), (2,), "centre of repulsion", "cm")
-    sigma: float = number(2.0, "width of repulsion and attraction", "cm", above=0)
+    sigma: float = number(2.0, "width of repulsion and attraction", "cm", least=LEAST_CM)
     amplitude: float = number(3.0, "peak repulsion", "kg·cm/s²", least=-MOST, most=MOST)
     pole: Point = numbers((0.0, 0.0), (2,), "centre of attraction", "cm")
     pole_amplitude: float | None = number(
@@ -258,10 +261,10 @@ class DipoleField:
 
     center: Point = numbers((0.0, 0.0), (2,), "place of the equilibrium", "cm")
     amplitude: float = number(3.0, "peak force A", "kg·cm/s²", least=-MOST, most=MOST)
-    sigma: float = number(7.0, "distance σ of the peak from the centre", "cm", above=0)
+    sigma: float = number(7.0, "distance σ of the peak from the centre", "cm", least=LEAST_CM)
     obstacle: Point = numbers((4.0, 0.0), (2,), "centre of repulsion", "cm")
     obstacle_amplitude: float = number(3.0, "peak repulsion", "kg·cm/s²", least=-MOST, most=MOST)
-    obstacle_sigma: float = number(2.0, "width of repulsion", "cm", above=0)
+    obstacle_sigma: float = number(2.0, "width of repulsion", "cm", least=LEAST_CM)
     pole_amplitude: float | None = number(
         None,
         "peak attraction beside the Gaussian's; None: half the repulsion",
