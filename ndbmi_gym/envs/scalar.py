@@ -9,6 +9,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 
+from ndbmi_gym.checks import shown
 from ndbmi_gym.config import Config
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import Episodes
@@ -59,6 +60,20 @@ def made(who: str, options: dict[str, Any]) -> Config:
         return Config.of(**options)
     except TypeError as error:
         raise TypeError(f"{who}.__init__() {error}") from None
+
+
+def checked_seed(seed: Any, more: str = "") -> int:
+    """A seed as a plain number.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not (whole and seed >= 0):
+        raise ValueError(f"seed = {shown(seed)}: give a whole number >= 0{more}")
+    return int(seed)
 
 
 class BMIEnv(Written, gymnasium.Env[Any, Any]):
@@ -169,7 +184,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; see the class for `options`."""
         given = self.episodes.check_begin(options)
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else checked_seed(seed))
         self.episodes.begin(self.np_random, given=given, anew=seed is not None)
         if self.render_mode is not None:
             self._view.restart()

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.checks import declare, number, real, settle, whole
+from ndbmi_gym.checks import declare, internal, number, real, settle, whole
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.perturbations import ForceLaw, takes_time
 from ndbmi_gym.plants import Column, Device, FloatArray, placed
@@ -73,7 +73,7 @@ class PointMass:
         lambda value: None if value is None else _wall(value),
         "cm",
     )
-    law: ForceLaw | None = None
+    law: ForceLaw | None = internal(None)  # the perturbation's
     substeps: int = whole(50, "least Runge-Kutta steps under a law", least=1, most=_MOST_SUBSTEPS)
 
     def __post_init__(self) -> None:
