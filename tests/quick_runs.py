@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import gymnasium
-from ndbmi_gym.experiments.records import write_json
 
 from agents import recorder, runs, train
+from ndbmi_gym.files import write_json
 
 QUICK = {"n_envs": 16, "frame_stack": 2, "n_steps": 16, "batch_size": 64, "n_epochs": 1}
 QUICK_SAC = {
