@@ -85,7 +85,7 @@ class Layout(NamedTuple):
         if "velocity" in self.columns and push > self.most_push:
             raise ValueError(
                 f"push of {push:g} kg·cm/s²: the observed velocity is bounded for at most "
-                f"{self.scales['push_bound']:g}; make the environment with the largest push that "
+                f"{self.most_push:g}; make the environment with the largest push that "
                 "is to come"
             )
         if "curl" in self.columns:
