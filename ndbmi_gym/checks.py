@@ -247,8 +247,8 @@ def nested(value: Any, shape: tuple[int, ...]) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value in a message, however long it is."""
-    text = repr(value)
+    """A value in a message, on one line, however long it is."""
+    text = " ".join(line.strip() for line in repr(value).splitlines())
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

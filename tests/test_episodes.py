@@ -1,8 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from ndbmi_gym.config import Config
 from ndbmi_gym.episodes import Episodes
@@ -16,41 +13,16 @@ def make(n=4, seed=0, **options):
     return episodes, rng
 
 
+def begin(episodes, rng, **options):
+    episodes.begin(rng, given=episodes.check_begin(options))
+
+
 def snapshot(episodes):
     parts = (episodes.state.values, *episodes.signals, episodes.outcome.values)
-    return [part.copy() for part in (*parts, episodes.target, episodes.action, episodes.animal)]
-
-
-@pytest.mark.parametrize("observe", ["neural", "state", "full"])
-@pytest.mark.parametrize("observe_perturbation", [False, True])
-def test_observations_hold_what_their_columns_say(observe, observe_perturbation):
-    episodes, rng = make(
-        observe=observe,
-        observe_perturbation=observe_perturbation,
-        perturbation={"curl": [-1, 1], "push": [[-0.2, 0.2], 0.1]},
-    )
-    action = rng.random((4, 9))
-    episodes.step(action, rng)
-    seen, scales = episodes.observe(), episodes.layout.scales
-    truth = {
-        "counts": episodes.signals.evoked + episodes.signals.volitional,
-        "position": episodes.state.position,
-        "velocity": episodes.state.velocity,
-        "action": action,
-        "target": episodes.target,
-        "curl": episodes.state.curl[:, None],
-        "push": episodes.state.push,
-    }
-    expected = {"action", "target"}
-    expected |= {"counts"} if observe != "state" else set()
-    expected |= {"position", "velocity"} if observe != "neural" else set()
-    expected |= {"curl", "push"} if observe_perturbation else set()
-    assert set(episodes.layout.columns) == expected
-    for name, columns in episodes.layout.columns.items():
-        np.testing.assert_allclose(
-            seen[:, columns] * scales[name], truth[name], rtol=1e-5, atol=1e-6
-        )
-    assert sum(c.stop - c.start for c in episodes.layout.columns.values()) == seen.shape[1]
+    return [
+        part.copy()
+        for part in (*parts, episodes.target, episodes.action, episodes.animal, episodes.trial)
+    ]
 
 
 def test_the_first_observation_is_a_response_to_the_start():
@@ -95,31 +67,11 @@ def test_signed_volition_suppresses_and_is_priced_alike():
     np.testing.assert_allclose(episodes.outcome.values[:, Judged.EFFORT], 1.0)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"window_s": 0.05},
-        {"max_rate_hz": 2000.0},
-        {"task": {"kind": "shift", "target_range_cm": [9, 20]}},
-        {"task": "fixed", "field": {"kind": "gaussian", "center": [12, 0]}},
-        {"decoder": "projection", "field": "linear", "window_s": 0.05},
-    ],
-)
-def test_unusual_options_stay_within_their_bounds(options):
-    episodes, rng = make(n=50, observe="full", **options)
-    low, high = episodes.layout.bounds
-    for _ in range(20):
-        seen = episodes.observe()
-        assert (low <= seen).all()
-        assert (seen <= high).all()
-        episodes.step(np.ones((50, 9)), rng)
-
-
 def test_a_task_that_cannot_begin_changes_nothing():
     episodes, rng = make(task={"kind": "shift", "target_range_cm": [3, 4]})
     before = snapshot(episodes)
     with pytest.raises(ValueError, match=r"no target lies 5\.0 cm away"):
-        episodes.begin(rng, start=(0.0, 0.0))
+        begin(episodes, rng, start=(0.0, 0.0))
     for was, now in zip(before, snapshot(episodes), strict=True):
         np.testing.assert_array_equal(was, now)
 
@@ -138,49 +90,7 @@ def test_what_is_handed_out_cannot_change_the_trials():
 def test_the_fixed_task_has_no_distance_to_keep():
     episodes, rng = make(n=400, task="fixed", field={"kind": "gaussian", "center": [5, 5]})
     assert (episodes.target == 5).all()
-    episodes.begin(rng, start=(5.0, 4.0))
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-    actions=st.lists(
-        hnp.arrays(float, (3, 9), elements=st.floats(-1e6, 1e6)), min_size=1, max_size=8
-    ),
-    decoder=st.sampled_from(["multiple-points", "projection"]),
-    volition=st.sampled_from(["positive", "signed"]),
-)
-def test_observations_stay_within_their_bounds(actions, decoder, volition):
-    episodes, rng = make(
-        n=3,
-        observe="full",
-        decoder=decoder,
-        volition=volition,
-        observe_perturbation=True,
-        perturbation={"curl": [-2, 2], "push": [3.0, [0, 1]]},
-    )
-    low, high = episodes.layout.bounds
-    for action in actions:
-        episodes.step(action, rng)
-        seen = episodes.observe()
-        assert seen.dtype == np.float32
-        assert (low <= seen).all()
-        assert (seen <= high).all()
-        assert (np.abs(episodes.action) <= 1).all()
-        assert (episodes.action >= episodes.low).all()
-
-
-def test_a_long_push_stays_within_the_bounds():
-    # a push of 3 on every step drives the mass against the wall: position and speed bounds hold
-    episodes, rng = make(observe="state", perturbation={"push": [3.0, 3.0]}, field="linear")
-    low, high = episodes.layout.bounds
-    fastest = 0.0
-    for _ in range(60):
-        episodes.step(np.zeros((4, 9)), rng)
-        seen = episodes.observe()
-        fastest = max(fastest, float(np.abs(seen[:, episodes.layout.columns["velocity"]]).max()))
-        assert (low <= seen).all()
-        assert (seen <= high).all()
-    assert fastest > 0.2
+    begin(episodes, rng, start=(5.0, 4.0))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -203,6 +113,66 @@ def test_an_action_of_another_shape_changes_nothing(shape):
     with pytest.raises(ValueError, match=r"one entry per recording electrode, shape \(9,\)"):
         episodes.step(np.zeros(shape), rng)
     assert rng.bit_generator.state == stream
+
+
+def test_info_says_what_its_keys_mean():
+    episodes, rng = make(animal=None, n_animals=2, curl=[-1, 1], push=[[0, 1], 0])
+    for step in range(1, 4):
+        episodes.step(rng.random((4, 9)), rng)
+        info = episodes.info()
+        np.testing.assert_array_equal(info["target"], episodes.target)
+        np.testing.assert_array_equal(info["animal"], episodes.animal)
+        np.testing.assert_array_equal(info["curl"], episodes.state.curl)
+        np.testing.assert_array_equal(info["push"], episodes.state.push)
+        np.testing.assert_array_equal(info["trial"], 0)
+        np.testing.assert_allclose(info["time_s"], 0.5 * step)
+        away = np.hypot(*(info["position"] - info["target"]).T)
+        np.testing.assert_allclose(info["distance"], away)
+        np.testing.assert_array_equal(info["inside"], away <= 1.0)
+        np.testing.assert_allclose(info["effort"], np.abs(episodes.action).mean(axis=1))
+        turned = info["velocity"] @ [[0, 1], [-1, 0]] * info["curl"][:, None]
+        np.testing.assert_allclose(info["perturbing_force"], turned + info["push"], atol=1e-12)
+    episodes.begin(rng, np.array([True, False, False, False]))
+    info = episodes.info()
+    assert info["trial"].tolist() == [1, 0, 0, 0]
+    np.testing.assert_allclose(info["time_s"], [0, 1.5, 1.5, 1.5])
+    episodes.begin(rng, anew=True)
+    assert (episodes.info()["trial"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        np.zeros((4, 9), "datetime64[s]"),
+        np.full((4, 9), "0.5"),
+        np.zeros((4, 9), [("a", float)]),
+        np.full((4, 9), 0.5 + 1j),
+        np.zeros((4, 9), object),
+        np.zeros((4, 9), "timedelta64[s]"),
+        np.zeros((4, 9), "S1"),
+    ],
+    ids=lambda junk: str(junk.dtype),
+)
+def test_what_is_no_real_number_is_no_action(junk):
+    episodes, rng = make()
+    before, stream = snapshot(episodes), rng.bit_generator.state
+    with pytest.raises(
+        ValueError, match=r"action of type .*: give real numbers, volitional firing"
+    ):
+        episodes.step(junk, rng)
+    assert rng.bit_generator.state == stream
+    for was, now in zip(before, snapshot(episodes), strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "g", "i1", "u8", "?"])
+def test_real_numbers_of_any_width_are_actions(dtype):
+    action = np.ones((4, 9), dtype)
+    episodes, rng = make()
+    episodes.step(action, rng)
+    other, rng = make()
+    other.step(np.ones((4, 9)), rng)
+    np.testing.assert_array_equal(episodes.observe(), other.observe())
 
 
 def test_info_has_the_same_keys_and_shapes_at_every_step():
@@ -248,14 +218,108 @@ def test_beginning_some_trials_leaves_the_others_alone():
     assert episodes.outcome.values[1, Judged.REWARD] == 0
 
 
-def test_start_and_target_can_be_given():
+def test_start_and_target_can_be_given_for_all_or_for_each():
     episodes, rng = make()
-    episodes.begin(rng, start=(1.0, -2.0), target=(3.0, 0.5))
+    begin(episodes, rng, start=(1.0, -2.0), target=[3, 0.5])
     np.testing.assert_array_equal(episodes.state.position, np.tile((1.0, -2.0), (4, 1)))
     np.testing.assert_array_equal(episodes.target, np.tile((3.0, 0.5), (4, 1)))
-    for bad in ((11.0, 0.0), (0.0,), (np.nan, 0.0)):
-        with pytest.raises(ValueError, match=r"start = .*within \[-10, 10\] cm"):
-            episodes.begin(rng, start=bad)
+    each = np.arange(8.0).reshape(4, 2)
+    begin(episodes, rng, start=each, target=(-each).tolist())
+    np.testing.assert_array_equal(episodes.state.position, each)
+    np.testing.assert_array_equal(episodes.target, -each)
+    # of some trials, their own
+    mask = np.array([False, True, False, True])
+    episodes.begin(rng, mask, episodes.check_begin({"start": -each, "target": None}))
+    np.testing.assert_array_equal(episodes.state.position[mask], -each[mask])
+    np.testing.assert_array_equal(episodes.state.position[~mask], each[~mask])
+
+
+BAD_POINTS = [
+    "ab",
+    ("a", "b"),
+    (11.0, 0.0),
+    (0.0,),
+    (np.nan, 0.0),
+    (np.inf, 0.0),
+    np.zeros((3, 2)),
+    np.zeros((4, 3)),
+    [[0, 0], [0]],
+    (1j, 0),
+    (True, False),
+    5,
+    {"x": 1},
+]
+
+
+@pytest.mark.parametrize("name", ["start", "target"])
+@pytest.mark.parametrize("bad", BAD_POINTS, ids=str)
+def test_what_is_no_point_of_the_workspace_is_refused(name, bad):
+    episodes, _ = make()
+    with pytest.raises(
+        ValueError,
+        match=rf"^{name} = .*: give two coordinates within \[-10, 10\] cm, or an array of them for "
+        r"the 4 trials, shape \(4, 2\)",
+    ):
+        episodes.check_begin({name: bad})
+
+
+def test_the_animal_can_be_given_for_all_or_for_each():
+    episodes, rng = make(animal=None, n_animals=3)
+    begin(episodes, rng, animal=2)
+    assert episodes.info()["animal"].tolist() == [2, 2, 2, 2]
+    begin(episodes, rng, animal=np.array([0, 2, 1, 0]))
+    assert episodes.info()["animal"].tolist() == [0, 2, 1, 0]
+    alone, rng = make(animal=5)
+    begin(alone, rng, animal=5)
+    assert alone.info()["animal"].tolist() == [5, 5, 5, 5]
+    for bad in (3, -1, 1.0, "1", True, [0, 1], [0, 1, 2, 3], np.nan):
+        with pytest.raises(ValueError, match=r"animal = .*: this environment has the animals \["):
+            episodes.check_begin({"animal": bad})
+
+
+def test_the_perturbation_can_be_given():
+    episodes, rng = make(curl=[-1, 1], push=[[0, 2], 0])
+    begin(episodes, rng, perturbation={"curl": 0.5, "push": [1, 0]})
+    assert (episodes.state.curl == 0.5).all()
+    assert (episodes.info()["push"] == [1, 0]).all()
+    episodes.begin(rng)  # once only
+    assert (episodes.state.curl != 0.5).all()
+    blocks = {"kind": "blocks", "blocks": [{"trials": 3}, {"curl": 0.7}]}
+    begin(episodes, rng, perturbation=blocks)
+    np.testing.assert_array_equal(episodes.state.curl, 0.7)  # by the trial's number, 3
+
+
+def test_a_perturbation_that_does_not_fit_is_refused():
+    episodes, rng = make(observe="full", observe_perturbation=True, curl=1.0, push=[1, 0])
+    before = snapshot(episodes)
+    for bad, message in (
+        ({"push": [3, 0]}, r"push of 3 kg·cm/s²: the observed velocity is bounded for at most 1"),
+        ({"curl": -2}, "curl 2, push 0: the observed ones are at most 1 and 1"),
+        ({"law": np.add}, r"a law is part of the environment: give it to make\(\)"),
+        ({"curls": 1}, "no option 'curls'"),
+        (3, "perturbation = 3: choose one of"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            begin(episodes, rng, perturbation=bad)
+    begin(episodes, rng, perturbation={"curl": -1, "push": [0, 1]})
+    assert (before[0] != snapshot(episodes)[0]).any()
+
+
+@pytest.mark.parametrize("options", [[], "start", 3, {1}], ids=repr)
+def test_options_are_a_mapping(options):
+    with pytest.raises(ValueError, match="give a dict of start, target, animal, perturbation"):
+        make()[0].check_begin(options)
+
+
+def test_an_unknown_option_of_a_reset_is_named_with_the_known():
+    with pytest.raises(
+        ValueError, match="unknown reset option 'goal': the options are start, target, animal, pert"
+    ):
+        make()[0].check_begin({"start": (0, 0), "goal": (0, 0)})
+    assert make()[0].check_begin({"start": None}) == make()[0].check_begin(None)
+
+
+# What is told
 
 
 def test_an_animal_is_drawn_for_every_trial_and_kept_through_it():
@@ -294,6 +358,6 @@ def test_a_callable_perturbation_acts():
 
 
 def test_a_field_without_equilibrium_has_no_fixed_task():
-    with pytest.raises(ValueError, match=r"declares none.*target='calibration'"):
+    with pytest.raises(ValueError, match=r"declares none.*targets='calibration'"):
         make(task="fixed", field="limit_cycle")
     make(task="shift", field="limit_cycle")
