@@ -170,6 +170,8 @@ def path(meaning: str) -> Any:
     def take(value: Any) -> str:
         if not isinstance(value, str | os.PathLike):
             raise TypeError
+        if not os.fspath(value):
+            raise ValueError
         return os.fsdecode(value)
 
     return _declare(None, meaning, "", "give the path of a file", take, True)

@@ -18,7 +18,7 @@ import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.config import CHANGEABLE, option_tables
 from ndbmi_gym.policies import make_policy
 
-REFUSED_S, MADE_S, PLAYED_S = 2.0, 8.0, 20.0
+REFUSED_S, MADE_S, PLAYED_S = 2.0, 12.0, 20.0
 """Longest that a refusal may take, the making of an environment, and a few steps."""
 
 IDS = ("FixedField", "ShiftTarget", "ShiftTargetCurl", "HoldTarget", "ShiftTargetSOC")
@@ -379,6 +379,8 @@ def _make(rng):
     if not vector and name == "max_episode_steps":  # Gymnasium's own
         return
     value = pick(rng, (own, *WILD))
+    if name == "render_mode" and not isinstance(value, str | None):  # Gymnasium falls over it
+        value = None
     if vector and name == "num_envs" and isinstance(value, int) and value > 1000:
         value = 2**21
     play(make("ndbmi/ShiftTarget-v0", vector, options | {name: value}), rng, steps=2)

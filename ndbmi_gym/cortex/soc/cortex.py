@@ -91,7 +91,7 @@ class SOC:
     circuit: str | None = path("file of 'ndbmi-gym soc build'; None: the packaged circuit")
     control: str = choice("none", CONTROLS, "a control in place of the stabilised circuit")
     match_signal: bool = flag(False, "whether a control's recorded signal is made as large")
-    window_s: float = number(WINDOW_S, "recording window T", "s", above=0, most=60)
+    window_s: float = number(WINDOW_S, "recording window T", "s", above=0, most=10)
     clock_s: float = number(1e-3, "tick of the recording clock", "s", least=1e-7, most=60)
 
     metric_tau_s: ClassVar[float] = METRIC_TAU_S
