@@ -139,25 +139,54 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     is in ``info`` under its own key.
 
     ## Starting State
-    At rest, uniformly on the perimeter of a square of 0.8 times the workspace's side. The target is
-    drawn from the places of calibration responses. One stimulus is delivered with the device held,
-    so that the first observation already reflects the start. ``reset(options=...)`` takes
-    ``"start"`` and ``"target"`` in cm.
+    At rest, uniformly on the perimeter of a square of 0.8 times the workspace's side (``starts``).
+    The target is drawn from the places of calibration responses (``targets``). One stimulus is
+    delivered with the device held, so that the first observation already reflects the start.
+    ``reset(seed=...)`` fixes the trial, and numbers trials from 0; never the animal.
+
+    ``reset(options=...)`` takes, in place of what would be drawn, ``"start"`` and ``"target"`` in
+    cm, (2,) or, for a batch, (B, 2); ``"animal"``, one of those that the environment draws from;
+    ``"perturbation"``, ``{"curl": ..., "push": ...}``.
 
     ## Episode End
     Terminated on arrival: in the fixed task on first entry of the target disc (1.5 cm), in the
-    shift tasks after two consecutive step ends within 1.0 cm; the hold task does not terminate.
-    Truncated at the id's step limit (fixed and hold 50, shift 25).
+    shift tasks after two consecutive step ends within 1.0 cm; the hold task does not terminate. A
+    task of one's own may also fail a trial. Truncated at the id's step limit (fixed and hold 50,
+    shift 25).
+
+    ## Info
+    The same keys at reset and at every step; positions in cm, forces in kg·cm/s²:
+
+    | key | what |
+    |---|---|
+    | stimulus, evoked_counts, volitional_counts | stimulus of the region, spikes it evoked, \
+    spikes of volition, (n,) |
+    | virtual_point, commanded_force | decoded point, and the desired field there |
+    | position, velocity | of the device |
+    | perturbing_force, curl, push | all perturbing force; the trial's curl strength (kg/s), push |
+    | trial, time_s, animal, target | number of the trial from 0, time in it, animal, target |
+    | distance, inside, effort | from the target, within its disc, mean absolute action |
+    | is_success, failed | whether the task is fulfilled at this step; whether the trial failed |
+    | reward_distance, reward_effort, reward_bonus, reward_inside, reward_penalty | terms of the \
+    reward |
 
     ## Arguments
-    All ids take the fields of `ndbmi_gym.config.Config` as keyword arguments::
+    ``task``, ``cortex``, ``field``, ``perturbation`` and ``plant`` choose parts, each by a name, a
+    mapping with the name under ``"kind"`` and options, ``"module:attribute"``, or an object
+    (`ndbmi_gym.parts`). Every other argument is an option of the one chosen part that has it::
 
         gymnasium.make("ndbmi/ShiftTarget-v0", dataset=7, decoder="projection", observe="full")
 
-    ``preset="paper"`` takes metric, plant and fields from a set of parameters under which most of
-    the published findings hold (`ndbmi_gym.presets`); other arguments override it.
-    ``cortex={"kind": "soc", ...}`` puts a stability-optimised circuit in the place of the paper's
-    cortex in any id (`ndbmi_gym.cortex.soc.cortex.SOC`: stimuli, units, core, carry, ...).
+    ``ndbmi-gym parts`` prints all of them; they are declared in `ndbmi_gym.tasks`,
+    `ndbmi_gym.cortex`, `ndbmi_gym.fields`, `ndbmi_gym.perturbations`, `ndbmi_gym.schedules`,
+    `ndbmi_gym.plants`, `ndbmi_gym.animals` (calibration), `ndbmi_gym.observation` and
+    `ndbmi_gym.config`. ``preset="paper"`` takes metric, plant and fields from a set of parameters
+    under which most of the published findings hold (`ndbmi_gym.presets`); other arguments override
+    it. ``cortex={"kind": "soc", ...}`` puts a stability-optimised circuit in the place of the
+    paper's cortex in any id (`ndbmi_gym.cortex.soc.cortex.SOC`).
+
+    ``change(...)`` gives options of task and perturbation new values for the trials that begin
+    from then on: a curriculum.
 
     ## Vectorized environment
     ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one
