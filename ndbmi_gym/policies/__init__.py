@@ -1,0 +1,64 @@
+"""Baseline policies: numpy only, with the `predict` of Stable-Baselines3 models.
+
+The floor (zero volition), the paper's own command (Eq 24), random volition, a filter that acts on
+what an agent sees and on knowledge of interface and plant, and the reference ceilings, which are
+privileged: they look into the environment that they were made for.
+"""
+
+from ndbmi_gym.parts import Registry
+from ndbmi_gym.policies.baselines import Eq24, HasEpisodes, Policy, Random, Zero
+from ndbmi_gym.policies.filter import ParticleFilter
+from ndbmi_gym.policies.lookahead import LookAhead
+
+__all__ = [
+    "POLICIES",
+    "Eq24",
+    "HasEpisodes",
+    "LookAhead",
+    "ParticleFilter",
+    "Policy",
+    "Random",
+    "Zero",
+    "make_policy",
+]
+
+
+def _ceiling(env: HasEpisodes) -> Policy:
+    neural = env.unwrapped.episodes.config.observation.observe == "neural"
+    return ParticleFilter(env, particles=600) if neural else LookAhead(env)
+
+
+def _filter(env: HasEpisodes) -> Policy:
+    if "counts" not in env.unwrapped.episodes.layout.columns:
+        raise ValueError("the filter listens to spike counts: set observe='neural' or 'full'")
+    return ParticleFilter(env, knows_force=False)
+
+
+POLICIES: Registry[Policy] = Registry(
+    "policy",
+    ("predict",),
+    {"zero": Zero, "eq24": Eq24, "random": Random, "filter": _filter, "ceiling": _ceiling},
+)
+"""Baseline policies by name, each made from the environment that it is for."""
+
+
+def make_policy(name: str, env: HasEpisodes) -> Policy:
+    """Make a baseline policy for an environment.
+
+    Parameters
+    ----------
+    name : {"zero", "eq24", "random", "filter", "ceiling"}
+        Or another that `POLICIES` knows. The filter is a `ParticleFilter` that sees no more than an
+        agent; the ceiling is one that knows the commanded force for neural observation, else
+        `LookAhead`. For policies of one's own see `ndbmi_gym.rollout.as_actor`.
+    env : BMIEnv or BMIVectorEnv
+        Wrapped or not.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the filter would have no counts to listen to.
+    """
+    if name not in POLICIES:
+        raise ValueError(f"unknown policy {name!r}: choose one of {', '.join(POLICIES)}")
+    return POLICIES[name](env)

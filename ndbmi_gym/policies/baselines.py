@@ -1,0 +1,136 @@
+"""Policies without a model of the loop: zero volition, Eq 24's command, random volition."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ndbmi_gym.episodes import BoolArray, Episodes, FloatArray
+from ndbmi_gym.inversion import command
+from ndbmi_gym.loop import ClosedLoop
+from ndbmi_gym.streams import policy_rng
+
+Actions = npt.NDArray[np.float32]
+
+
+class HasEpisodes(Protocol):
+    """An environment of this package, scalar or vector, wrapped or not."""
+
+    @property
+    def unwrapped(self) -> Any:
+        """The environment itself, which has `episodes`."""
+
+
+class Policy:
+    """A policy for the trials of one environment.
+
+    Parameters
+    ----------
+    env : BMIEnv or BMIVectorEnv
+        Wrapped or not.
+    """
+
+    def __init__(self, env: HasEpisodes) -> None:
+        self.episodes: Episodes = env.unwrapped.episodes
+
+    def predict(
+        self,
+        observation: npt.NDArray[Any],
+        state: Any = None,
+        episode_start: npt.NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Actions, Any]:
+        """Actions for observations (B, d), or for a single one (d,).
+
+        Parameters
+        ----------
+        observation : ndarray (B, d) or (d,)
+        state : object
+            What the last call returned; None at first.
+        episode_start : ndarray of bool (B,), optional
+            Trials that have just begun.
+        deterministic : bool
+            Ignored: a baseline has one way of acting.
+
+        Returns
+        -------
+        action : ndarray (B, n) or (n,)
+        state : object
+        """
+        single = observation.ndim == 1
+        action, state = self._act(np.atleast_2d(observation), state, episode_start)
+        clipped: Actions = np.clip(action, self.episodes.low, 1.0).astype(np.float32)
+        return (clipped[0] if single else clipped), state
+
+    def _act(
+        self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
+    ) -> tuple[FloatArray, Any]:
+        raise NotImplementedError
+
+    def _see(self, observation: npt.NDArray[Any], name: str) -> FloatArray:
+        """A quantity of the observation, in physical units."""
+        layout = self.episodes.layout
+        return np.asarray(observation[:, layout.columns[name]], float) * layout.scales[name]
+
+    def _by_loop(self) -> list[tuple[ClosedLoop, BoolArray]]:
+        """Each animal's loop and which trials are its."""
+        animal = self.episodes.animal
+        return [(loop, animal == i) for i, loop in enumerate(self.episodes.loops)]
+
+
+class Zero(Policy):
+    """No volition: the device follows the field to its own target, as in the paper."""
+
+    def _act(
+        self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
+    ) -> tuple[FloatArray, Any]:
+        return np.zeros((len(observation), self.episodes.n_electrodes)), None
+
+
+class Random(Policy):
+    """Volition drawn uniformly from the action box.
+
+    Parameters
+    ----------
+    env : BMIEnv or BMIVectorEnv
+    seed : int
+    """
+
+    def __init__(self, env: HasEpisodes, seed: int = 0) -> None:
+        super().__init__(env)
+        self._rng = policy_rng(seed, "random")
+
+    def _act(
+        self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
+    ) -> tuple[FloatArray, Any]:
+        size = (len(observation), self.episodes.n_electrodes)
+        return self._rng.uniform(self.episodes.low, 1.0, size), None
+
+
+class Eq24(Policy):
+    """The paper's volitional command (Eq 24), constant in a trial.
+
+    For a target x_T in a field that is radial around 0 it is the mean response of the stimulus
+    whose site is nearest to −x_T: alone, it would push from the equilibrium towards the target.
+    Through a circuit it is the input that displaces the decoded point by −x_T
+    (`ndbmi_gym.inversion`).
+    """
+
+    def __init__(self, env: HasEpisodes) -> None:
+        super().__init__(env)
+        self._commands: dict[tuple[int, bytes], FloatArray] = {}
+
+    def _act(
+        self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
+    ) -> tuple[FloatArray, Any]:
+        episodes = self.episodes
+        target = self._see(observation, "target")
+        counts = np.empty((len(observation), episodes.n_electrodes))
+        for b, (animal, wanted) in enumerate(zip(episodes.animal, target, strict=True)):
+            key = int(animal), wanted.tobytes()
+            if key not in self._commands:
+                low = episodes.low * episodes.max_count
+                made = command(episodes.loops[animal], wanted[None], low, episodes.max_count)
+                self._commands[key] = made[0]
+            counts[b] = self._commands[key]
+        return counts / episodes.max_count, None
