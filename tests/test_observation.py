@@ -165,9 +165,7 @@ def test_targets_beyond_the_bounds_are_refused():
     episodes, _ = make()
     none = make_perturbation(None)
     episodes.layout.refuse(none, [np.array([[10.0, -10.0]])])
-    with pytest.raises(
-        ValueError, match=r"a target lies 12.00 cm out: the observation reaches"
-    ):
+    with pytest.raises(ValueError, match=r"a target lies 12.00 cm out: the observation reaches"):
         episodes.layout.refuse(none, [np.array([[1.0, 1.0]]), np.array([[0.0, -12.0]])])
 
 
