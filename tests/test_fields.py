@@ -431,7 +431,9 @@ def test_what_is_no_point_is_refused_by_name(kind, name, bad):
     [("gaussian", "sigma"), ("limit_cycle", "radius"), ("dipole", "obstacle_sigma")],
 )
 def test_widths_that_would_divide_to_infinity_are_refused(kind, name, bad):
-    with pytest.raises(ValueError, match=rf"^{name} = .*: give a finite number >= 1e-06 and <= 1e\+06 cm"):
+    with pytest.raises(
+        ValueError, match=rf"^{name} = .*: give a finite number >= 1e-06 and <= 1e\+06 cm"
+    ):
         make_field({"kind": kind, name: bad})
 
 
