@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents import evaluate, train
+from agents.lineup import DEFAULT_ENV
 from agents.options import parse, plain_errors, setting
 
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with plain_errors():
         settings = Settings(**parse(Settings, arguments, __doc__))
         training = train.Settings(
-            env=evaluate.DEFAULT_ENV,
+            env=DEFAULT_ENV,
             minutes=settings.minutes,
             seed=settings.seed,
             out=settings.out,

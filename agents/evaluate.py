@@ -1,55 +1,55 @@
 """Compare policies on the same trials: ``python -m agents.evaluate --policy runs/mine --figure``.
 
 The floor (zero volition), the paper's command (Eq 24) and the reference ceiling are always in the
-table. Runs of the same label are pooled: a mean over training seeds. A benchmark over animals and
-training seeds is ``--animals 0 1 2`` with several runs of one label; one over tasks as well would
-be a module beside this one.
+table, beside runs of `agents.train` and policies of one's own (`agents.lineup.line_up`). Runs of
+the same label are pooled: a mean over training seeds. A benchmark over animals and training seeds
+is ``--animals 0 1 2`` with several runs of one label; one over tasks as well would be a module
+beside this one.
+
+Run folders and models are read without running code of theirs, unless ``--trust`` is given.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from agents.intervals import Bootstrap, interval
+from agents.intervals import around, interval
+from agents.lineup import CEILING, DEFAULT_ENV, FLOOR, Lineup, actor, find, line_up, place, trained
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.pictures import draw_figure, write_video
 from agents.runs import Agent, make_env, versions
-from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.files import write_json
-from ndbmi_gym.policies import POLICIES, make_policy
-from ndbmi_gym.tasks import Task
+from ndbmi_gym.files import write_json, write_text
+from ndbmi_gym.policies import POLICIES
+from ndbmi_gym.rollout import BATCH, LAST_STEPS, QUANTITIES, film, measured, play
+from ndbmi_gym.tasks import Reach, Task
 
-FLOOR, COMMAND, CEILING = "zero", "eq24", "ceiling"
-DEFAULT_ENV = "ndbmi/ShiftTargetCurl-v0"
 DATA, TABLE, FIGURE, VIDEO = "evaluation.json", "table.md", "trajectories.png", "agent.mp4"
 
-_BATCH = 250  # trials side by side
-_LAST_STEPS = 25  # those that count when a target is to be held
 _SHOWN_STARTS = 8
-_SHOWN_TRIALS = 6
 
 FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Settings:
     """What is to be evaluated, and on what; its fields are the command line."""
 
-    policy: tuple[str, ...] = setting((), f"{', '.join(POLICIES)}, or the folder of a run")
+    policy: tuple[str, ...] = setting(
+        (), f"{', '.join(POLICIES)}, the folder of a run, a model.zip of SB3, or module:attribute"
+    )
     env: str | None = setting(
         None, f"environment id; by default that of the runs, or {DEFAULT_ENV}"
     )
     option: Mapping[str, Any] = setting(
-        {}, "option of the environment, in place of that of runs trained on it (may be repeated)"
+        {}, "option of the environment, in place of that of the runs (may be repeated)"
     )
     episodes: int = setting(1000, "trials of each policy, for each animal")
     seed: int = setting(1000, "of the trials")
@@ -59,64 +59,75 @@ class Settings:
     video: bool = setting(False, "film the last policy named")
     stochastic: bool = setting(False, "let agents explore")
     threads: int = setting(1, "threads of torch")
+    trust: bool = setting(False, "let code in the folders and models that are named run")
+    retabulate: str | None = setting(
+        None, "make the table of such a data file anew from its trials, and nothing else"
+    )
 
     def __post_init__(self) -> None:
         check_positive(self, "episodes", "threads")
 
 
-class Actor(Protocol):
-    """What acts on batched observations: a baseline, an `Agent` or an SB3 model."""
+def score(policies: Mapping[str, Any], **settings: Any) -> list[JSON]:
+    """The table of a comparison, for policies of one's own.
 
-    def predict(
-        self,
-        observation: npt.NDArray[Any],
-        state: Any = None,
-        episode_start: npt.NDArray[Any] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], Any]:
-        """Actions (B, n) and what to hand in as `state` the next time."""
-        ...
+    ::
 
+        score({"mine": MyPolicy, "sb3": model}, env="ndbmi/HoldTarget-v0", episodes=200)
 
-Lineup = dict[str, list[str | Agent]]
-"""What is compared, by label: one baseline's name, or agents from runs of the same label."""
+    Parameters
+    ----------
+    policies : mapping
+        By label, whatever `ndbmi_gym.rollout.as_actor` takes, or what ``--policy`` does.
+    **settings
+        Fields of `Settings`.
 
-QUANTITIES = ("score", "success", "return", "effort", "steps")
-"""What is measured of a trial.
-
-The score is the number of steps to arrival (a miss takes all there are), or in tasks that do not
-end on arrival the share of the last 25 steps that ended in the target. The effort is the mean of
-|action| over electrodes and steps.
-"""
+    Returns
+    -------
+    list of dict
+        See `tabulate`.
+    """
+    table: list[JSON] = evaluate(Settings(**settings), policies)["table"]
+    return table
 
 
-def evaluate(settings: Settings) -> JSON:
+def evaluate(settings: Settings, own: Mapping[str, Any] | None = None) -> JSON:
     """Results of all policies on the same trials.
 
     All trials of a batch begin at once and each counts once, however long it takes: none is left
     out for being slow.
 
+    Parameters
+    ----------
+    settings : Settings
+    own : mapping, optional
+        Policies by label beside those that the settings name.
+
     Returns
     -------
     dict
-        JSON types throughout. ``table``: a row for each policy, quantities as ``[mean, low,
-        high]`` with 95 % intervals (see `tabulate`). ``trials``: for each policy and quantity the
-        values of all trials, nested as (run, animal, trial). ``scene`` and ``paths``: trajectories
-        between starts and targets that all policies share.
+        JSON types throughout. ``table``: a row for each policy (see `tabulate`). ``trials``: for
+        each policy and quantity the values of all trials, nested as (run, animal, trial). ``scene``
+        and ``paths``: trajectories between starts and targets that all policies share. ``notes``:
+        what of the runs' settings was left out.
 
     Raises
     ------
     FileNotFoundError
-        If a policy is neither a baseline's name nor the folder of a run.
+        If a policy is none of those that `agents.lineup.line_up` knows.
     ValueError
-        If an agent cannot act on what the environment shows or has a baseline's name, runs of one
+        If a policy cannot act on what the environment shows or has a baseline's name, runs of one
         label are no repetitions of each other, or runs leave open which environment is meant.
     """
     torch.set_num_threads(settings.threads)
-    lineup = line_up(settings.policy)
-    env_id, options = _place(settings, lineup)
+    lineup = line_up(settings.policy, own, settings.trust)
+    changes = dict(settings.option)
+    if settings.animals:
+        changes["animal"] = settings.animals[0]
+    env_id, options, notes = place(settings.env, changes, lineup)
     places = [options | {"animal": animal} for animal in settings.animals] or [options]
     trials, task = _measure_all(env_id, places, lineup, settings)
+    sampled = {label for label, members in lineup.items() if trained(members)}
     return {
         "env": env_id,
         "options": options,
@@ -126,103 +137,96 @@ def evaluate(settings: Settings) -> JSON:
             label: [str(member.folder) for member in members if isinstance(member, Agent)]
             for label, members in lineup.items()
         },
-        "score": f"share of last {_LAST_STEPS} steps" if _holds(task) else "steps to arrival",
+        "notes": notes,
+        "score": f"share of last {LAST_STEPS} steps" if task.holds else "steps to arrival",
         # where the field leads to the target by itself, zero volition is no floor
-        "table": tabulate(trials, settings.seed, scored=task.target != "field"),
+        "table": tabulate(trials, sampled, scored=task.scored),
         **_show(env_id, places[0], lineup, settings),
         "trials": {
-            label: {name: np.round(values, 4).tolist() for name, values in measured.items()}
-            for label, measured in trials.items()
+            label: {name: np.round(values, 4).tolist() for name, values in found.items()}
+            for label, found in trials.items()
         },
     }
 
 
-def line_up(policies: Sequence[str]) -> Lineup:
-    """Floor and command first, then what was named in that order, the ceiling last."""
-    lineup: Lineup = {FLOOR: [FLOOR], COMMAND: [COMMAND]}
-    for policy in dict.fromkeys(policies):
-        if policy in POLICIES:
-            lineup[policy] = [policy]
-            continue
-        if not Path(policy).exists():
-            raise FileNotFoundError(
-                f"policy {policy!r} is neither a baseline ({', '.join(POLICIES)}) nor a folder"
-            )
-        agent = Agent(policy)
-        if agent.label in POLICIES:
-            raise ValueError(f"{policy} is labelled {agent.label!r}, the name of a baseline")
-        members = lineup.setdefault(agent.label, [])
-        members.append(agent)
-        _check_repetition(members[0], agent)
-    lineup.pop(CEILING, None)
-    return lineup | {CEILING: [CEILING]}
-
-
-def play(
-    env: BMIVectorEnv, actor: Actor, seen: npt.NDArray[Any], deterministic: bool
-) -> Iterator[tuple[BoolArray, FloatArray, JSON]]:
-    """Run every trial of a batch to its end, from the observations of `reset`.
-
-    Yields which trials were still running, the rewards and the infos of each step. Trials that
-    ended begin anew in the following step (autoreset), and are not counted again.
-    """
-    state: Any = None
-    running, begun = np.ones((2, env.num_envs), bool)
-    ended = np.zeros(env.num_envs, bool)
-    while running.any():
-        action, state = actor.predict(seen, state, begun, deterministic)
-        begun = ended
-        seen, reward, terminated, truncated, info = env.step(action)
-        yield running, reward, info
-        ended = terminated | truncated
-        running = running & ~ended
-
-
-def measure(env: BMIVectorEnv, actor: Actor, seed: int, deterministic: bool = True) -> FloatArray:
-    """`QUANTITIES` of one trial in each place of a batch, (5, B)."""
-    seen, _ = env.reset(seed=seed)
-    success = np.zeros(env.num_envs)
-    taken, inside, rewards, efforts = [], [], [], []
-    for running, reward, info in play(env, actor, seen, deterministic):
-        taken.append(running)
-        inside.append(info["inside"])
-        rewards.append(reward * running)
-        efforts.append(info["effort"] * running)
-        success[running] = info["is_success"][running]
-    steps = np.sum(taken, axis=0)
-    score = np.mean(inside[-_LAST_STEPS:], axis=0) if _holds(env.episodes.task) else steps
-    return np.stack(
-        [score, success, np.sum(rewards, axis=0), np.sum(efforts, axis=0) / steps, steps]
-    )
-
-
 def tabulate(
-    trials: Mapping[str, Mapping[str, FloatArray]], seed: int = 0, scored: bool = True
+    trials: Mapping[str, Mapping[str, FloatArray]],
+    sampled: set[str] | frozenset[str] = frozenset(),
+    scored: bool = True,
 ) -> list[JSON]:
-    """Means with 95 % intervals of each policy's trials, (runs, animals, episodes).
+    """Means of each policy's trials, (runs, animals, episodes), as ``[mean, low, high]``.
 
-    ``normalised`` is the score on a scale from the floor (0) to the ceiling (1, and above where an
-    agent beats it); None if these two are not apart, or the task is not `scored`.
+    The 95 % intervals (`agents.intervals`) are over trials, and over training runs where the label
+    is `sampled`; low and high are None where there is one run. ``normalised`` is the score on a
+    scale from the floor (0) to the ceiling (1, and above where an agent beats it); None if these
+    two are not apart, or the task is not `scored`.
     """
-    _, n_animals, n_episodes = trials[FLOOR]["score"].shape
-    bootstrap = Bootstrap(n_animals, n_episodes, seed=seed)
-    rows, scores = [], {}
-    for label, measured in trials.items():
-        row: JSON = {"policy": label, "runs": len(measured["score"])}
+    floor, ceiling = trials[FLOOR]["score"], trials[CEILING]["score"]
+    low, high = interval(ceiling - floor, trained=False)
+    apart = low is not None and high is not None and (low > 0 or high < 0)
+    rows = []
+    for label, found in trials.items():
+        row: JSON = {"policy": label, "runs": len(found["score"])}
         for name in ("score", "success", "return", "effort"):
-            resampled = bootstrap.means(measured[name])
-            row[name] = [float(measured[name].mean()), *interval(resampled)]
-            if name == "score":
-                scores[label] = np.append(row["score"][0], resampled)
-        rows.append(row)
-    span = scores[CEILING] - scores[FLOOR]
-    low, high = interval(span[1:])
-    for row in rows:
+            values = found[name]
+            ends = interval(values, label in sampled)
+            # a share stays within 0 and 1: no mean lies beyond every single trial
+            row[name] = [float(values.mean()), *(_within(values, end) for end in ends)]
         row["normalised"] = None
-        if scored and (low > 0 or high < 0):
-            normalised = (scores[row["policy"]] - scores[FLOOR]) / span + 0.0  # no -0
-            row["normalised"] = [float(normalised[0]), *interval(normalised[1:])]
+        if scored and apart:
+            span = ceiling.mean() - floor.mean()
+            ratio = float((found["score"].mean() - floor.mean()) / span + 0.0)  # no -0
+            errors = (found["score"] - floor - ratio * (ceiling - floor)) / span
+            row["normalised"] = [ratio, *around(ratio, errors, label in sampled)]
+        rows.append(row)
     return rows
+
+
+def _within(values: FloatArray, end: float | None) -> float | None:
+    return None if end is None else float(np.clip(end, values.min(), values.max()))
+
+
+def retabulate(path: Path) -> JSON:
+    """Make the table of a data file anew from the trials in it; its means stay to the last digit.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, or its means are not those of its trials.
+    """
+    try:
+        text = path.read_text()
+        data: JSON = json.loads(text)
+        old = {row["policy"]: row for row in data["table"]}
+        trials = {
+            label: {name: np.array(values) for name, values in found.items()}
+            for label, found in data["trials"].items()
+        }
+        sampled = {label for label, folders in data["runs"].items() if folders}
+        scored = any(row["normalised"] for row in old.values())
+        rows = tabulate(trials, sampled, scored)
+        for row in rows:
+            for name in ("score", "success", "return", "effort", "normalised"):
+                before, now = old[row["policy"]][name], row[name]
+                if (before is None) != (now is None):
+                    raise ValueError(f"{name} of {row['policy']} was {before}, is {now}")
+                if before is None:
+                    continue
+                if not np.isclose(before[0], now[0], rtol=1e-3, atol=1e-3):
+                    raise ValueError(
+                        f"mean {name} of {row['policy']} is {before[0]:g}, of its trials {now[0]:g}"
+                    )
+                now[0] = before[0]  # trials are kept to four digits
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no intact data file of an evaluation ({error}): name an {DATA}"
+        ) from error
+    data["table"] = rows
+    if text.count("\n") > 1:
+        write_json(path, data)
+    else:  # a single line stays one
+        write_text(path, json.dumps(data, separators=(",", ":"), ensure_ascii=False))
+    return data
 
 
 def format_table(data: JSON) -> str:
@@ -233,8 +237,17 @@ def format_table(data: JSON) -> str:
     for row in data["table"]:
         cells = [row["policy"], str(row["runs"])]
         for name in names:
-            mean, low, high = (f"{x:.{digits.get(name, 2)}f}" for x in row[name] or [np.nan] * 3)
-            cells.append(f"{mean} ({low}, {high})" if row[name] else "–")
+            if row[name] is None:
+                cells.append("–")
+                continue
+            places = digits.get(name, 2)
+            mean, low, high = (
+                # adding zero leaves no −0
+                None if x is None else f"{round(x, places) + 0.0:.{places}f}"
+                for x in row[name]
+            )
+            lone = "one run" if row["runs"] == 1 else "one trial"
+            cells.append(f"{mean} ({lone})" if low is None else f"{mean} ({low}, {high})")
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
@@ -257,85 +270,12 @@ def save(data: JSON, settings: Settings) -> list[Path]:
     if settings.video:
         named = settings.policy[-1] if settings.policy else CEILING
         env = make_env(data["env"], 1, data["options"], render_mode="rgb_array")
-        actor = _actor(named if named in POLICIES else Agent(named), env)
-        frames = film(env, actor, settings.seed, not settings.stochastic)
+        acting = actor(*find(named, settings.trust), env)
+        frames = film(env, acting, settings.seed, not settings.stochastic)
         write_video(out / VIDEO, frames, env.metadata["render_fps"])
         env.close()
         files.append(out / VIDEO)
     return files
-
-
-def film(
-    env: BMIVectorEnv,
-    actor: Actor,
-    seed: int,
-    deterministic: bool = True,
-    n_trials: int = _SHOWN_TRIALS,
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """Pictures of successive trials, each of which pauses at its end."""
-    for trial in range(n_trials):
-        seen, _ = env.reset(seed=seed + trial)
-        yield _picture(env)
-        for _ in play(env, actor, seen, deterministic):
-            last = _picture(env)
-            yield last
-        yield from [last] * env.metadata["render_fps"]
-
-
-def _place(settings: Settings, lineup: Lineup) -> tuple[str, JSON]:
-    """Environment and options: those that are set, else those of the runs trained on it."""
-    changes = dict(settings.option)
-    if settings.animals:
-        changes["animal"] = settings.animals[0]
-    agents = [each for each in chain.from_iterable(lineup.values()) if isinstance(each, Agent)]
-    homes = {agent.config["settings"]["env"]: agent for agent in reversed(agents)}
-    if settings.env is None and len(homes) > 1:
-        where = ", ".join(f"{agent.folder} on {env_id}" for env_id, agent in homes.items())
-        raise ValueError(f"runs were trained on several environments, {where}: choose one by --env")
-    env_id = settings.env or next(iter(homes), DEFAULT_ENV)
-    options, first = changes, None
-    for agent in agents:
-        trained = agent.config["settings"]
-        if trained["env"] != env_id:
-            continue
-        own = trained["option"] | changes
-        if first is not None and own != options:
-            raise ValueError(
-                f"{first.folder} was trained with {_difference(options, own)} in {agent.folder}: "
-                "choose by --option, or evaluate them one by one"
-            )
-        options, first = own, agent
-    return env_id, options
-
-
-def _check_repetition(one: str | Agent, other: Agent) -> None:
-    """Raise ValueError unless two runs of the same label differ by chance alone."""
-    if isinstance(one, Agent) and one.recipe != other.recipe:
-        raise ValueError(
-            f"runs of the label {other.label!r} are pooled, but {one.folder} has "
-            f"{_difference(one.recipe, other.recipe)} in {other.folder}: name one of them only, or "
-            "give one another label in its config.json"
-        )
-
-
-def _difference(one: JSON, other: JSON) -> str:
-    """The first entry in which two mappings differ, in words."""
-    common = {name for name in one.keys() & other.keys() if one[name] == other[name]}
-    name = min((one.keys() | other.keys()) - common)
-    mine, theirs = (repr(each[name]) if name in each else "not set" for each in (one, other))
-    return f"{name} as {mine}, where it is {theirs}"
-
-
-def _actor(member: str | Agent, env: BMIVectorEnv) -> Actor:
-    if isinstance(member, str):
-        return make_policy(member, env)
-    member.check(env)
-    return member
-
-
-def _holds(task: Task) -> bool:
-    """Whether the task is to stay in the target, rather than to arrive there."""
-    return task.dwell == 0
 
 
 def _measure_all(
@@ -343,23 +283,25 @@ def _measure_all(
 ) -> tuple[dict[str, dict[str, FloatArray]], Task]:
     """By policy and quantity, trials (runs, animals, episodes); and what their task is."""
     n_episodes = settings.episodes
-    batch = min(_BATCH, n_episodes)
-    seeds = [settings.seed + i for i in range(-(-n_episodes // batch))]
+    batch = min(BATCH, n_episodes)
     found: dict[str, list[list[FloatArray]]] = {label: [] for label in lineup}
     n_actors = sum(map(len, lineup.values()))
-    with tqdm(total=len(places) * n_actors * len(seeds), desc=env_id, disable=None) as bar:
+    total = len(places) * n_actors * n_episodes
+    with tqdm(total=total, desc=env_id, unit="trial", disable=None) as bar:
         for options in places:
             env = make_env(env_id, batch, options)
             for label, members in lineup.items():
                 found[label].append([])
                 for member in members:
-                    actor = _actor(member, env)
+                    acting = actor(label, member, env)
                     torch.manual_seed(settings.seed)
                     parts = []
-                    for seed in seeds:
-                        parts.append(measure(env, actor, seed, not settings.stochastic))
-                        bar.update()
-                    found[label][-1].append(np.concatenate(parts, axis=1)[:, :n_episodes])
+                    for part in measured(
+                        env, acting, n_episodes, settings.seed, not settings.stochastic
+                    ):
+                        parts.append(part)
+                        bar.update(part.shape[1])
+                    found[label][-1].append(np.concatenate(parts, axis=1))
             task = env.episodes.task
             env.close()
     # from (animals, runs, quantities, episodes)
@@ -369,34 +311,41 @@ def _measure_all(
     }, task
 
 
+def _starts(task: Task, half_side_cm: float) -> FloatArray:
+    """Where trials of a task begin: evenly around the start square, or as the task draws them."""
+    if isinstance(task, Reach) and task.starts == "square":
+        return task.on_square((np.arange(_SHOWN_STARTS) + 0.5) / _SHOWN_STARTS, half_side_cm)
+    drawn = task.draw_starts(np.random.default_rng(0), _SHOWN_STARTS, half_side_cm)
+    return np.unique(drawn, axis=0)
+
+
 def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSON:
     """Trajectories of each policy between the same starts and targets, and where they take place.
 
     Starts lie all around, targets on opposite sides where the task has several.
     """
-    draft = make_env(env_id, _BATCH, options)
+    draft = make_env(env_id, BATCH, options)
     draft.reset(seed=settings.seed)
     episodes, task = draft.episodes, draft.episodes.task
     first = episodes.target[0]
     distance = np.hypot(*(episodes.target - first).T)
     targets = [first, episodes.target[distance.argmax()]] if distance.any() else [first]
-    along = (np.arange(_SHOWN_STARTS) + 0.5) / _SHOWN_STARTS
     trials = [
         {"target": target.tolist(), "start": start.tolist()}
         for target in targets
-        for start in task.on_square(along, episodes.half_side_cm)
-        if np.hypot(*(start - target)) >= task.min_start_distance_cm
+        for start in _starts(task, episodes.half_side_cm)
+        if np.hypot(*(start - target)) >= getattr(task, "min_start_distance_cm", 0.0)
     ]
     env = make_env(env_id, len(trials), options)
     paths: JSON = {}
     for label, (member, *_) in lineup.items():
-        actor = _actor(member, env)
+        acting = actor(label, member, env)
         env.reset(seed=settings.seed)
         for mask, trial in zip(np.eye(len(trials), dtype=bool), trials, strict=True):
             seen, _ = env.reset(options={"reset_mask": mask, **trial})
         walked = [[trial["start"]] for trial in trials]
         arrived = np.zeros(len(trials), bool)
-        for running, _, info in play(env, actor, seen, not settings.stochastic):
+        for running, _, info in play(env, acting, seen, not settings.stochastic):
             arrived[running] = info["is_success"][running]
             for i in np.flatnonzero(running):
                 walked[i].append(np.round(info["position"][i], 3).tolist())
@@ -415,24 +364,21 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
     return {"scene": scene, "paths": paths}
 
 
-def _picture(env: BMIVectorEnv) -> npt.NDArray[np.uint8]:
-    pictures = env.render()
-    if pictures is None:
-        raise ValueError('nothing to film: make the environment with render_mode="rgb_array"')
-    return pictures[0]
-
-
 def run(settings: Settings) -> None:
     """Evaluate, save, and print the table and where everything is."""
     data = evaluate(settings)
     files = save(data, settings)
-    print(format_table(data), "", *files, sep="\n")
+    print(format_table(data), "", *data["notes"], *files, sep="\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     with plain_errors():
-        run(Settings(**parse(Settings, arguments, __doc__)))
+        settings = Settings(**parse(Settings, arguments, __doc__))
+        if settings.retabulate:
+            print(format_table(retabulate(Path(settings.retabulate))))
+        else:
+            run(settings)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@
 import argparse
 import json
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -22,9 +22,17 @@ import gymnasium
 JSON = dict[str, Any]
 
 
-def setting(default: Any, text: str, choices: Sequence[str] | None = None) -> Any:
-    """A field of a settings class: its default, what it is for, and what it may be."""
-    metadata = {"help": text, "choices": choices}
+def setting(
+    default: Any,
+    text: str,
+    choices: Sequence[str] | None = None,
+    read: Callable[[str], Any] | None = None,
+) -> Any:
+    """A field of a settings class: its default, what it is for, what it may be, or its file.
+
+    With `read`, the command line names a file, and the field holds what `read` makes of its path.
+    """
+    metadata = {"help": text, "choices": choices, "read": read}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -52,7 +60,9 @@ def parse(
     for each in fields(settings):
         kind, plural = _kind(hints[each.name])
         more: dict[str, Any] = {"help": each.metadata["help"]}
-        if kind is bool:
+        if each.metadata["read"]:
+            more |= {"type": _reader(each.metadata["read"]), "metavar": "FILE"}
+        elif kind is bool:
             more["action"] = "store_true"
         elif kind is Mapping:
             more |= {"type": _assignment, "action": "append", "metavar": "KEY=VALUE"}
@@ -98,6 +108,16 @@ def _kind(hint: Any) -> tuple[type, bool]:
     if origin is tuple:
         return get_args(hint)[0], True
     return origin or hint, False
+
+
+def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    def content(path: str) -> Any:
+        try:
+            return read(path)
+        except (OSError, ValueError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return content
 
 
 def _assignment(text: str) -> tuple[str, Any]:

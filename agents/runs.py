@@ -1,17 +1,24 @@
 """A training run on disk: a folder with what it was asked for and what it learned.
 
 ``config.json`` holds settings, hyper-parameters, versions and progress; ``model.zip`` the last
-model; ``replay_buffer.pkl`` what an off-policy one learns from; ``progress.csv`` the curve.
+model; ``replay_buffer.pkl`` what an off-policy one learns from; ``progress.csv`` the curve;
+``lock`` belongs to the process that trains.
+
+To use what was learned, `Agent` reads JSON and weights, and runs no code of the folder. To go on
+with a run (``agents.train --resume``) loads optimiser and replay buffer by pickle, which can run
+code: resume only runs of people you trust.
 """
 
 import json
+import os
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 import numpy.typing as npt
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO, SAC
@@ -19,10 +26,17 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
 import ndbmi_gym  # noqa: F401  (registers the environments)
+from agents.models import load_policy
 from agents.options import JSON
-from agents.sb3 import NativeVecEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.provenance import versions as package_versions
+from ndbmi_gym.rollout import Stacked, frames_of
+from ndbmi_gym.sb3 import NativeVecEnv
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs in one folder go unnoticed
+    fcntl = None  # type: ignore[assignment]
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "ppo": PPO,
@@ -34,22 +48,35 @@ CONFIG = "config.json"
 MODEL = "model.zip"
 REPLAY = "replay_buffer.pkl"
 PROGRESS = "progress.csv"
+LOCK = "lock"
 
 OF_THE_SESSION = frozenset({"out", "resume", "overwrite", "threads", "checkpoint_s"})
 """Settings that may change when a run goes on."""
 
 # hyper-parameters are compared as they were used, whatever file or words they came from
 _OF_THE_RUN = OF_THE_SESSION | {"seed", "steps", "minutes", "label", "tensorboard"}
-_OF_THE_RUN |= {"hyperparams", "hyper"}
+_OF_THE_RUN |= {"hyperparams", "hyper", "warm_start"}
+
+_REMEDY = "restore the file, or train anew with --overwrite"
 
 
 class Agent:
     """A trained model, with the `predict` that it and the baselines of `ndbmi_gym` share.
 
+    ::
+
+        from agents.runs import Agent
+
+        agent, state = Agent("runs/hold-0"), None
+        action, state = agent.predict(observation, state)
+
     Parameters
     ----------
     folder : path
         Of the run.
+    trust : bool
+        Whether code in the folder may run: a pickled model, or environments and parts that its
+        settings name outside this package.
 
     Attributes
     ----------
@@ -61,16 +88,20 @@ class Agent:
     Raises
     ------
     FileNotFoundError
-        If the folder holds no run.
+        If the folder holds no run, or no model.
+    ValueError
+        If its files are damaged, or want trust.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, trust: bool = False) -> None:
         self.folder = Path(folder)
         self.config = read_config(self.folder)
+        if not trust:
+            _check_harmless(self.config["settings"], self.folder / CONFIG)
         settings = self.config["settings"]
         self.label: str = settings["label"] or settings["algo"]
-        self._frames: int = self.config["hyperparams"]["frame_stack"]
-        self._model = ALGORITHMS[settings["algo"]].load(self.folder / MODEL, device="cpu")
+        self._policy = load_policy(self.folder / MODEL, trust)
+        self._actor = Stacked(self._policy, self.config["hyperparams"]["frame_stack"])
 
     @property
     def recipe(self) -> JSON:
@@ -81,52 +112,44 @@ class Agent:
 
     def check(self, env: BMIVectorEnv) -> None:
         """Raise ValueError unless the agent acts and sees within an environment's bounds."""
-        acts: Any = self._model.action_space
-        sees: Any = self._model.observation_space
-        takes: Any = env.single_action_space
-        shows: Any = env.single_observation_space
-        # SB3 stacks frames one after another, but their bounds entry by entry
-        mine = np.column_stack([sees.low, sees.high])[:: self._frames]
-        theirs = np.column_stack([shows.low, shows.high])
-        if acts != takes:
-            differ = f"acts in {_box(acts)}, the environment takes {_box(takes)}"
-        elif len(mine) != len(theirs):
-            differ = f"sees {len(mine)} numbers, the environment shows {len(theirs)}"
-        elif not np.allclose(mine, theirs):
-            i = int(np.isclose(mine, theirs).all(axis=1).argmin())
-            (low, high), (their_low, their_high) = mine[i], theirs[i]
-            differ = (
-                f"sees entry {i} from {low:g} to {high:g}, the environment shows it from "
-                f"{their_low:g} to {their_high:g}"
-            )
-        else:
-            return
-        trained = self.config["settings"]
-        words = ["--env", trained["env"]]
-        for key, value in trained["option"].items():
-            text = value if isinstance(value, str) else json.dumps(value)
-            words += ["--option", f"{key}={text}"]
-        raise ValueError(
-            f"{self.folder} {differ}: set observe, volition and the like as in its training, "
-            f"{shlex.join(words)}"
-        )
+        try:
+            frames_of(self._policy, env, self._actor.frames)
+        except ValueError as error:
+            trained = self.config["settings"]
+            words = ["--env", trained["env"]]
+            for key, value in trained["option"].items():
+                text = value if isinstance(value, str) else json.dumps(value)
+                words += ["--option", f"{key}={text}"]
+            raise ValueError(
+                f"{self.folder} {error}: set observe, volition and the like as in its training, "
+                f"{shlex.join(words)}"
+            ) from None
 
     def predict(
         self,
         observation: npt.NDArray[Any],
         state: Any = None,
-        episode_start: npt.NDArray[Any] | None = None,
+        episode_start: npt.NDArray[Any] | bool | None = None,
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[Any], Any]:
-        """Actions for observations (B, d); `state` carries earlier frames and recurrent state."""
-        n_trials, width = observation.shape
-        begun = np.full(n_trials, state is None) if episode_start is None else episode_start
-        frames, memory = state or (np.zeros((n_trials, self._frames, width), np.float32), None)
-        frames = np.where(begun[:, None, None], np.float32(0), frames)
-        frames = np.concatenate([frames[:, 1:], observation[:, None]], axis=1)
-        stacked = frames.reshape(n_trials, -1)  # oldest first, as in SB3's VecFrameStack
-        action, memory = self._model.predict(stacked, memory, begun, deterministic)
-        return action, (frames, memory)
+        """Actions for observations (B, d) or (d,).
+
+        Parameters
+        ----------
+        observation : ndarray (B, d) or (d,)
+        state : object
+            What the last call returned: earlier frames and recurrent state. None at first.
+        episode_start : ndarray of bool (B,) or bool, optional
+            Trials that have just begun, of which nothing is remembered.
+        deterministic : bool
+            Take the mean, rather than explore.
+
+        Returns
+        -------
+        action : ndarray (B, n) or (n,)
+        state : object
+        """
+        return self._actor.predict(observation, state, episode_start, deterministic)
 
 
 def make_env(env_id: str, num_envs: int, options: Mapping[str, Any], **more: Any) -> BMIVectorEnv:
@@ -165,18 +188,123 @@ def read_config(folder: Path) -> JSON:
     ------
     FileNotFoundError
         If the folder holds no run.
+    ValueError
+        If the file is not as a run wrote it.
     """
     path = folder / CONFIG
     if not path.is_file():
         raise FileNotFoundError(
             f"{folder} holds no run (there is no {path}): name the folder of an agents.train run"
         )
-    config: JSON = json.loads(path.read_text())
+    try:
+        config: JSON = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}): {_REMEDY}") from error
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "settings": dict,
+        "hyperparams": dict,
+        "versions": dict,
+        "steps": int,
+        "seconds": (int, float),
+        "finished": bool,
+    }
+    _check_entries(path, "it", config, kinds)
+    own: dict[str, type | tuple[type, ...]]
+    own = {"algo": str, "env": str, "option": dict, "label": (str, type(None))}
+    _check_entries(path, "settings", config["settings"], own)
+    _check_entries(path, "hyperparams", config["hyperparams"], {"frame_stack": int})
+    algo = config["settings"]["algo"]
+    if algo not in ALGORITHMS:
+        raise ValueError(
+            f"{path} names the algorithm {algo!r}, none of {', '.join(ALGORITHMS)}: {_REMEDY}"
+        )
     return config
 
 
-def _box(space: Any) -> str:
-    return f"{space.low.size} numbers from {space.low.min():g} to {space.high.max():g}"
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have a folder to oneself; the lock dies with the process, whatever ends it.
+
+    A folder that holds no run in the end, and did not exist before, is removed.
+
+    Raises
+    ------
+    FileExistsError
+        If another process has it.
+    """
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK
+    with path.open("a") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # not one that its owner has just thrown away with the folder
+                ours = path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except BlockingIOError:
+                ours = False
+            if not ours:
+                raise FileExistsError(
+                    f"another process trains in {folder}: wait for it, or name another folder by "
+                    "--out"
+                )
+        try:
+            yield
+        finally:
+            if made and not (folder / CONFIG).exists():
+                for left in (PROGRESS, MODEL, REPLAY, LOCK):
+                    (folder / left).unlink(missing_ok=True)
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+
+
+def _check_entries(
+    path: Path, whole: str, found: Any, kinds: Mapping[str, type | tuple[type, ...]]
+) -> None:
+    """Raise ValueError unless a mapping has entries of these types."""
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: {whole} is {found!r:.40}, no mapping: {_REMEDY}")
+    for name, kind in kinds.items():
+        if name not in found:
+            raise ValueError(f"{path}: {whole} has no {name!r}: {_REMEDY}")
+        if not isinstance(found[name], kind):
+            raise ValueError(f"{path}: {name} is {found[name]!r:.40}: {_REMEDY}")
+
+
+def _check_harmless(settings: JSON, path: Path) -> None:
+    """Raise ValueError if settings name modules to import, other than those of this package."""
+    named = [settings["env"]] if not _OWN_ID.fullmatch(settings["env"]) else []
+    named += _modules(settings["option"])
+    if named:
+        raise ValueError(
+            f"{path} names {named[0]!r}, which is code outside ndbmi_gym: give --trust "
+            "(trust=True) if you know it"
+        )
+
+
+_OWN_ID = re.compile(r"(ndbmi_gym:)?ndbmi/[\w-]+")
+
+
+def _modules(value: Any) -> list[str]:
+    """Texts with a colon, as in ``"module:attribute"``, wherever they are."""
+    if isinstance(value, str):
+        return [value] if ":" in value else []
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    return [text for each in value for text in _modules(each)] if isinstance(value, list) else []
+
+
+def brought(settings: JSON, env_id: str) -> tuple[JSON, JSON]:
+    """Options of a run's settings that hold on an environment, and those that do not.
+
+    On another environment than its own, a run brings all along but what the id itself sets.
+    """
+    option = settings["option"]
+    if settings["env"] == env_id:
+        return dict(option), {}
+    fixed = gymnasium.spec(env_id).kwargs
+    kept = {name: value for name, value in option.items() if name not in fixed}
+    return kept, {name: value for name, value in option.items() if name in fixed}
 
 
 def short_name(env_id: str) -> str:

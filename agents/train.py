@@ -1,15 +1,18 @@
 """Train an agent: ``python -m agents.train --algo ppo --env ndbmi/ShiftTarget-v0 --minutes 5``.
 
-A run is a folder (see `agents.runs`). Ctrl-C saves it; ``--resume --out FOLDER`` goes on with it.
+A run is a folder (see `agents.runs`). Ctrl-C and SIGTERM save it; ``--resume --out FOLDER`` goes on
+with it, and with one that is finished if ``--steps`` or ``--minutes`` says how much more.
+``--warm-start FOLDER`` begins another run with what that one learned.
 """
 
-import csv
 import dataclasses
 import inspect
 import json
+import signal
 import sys
-import time
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,13 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
-from tqdm import tqdm
 
+from agents import curriculum
+from agents.models import load_policy
 from agents.options import JSON, check_positive, parse, plain_errors, setting
+from agents.recorder import Recorder, is_linear
 from agents.runs import (
     ALGORITHMS,
     CONFIG,
@@ -32,18 +35,18 @@ from agents.runs import (
     OF_THE_SESSION,
     PROGRESS,
     REPLAY,
+    brought,
+    locked,
+    make_env,
     make_venv,
     read_config,
     short_name,
     versions,
 )
-from ndbmi_gym.files import whole_file, write_json
+from ndbmi_gym.rollout import frames_of
 
 HYPERPARAMS = Path(__file__).parent / "hyperparams"
-COLUMNS = ("steps", "seconds", "return", "success", "length")
 DEFAULT_STEPS = 1_000_000
-
-_ROW_STEPS = 5_000  # environment steps per row of the learning curve
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,12 @@ class Settings:
     hyper: Mapping[str, Any] = setting(
         {}, "hyper-parameter to change, e.g. gamma=0.9 (may be repeated)"
     )
+    curriculum: Sequence[Mapping[str, Any]] = setting(
+        (), "options that change over the run (see agents.curriculum)", read=curriculum.read
+    )
+    warm_start: str | None = setting(
+        None, "folder of a run whose weights to begin with; its settings hold but for those given"
+    )
     tensorboard: bool = setting(False, "log for TensorBoard into the folder, too")
     threads: int = setting(1, "threads of torch")
     checkpoint_s: float = setting(60.0, "seconds between checkpoints")
@@ -76,6 +85,7 @@ class Settings:
         if self.steps is not None and self.minutes is not None:
             raise ValueError("give --steps or --minutes, not both")
         check_positive(self, "steps", "minutes", "threads", "checkpoint_s")
+        object.__setattr__(self, "curriculum", curriculum.checked(self.curriculum))
 
     @property
     def folder(self) -> Path:
@@ -90,7 +100,9 @@ class Settings:
 
 
 def train(settings: Settings) -> bool:
-    """Train until the budget is spent, or until Ctrl-C.
+    """Train until the budget is spent, or until Ctrl-C or SIGTERM.
+
+    Whatever the moment of an interrupt, there is a run to go on with afterwards, or no folder.
 
     Returns
     -------
@@ -100,50 +112,91 @@ def train(settings: Settings) -> bool:
     Raises
     ------
     FileExistsError
-        If the folder holds a run, and neither `resume` nor `overwrite` is set.
+        If the folder holds a run, and neither `resume` nor `overwrite` is set; or if another
+        process trains in it.
     FileNotFoundError
         If there is no run to resume.
     """
     torch.set_num_threads(settings.threads)
     folder = settings.folder
     if settings.resume:
+        read_config(folder)
+    elif (folder / CONFIG).exists() and not settings.overwrite:
+        raise FileExistsError(
+            f"{folder} holds a run: go on with it by --resume, replace it by --overwrite, or name "
+            "another folder by --out"
+        )
+    try:
+        with _sigterm_as_ctrl_c(), locked(folder):
+            if _learn(settings):
+                return True
+    except KeyboardInterrupt:
+        pass
+    if (folder / CONFIG).exists():
+        print(f"\ninterrupted; go on with: python -m agents.train --resume --out {folder}")
+    else:
+        print("\ninterrupted before anything was learned: no run is left")
+    return False
+
+
+def _learn(settings: Settings) -> bool:
+    """`train`, in a folder of its own."""
+    folder = settings.folder
+    total, unit = settings.budget
+    if settings.resume:
         config = read_config(folder)
-        if config["finished"]:
-            print(f"{folder} is finished: there is nothing to resume")
+        config["settings"] |= {"steps": settings.steps, "minutes": settings.minutes}
+        if config["finished"] and config["steps" if unit == "steps" else "seconds"] >= total:
+            print(f"{folder} is finished: to go on, say by --steps or --minutes how much more")
             return True
+        config["finished"] = False
     else:
         config = {
             "settings": dataclasses.asdict(settings),
             "hyperparams": read_hyperparams(settings),
             "versions": versions(),
+            "planned": [total, unit],
             "steps": 0,
             "seconds": 0.0,
             "finished": False,
         }
-    model, venv = _model(settings, config)
-    if not settings.resume:
-        _clear(folder, settings.overwrite)
-    recorder = Recorder(settings, config, model.num_timesteps)
-    total, unit = settings.budget
-    try:
-        model.learn(
-            int(total) - model.num_timesteps if unit == "steps" else sys.maxsize,
-            recorder,
-            reset_num_timesteps=False,
-            tb_log_name="tensorboard",
-        )
-        config["finished"] = True
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; go on with: python -m agents.train --resume --out {folder}")
-    finally:
-        recorder.close()
-        venv.close()
-    recorder.checkpoint()
+    with ExitStack() as stack:
+        model, venv = _model(settings, config)
+        stack.callback(venv.close)
+        if not settings.resume:
+            _clear(folder)
+        recorder = Recorder(settings, config, model)
+        stack.callback(recorder.close)
+        recorder.checkpoint()  # from now on there is a run to go on with
+        try:
+            recorder.follow_curriculum()
+            more = int(total) - model.num_timesteps if unit == "steps" else sys.maxsize
+            if more > 0:
+                model.learn(more, recorder, reset_num_timesteps=False, tb_log_name="tensorboard")
+            config["finished"] = True
+        except KeyboardInterrupt:
+            pass
+        recorder.checkpoint()
     return bool(config["finished"])
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let a polite request to end do what Ctrl-C does; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def resumed(given: Mapping[str, Any]) -> Settings:
     """The settings of the run in ``given["out"]``, for its next session.
+
+    Steps or minutes that are given for a finished run are what is to be added.
 
     Raises
     ------
@@ -152,15 +205,44 @@ def resumed(given: Mapping[str, Any]) -> Settings:
     """
     if "out" not in given:
         raise ValueError("--resume needs --out, the folder of the run")
-    saved = read_config(Path(given["out"]))["settings"]
+    config = read_config(Path(given["out"]))
+    saved, given = config["settings"], dict(given)
+    budget = {name: given.pop(name, None) for name in ("steps", "minutes")}
+    if config["finished"] and any(budget.values()):
+        Settings(**budget)  # raises if it is none
+        if budget["steps"]:
+            saved |= {"steps": config["steps"] + budget["steps"], "minutes": None}
+        else:
+            saved |= {"steps": None, "minutes": config["seconds"] / 60 + budget["minutes"]}
+    else:
+        given |= {name: value for name, value in budget.items() if value is not None}
     for name in given.keys() - OF_THE_SESSION:
-        if given[name] != saved[name]:
+        if given[name] != saved.get(name):
+            more = " (once it is finished, they are what is to be added)" if name in budget else ""
             raise ValueError(
                 f"--{name} {given[name]} contradicts the run in {given['out']}, which has "
-                f"{saved[name]}: leave it out, or start a new run"
+                f"{saved.get(name)}{more}: leave it out, or start a new run"
             )
     session = {name: given[name] for name in given.keys() & OF_THE_SESSION}
-    return Settings(**(saved | session))
+    try:
+        return Settings(**(saved | session))
+    except TypeError as error:
+        raise ValueError(
+            f"{given['out']}/{CONFIG} has a setting of another version ({error}): start a new run "
+            "by --warm-start"
+        ) from error
+
+
+def warmed(given: Mapping[str, Any]) -> Settings:
+    """The settings of a new run that begins with what ``given["warm_start"]`` learned.
+
+    Algorithm, environment and options are those of that run, but for what is given.
+    """
+    saved = read_config(Path(given["warm_start"]))["settings"]
+    env_id = given.get("env", saved["env"])
+    options, _ = brought(saved, env_id)
+    options |= given.get("option", {})
+    return Settings(**{"algo": saved["algo"], **given, "env": env_id, "option": options})
 
 
 def read_hyperparams(settings: Settings) -> JSON:
@@ -168,19 +250,29 @@ def read_hyperparams(settings: Settings) -> JSON:
 
     Later sections change earlier ones: ``default``, the kind of observation (``neural``, ``state``
     or ``full``), the environment's id, the id and the kind (``ndbmi/HoldTarget-v0 state``), and
-    last `Settings.hyper`.
+    last `Settings.hyper`. A run with a warm start has those of the run that it begins with, but
+    for the latter.
 
     Raises
     ------
     ValueError
         If the algorithm has no such hyper-parameter.
     """
-    path = Path(settings.hyperparams or HYPERPARAMS / f"{settings.algo}.json")
-    sections: JSON = json.loads(path.read_text())
-    observe = settings.option.get("observe", "neural")
-    merged = sections["default"]
-    for name in (observe, settings.env, f"{settings.env} {observe}"):
-        merged = _merge(merged, sections.get(name, {}))
+    if settings.warm_start and not settings.hyperparams:
+        source = read_config(Path(settings.warm_start))
+        if source["settings"]["algo"] != settings.algo:
+            raise ValueError(
+                f"--warm-start: {settings.warm_start} was trained by {source['settings']['algo']}, "
+                f"not {settings.algo}: leave out --algo"
+            )
+        merged: JSON = source["hyperparams"]
+    else:
+        path = Path(settings.hyperparams or HYPERPARAMS / f"{settings.algo}.json")
+        sections: JSON = json.loads(path.read_text())
+        observe = settings.option.get("observe", "neural")
+        merged = sections["default"]
+        for name in (observe, settings.env, f"{settings.env} {observe}"):
+            merged = _merge(merged, sections.get(name, {}))
     merged = _merge(merged, settings.hyper)
     known = _hyperparams(settings.algo)
     for name in merged.keys() - known:
@@ -191,110 +283,13 @@ def read_hyperparams(settings: Settings) -> JSON:
     return merged
 
 
-class Recorder(BaseCallback):
-    """Watches the budget, follows schedules, shows progress, and keeps the run on disk.
-
-    Parameters
-    ----------
-    settings : Settings
-    config : dict
-        Content of ``config.json``; `checkpoint` brings its steps and seconds up to date.
-    steps : int
-        Done in earlier sessions.
-    """
-
-    def __init__(self, settings: Settings, config: JSON, steps: int) -> None:
-        super().__init__()
-        self._folder, self._config = settings.folder, config
-        self._checkpoint_s = settings.checkpoint_s
-        self._schedules = _schedules(config["hyperparams"])
-        self._begun = time.monotonic() - config["seconds"]
-        self._saved = -np.inf
-        self._next_row = steps + _ROW_STEPS
-        self._episodes: list[tuple[float, float, float]] = []
-
-        earlier = _rows_until(steps, self._folder / PROGRESS)
-        self._file = (self._folder / PROGRESS).open("w", newline="")
-        self._csv = csv.writer(self._file)
-        self._csv.writerows([COLUMNS, *earlier])
-        self._file.flush()
-
-        self._total, self._unit = settings.budget
-        self._bar = tqdm(
-            total=round(self._total),
-            initial=steps if self._unit == "steps" else round(config["seconds"]),
-            desc=str(self._folder),
-            bar_format="{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}{postfix}",
-            mininterval=0.5 if sys.stderr.isatty() else 15.0,
-        )
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of the run, over all sessions."""
-        return time.monotonic() - self._begun
-
-    @property
-    def spent(self) -> float:
-        """How much of the budget is used up."""
-        return self.num_timesteps if self._unit == "steps" else self.seconds
-
-    def checkpoint(self) -> None:
-        """Save the run; whenever it is cut off, a whole one can be found."""
-        with whole_file(self._folder / MODEL) as part:
-            self.model.save(part)
-        if isinstance(self.model, OffPolicyAlgorithm):
-            with whole_file(self._folder / REPLAY) as part:
-                self.model.save_replay_buffer(part)
-        self._config |= {"steps": self.model.num_timesteps, "seconds": round(self.seconds, 3)}
-        write_json(self._folder / CONFIG, self._config)
-        self._saved = time.monotonic()
-
-    def close(self) -> None:
-        """Leave the learning curve and the progress bar."""
-        self._file.close()
-        self._bar.close()
-
-    def _on_rollout_start(self) -> None:
-        if time.monotonic() - self._saved >= self._checkpoint_s:
-            self.checkpoint()
-
-    def _on_step(self) -> bool:
-        for i in np.flatnonzero(self.locals["dones"]):
-            info = self.locals["infos"][i]
-            episode = info["episode"]
-            self._episodes.append((episode["r"], float(info["is_success"]), episode["l"]))
-        if self.num_timesteps >= self._next_row:
-            self._write_row()
-            self._next_row = self.num_timesteps + _ROW_STEPS
-        self._bar.update(min(round(self.spent), self._bar.total) - self._bar.n)
-        return self._unit == "steps" or self.spent < self._total
-
-    def _on_rollout_end(self) -> None:
-        share = min(1.0, self.spent / self._total)
-        for name, (first, last) in self._schedules.items():
-            setattr(self.model, name, ConstantSchedule(first + share * (last - first)))
-
-    def _write_row(self) -> None:
-        """Average the episodes that ended since the last row."""
-        if not self._episodes:
-            return
-        earned, success, length = np.mean(self._episodes, axis=0)
-        self._episodes.clear()
-        means = (f"{earned:.4f}", f"{success:.4f}", f"{length:.2f}")
-        self._csv.writerow([self.num_timesteps, f"{self.seconds:.1f}", *means])
-        self._file.flush()
-        self._bar.set_postfix_str(
-            f"{self.num_timesteps:,} steps, success {success:.2f}, return {earned:.2f}",
-            refresh=False,
-        )
-
-
 def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
     """A new model for new settings, or the one that was saved; and what it learns from."""
     chosen = dict(config["hyperparams"])
     venv = make_venv(settings.env, settings.option, chosen.pop("n_envs"), chosen.pop("frame_stack"))
     algorithm, folder = ALGORITHMS[settings.algo], settings.folder
     logs = str(folder) if settings.tensorboard else None
+    _try_curriculum(settings)
     if settings.resume:
         model = algorithm.load(folder / MODEL, venv, "cpu", tensorboard_log=logs)
         if isinstance(model, OffPolicyAlgorithm):
@@ -304,7 +299,7 @@ def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
         model.set_random_seed(int(entropy.generate_state(1)[0]))
         return model, venv
     for name, value in chosen.items():
-        if _is_linear(value):
+        if is_linear(value):
             chosen[name] = value["linear"][0]
     networks = dict(chosen.pop("policy_kwargs", {}))
     try:
@@ -321,7 +316,41 @@ def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
         )
     except (AttributeError, TypeError) as error:
         raise ValueError(f"hyper-parameters of {settings.algo}: {error}") from error
+    if settings.warm_start:
+        _warm(model, settings)
     return model, venv
+
+
+def _warm(model: BaseAlgorithm, settings: Settings) -> None:
+    """Give a new model the weights of an earlier run."""
+    source = Path(str(settings.warm_start))
+    try:
+        learned = load_policy(source / MODEL)
+        frames_of(learned, model, 1)
+        try:
+            model.policy.load_state_dict(learned.state_dict())
+        except RuntimeError as error:
+            raise ValueError(f"has another network ({str(error).splitlines()[-1].strip()})") from (
+                error
+            )
+    except ValueError as error:
+        raise ValueError(
+            f"--warm-start: {source} {error}: set observe, volition, policy_kwargs and the like as "
+            "in its training"
+        ) from error
+
+
+def _try_curriculum(settings: Settings) -> None:
+    """Raise ValueError now, and not in the midst of a run, if a stage cannot be taken."""
+    if not settings.curriculum:
+        return
+    env: Any = make_env(settings.env, 1, settings.option)
+    for stage in settings.curriculum:
+        try:
+            env.change(**stage["option"])
+        except (AttributeError, TypeError) as error:
+            raise ValueError(f"curriculum, from {stage['from']}: {error}") from error
+    env.close()
 
 
 def _hyperparams(algo: str) -> list[str]:
@@ -330,29 +359,6 @@ def _hyperparams(algo: str) -> list[str]:
     return sorted(
         {"n_envs", "frame_stack", *inspect.signature(ALGORITHMS[algo].__init__).parameters} - taken
     )
-
-
-def _schedules(hyperparams: JSON) -> dict[str, tuple[float, float]]:
-    """First and last value of what changes over the run, by its name in SB3's models.
-
-    Raises
-    ------
-    ValueError
-        If SB3 has no schedule for it.
-    """
-    names = {"learning_rate": "lr_schedule", "clip_range": "clip_range"}
-    found = {}
-    for name, value in hyperparams.items():
-        if _is_linear(value):
-            if name not in names:
-                raise ValueError(f"{name!r} cannot change over a run: only {', '.join(names)} can")
-            first, last = value["linear"]
-            found[names[name]] = (first, last)
-    return found
-
-
-def _is_linear(value: Any) -> bool:
-    return isinstance(value, Mapping) and "linear" in value
 
 
 def _merge(base: JSON, changes: Mapping[str, Any]) -> JSON:
@@ -364,31 +370,20 @@ def _merge(base: JSON, changes: Mapping[str, Any]) -> JSON:
     return merged
 
 
-def _clear(folder: Path, overwrite: bool) -> None:
-    """Make room for a run."""
-    if (folder / CONFIG).exists() and not overwrite:
-        raise FileExistsError(
-            f"{folder} holds a run: go on with it by --resume, replace it by --overwrite, or name "
-            "another folder by --out"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+def _clear(folder: Path) -> None:
+    """Make room for a run; the configuration, without which there is none, goes first."""
     for name in (CONFIG, MODEL, REPLAY, PROGRESS):
         (folder / name).unlink(missing_ok=True)
 
 
-def _rows_until(steps: int, path: Path) -> list[list[str]]:
-    """The learning curve up to a checkpoint; what came after it is lost with the model of then."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [row for row in list(csv.reader(file))[1:] if int(row[0]) <= steps]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 130 after Ctrl-C, as shells have it."""
+    """Run the command line; 130 after an interrupt, as shells have it."""
     with plain_errors():
         given = parse(Settings, arguments, __doc__)
-        settings = resumed(given) if given.get("resume") else Settings(**given)
+        if given.get("resume"):
+            settings = resumed(given)
+        else:
+            settings = warmed(given) if given.get("warm_start") else Settings(**given)
         return 0 if train(settings) else 130
 
 

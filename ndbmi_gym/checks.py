@@ -131,12 +131,24 @@ def choice(
 
 
 def numbers(
-    default: Any, shape: tuple[int, ...], meaning: str, unit: str = "", optional: bool = False
+    default: Any,
+    shape: tuple[int, ...],
+    meaning: str,
+    unit: str = "",
+    optional: bool = False,
+    most: float = 1e9,
 ) -> Any:
-    """A nested tuple of finite numbers in a given shape."""
+    """A nested tuple of numbers in a given shape, none beyond `most` in magnitude."""
+
+    def take(value: Any) -> Any:
+        given = nested(value, shape)
+        if np.abs(given).max() > most:
+            raise RuleError(f"a number beyond {most:g}")
+        return given
+
     what = " x ".join(map(str, shape))
     rule = f"give {what} finite numbers{' in ' + unit if unit else ''}"
-    return _declare(default, meaning, unit, rule, lambda value: nested(value, shape), optional)
+    return _declare(default, meaning, unit, rule, take, optional)
 
 
 def span(default: tuple[float, float], meaning: str, unit: str = "", least: float = 0.0) -> Any:
@@ -158,9 +170,16 @@ def path(meaning: str) -> Any:
     def take(value: Any) -> str:
         if not isinstance(value, str | os.PathLike):
             raise TypeError
+        if not os.fspath(value):
+            raise ValueError
         return os.fsdecode(value)
 
     return _declare(None, meaning, "", "give the path of a file", take, True)
+
+
+def internal(default: Any) -> Any:
+    """A field that is no option: other parts set it."""
+    return field(default=default, metadata={"internal": True})
 
 
 def settle(part: Any) -> None:
@@ -258,7 +277,7 @@ def options_of(part: Any) -> list[Option]:
 
 def _fields(part: Any) -> Iterator[Option]:
     for each in fields(part):
-        if not each.init:
+        if not each.init or each.metadata.get("internal"):
             continue
         default = each.default if each.default is not MISSING else None
         declared = each.metadata.get("declared", Declaration("", "", "", lambda value: value))

@@ -59,7 +59,7 @@ class Volition:
         None,
         "firing rate of an action entry of 1; None: the cortex's own",
         "Hz",
-        above=0,
+        least=1e-6,
         most=1e5,
         optional=True,
     )

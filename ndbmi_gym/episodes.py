@@ -17,7 +17,7 @@ from ndbmi_gym.loop import ClosedLoop, Signals
 from ndbmi_gym.observation import lay_out
 from ndbmi_gym.perturbations import Force, make_perturbation
 from ndbmi_gym.plants import PERTURBING_FORCE, POSITION, PUSH, VELOCITY, Column, Device
-from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Judged, Outcome, Task
+from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Outcome, Task
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -364,24 +364,42 @@ class Episodes:
             A single trial; by default every entry has a leading axis of B trials.
         """
         n, signals = self.n_electrodes, self.signals
+        judged: Any
         if trial is None:
             stimulus, counts, virtual_point, force = (signal.copy() for signal in signals[:4])
-            judged, target = self.outcome.values.T.copy(), self.target.copy()
-            now = Device(self.state.values.copy())
-            animal, number = self._animals[self.animal], self.trial.copy()
-            state, place = now.values.T, now
-            position, velocity = place.position, place.velocity
-            perturbing, push = place.perturbing_force, place.push
             evoked, volitional = counts[:, :n], counts[:, n:]
+            state, judged = self.state.values.T.copy(), self.outcome.values.T.copy()
+            position, velocity = state[POSITION].T, state[VELOCITY].T
+            push, perturbing = state[PUSH].T, state[PERTURBING_FORCE].T
+            curl, time_s = state[_CURL], state[_TIME]
+            target, number = self.target.copy(), self.trial.copy()
+            animal = self._animals.take(self.animal)
         else:
             stimulus, counts = signals.stimulus[trial], signals.counts[trial].copy()
             virtual_point, force = signals.virtual_point[trial].copy(), signals.force[trial].copy()
-            judged, target = self.outcome.values[trial].tolist(), self.target[trial].copy()
-            state = self.state.values[trial].copy()
-            animal, number = self._animals[self.animal[trial]], self.trial[trial]
-            position, velocity = state[POSITION], state[VELOCITY]
-            perturbing, push = state[PERTURBING_FORCE], state[PUSH]
             evoked, volitional = counts[:n], counts[n:]
+            state, judged = self.state.values[trial].copy(), self.outcome.values[trial].tolist()
+            position, velocity = state[POSITION], state[VELOCITY]
+            push, perturbing = state[PUSH], state[PERTURBING_FORCE]
+            curl, time_s = state.item(_CURL), state.item(_TIME)
+            target, number = self.target[trial].copy(), self.trial.item(trial)
+            animal = self._animals.item(self.animal.item(trial))
+        # in the order of Judged
+        (
+            _,
+            distance,
+            effort,
+            inside,
+            _,
+            failed,
+            success,
+            _,
+            by_distance,
+            by_effort,
+            bonus,
+            by_inside,
+            penalty,
+        ) = judged
         return {
             "stimulus": stimulus,
             "evoked_counts": evoked,
@@ -393,20 +411,20 @@ class Episodes:
             "velocity": velocity,
             "target": target,
             "animal": animal,
-            "curl": state[Column.CURL],
+            "curl": curl,
             "push": push,
             "trial": number,
-            "time_s": state[Column.TIME],
-            "distance": judged[Judged.DISTANCE],
-            "effort": judged[Judged.EFFORT],
-            "inside": judged[Judged.INSIDE] != 0,
-            "is_success": judged[Judged.SUCCESS] != 0,
-            "failed": judged[Judged.FAILED] != 0,
-            "reward_distance": judged[Judged.REWARD_DISTANCE],
-            "reward_effort": judged[Judged.REWARD_EFFORT],
-            "reward_bonus": judged[Judged.REWARD_BONUS],
-            "reward_inside": judged[Judged.REWARD_INSIDE],
-            "reward_penalty": judged[Judged.REWARD_PENALTY],
+            "time_s": time_s,
+            "distance": distance,
+            "effort": effort,
+            "inside": inside != 0,
+            "is_success": success != 0,
+            "failed": failed != 0,
+            "reward_distance": by_distance,
+            "reward_effort": by_effort,
+            "reward_bonus": bonus,
+            "reward_inside": by_inside,
+            "reward_penalty": penalty,
         }
 
     def _by_animal(
@@ -480,6 +498,10 @@ class Episodes:
                 f"one of them, or {self.n_trials} for the trials (animal=None in make() for more)"
             )
         return np.broadcast_to(np.searchsorted(self._animals, numbers), (self.n_trials,))
+
+
+# looking a member of an enumeration up takes as long as indexing an array
+_CURL, _TIME = int(Column.CURL), int(Column.TIME)
 
 
 @compiled

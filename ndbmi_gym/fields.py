@@ -363,7 +363,13 @@ def check_field(field: Field, position: FloatArray) -> FloatArray:
     ValueError
         If the forces have another shape than the positions, or are not finite.
     """
-    force = np.asarray(field(position), dtype=float)
+    try:
+        force = np.asarray(field(position), dtype=float)
+    except TypeError as error:
+        raise ValueError(
+            f"field = {shown(field)}: {error}; give a callable from (..., 2) positions to (..., 2) "
+            "forces"
+        ) from error
     if force.shape != position.shape:
         raise ValueError(
             f"the field returned shape {force.shape} for positions of shape {position.shape}: "

@@ -21,6 +21,7 @@ Seen = npt.NDArray[np.float32]
 OBSERVATIONS = ("neural", "state", "full")
 
 _HUGE = float(np.finfo(np.float32).max)
+_TINY = 1e-30  # what is as small is no unit
 _PARTS = ("counts", "position", "velocity", "action", "target", "curl", "push")
 _COUNTS, _POSITION, _VELOCITY, _ACTION, _TARGET, _CURL, _PUSH = range(len(_PARTS))
 
@@ -147,7 +148,7 @@ def lay_out(
     usual = max(max_force(each.field, corner) for each in loops) + extra
     most = max(max_force(each.field, max(corner, farthest)) for each in loops) + extra
     speed, speed_bound = plant.max_speed(usual), _HUGE
-    if np.isfinite(speed) and speed > 0:
+    if np.isfinite(speed) and speed > _TINY:
         if perturbation.law is None:
             speed_bound = most / usual
     else:
@@ -162,8 +163,8 @@ def lay_out(
         (state, 2, speed, -speed_bound, speed_bound),
         (True, n, 1.0, low, 1.0),
         (True, 2, half_side, -far_target, far_target),
-        (perturbed, 1, curl or 1.0, -1.0, 1.0),
-        (perturbed, 2, max(push) or 1.0, -1.0, 1.0),
+        (perturbed, 1, curl if curl > _TINY else 1.0, -1.0, 1.0),
+        (perturbed, 2, max(push) if max(push) > _TINY else 1.0, -1.0, 1.0),
     )
     columns: dict[str, slice] = {}
     lows, highs, starts, at = [], [], [], 0

@@ -172,7 +172,9 @@ class Registry(Mapping[str, Callable[..., P]], Generic[P]):
         """
         if not self.fits(part):
             lacking = ", ".join(name for name in self.needs if not hasattr(part, name))
-            raise ValueError(f"{shown(part)} is no {self.word}: it has no {lacking}")
+            raise ValueError(
+                f"{shown(part)} is no {self.word}, for it has no {lacking}: {self._rule}"
+            )
         return part
 
     def fits(self, part: Any) -> bool:
@@ -255,10 +257,20 @@ def named(part: Any) -> Any:
             continue
         if owner is part:
             return name
-        if is_dataclass(part):
-            own = {each.name: getattr(part, each.name) for each in fields(part) if each.init}
+        if is_dataclass(part) and not _set_by_others(part):
+            own = {option.name: getattr(part, option.name) for option in options_of(type(part))}
             return {"kind": name} | {key: plain(entry) for key, entry in own.items()}
     raise ValueError(
         f"{shown(part)} cannot be written down in the environment's spec: put it into a module and "
         "name it as 'module:attribute', or construct BMIEnv or BMIVectorEnv directly"
+    )
+
+
+def _set_by_others(part: Any) -> bool:
+    """Whether a dataclass holds something that is none of its options."""
+    options = {option.name for option in options_of(type(part))}
+    return any(
+        getattr(part, each.name) != each.default
+        for each in fields(part)
+        if each.init and each.name not in options
     )

@@ -2,7 +2,7 @@
 
 import ast
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -71,21 +71,19 @@ def dependencies(stage: str) -> frozenset[str]:
         module = waiting.pop()
         found.add(module)
         packages = {name for name in _modules() if module.startswith(f"{name}.")}
-        waiting |= packages | {name for name in imports(module) if not name.endswith(DRAWING)}
-        waiting -= found
+        used = imports(module) | _known(_named(module)) | packages
+        waiting |= {name for name in used if not name.endswith(DRAWING)} - found
     return frozenset(found)
 
 
 @cache
 def imports(module: str) -> frozenset[str]:
     """The modules of this package that a module imports itself."""
-    return frozenset(name for name in _mentioned(_tree(module), module) if name in _modules()) - {
-        module
-    }
+    return frozenset(_known(_imported(_tree(module), module))) - {module}
 
 
-def _mentioned(tree: ast.AST, module: str) -> Iterator[str]:
-    """Names that may be modules: of imports, and strings that begin with the package's name."""
+def _imported(tree: ast.AST, module: str) -> Iterator[str]:
+    """Names that are imported, of which some may be modules."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
@@ -94,11 +92,21 @@ def _mentioned(tree: ast.AST, module: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, module)
             yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # the package's own are entry points of Gymnasium, and looked up by nothing here
-            yield from () if module == _PACKAGE else (node.value.partition(":")[0],)
         else:
-            yield from _mentioned(node, module)
+            yield from _imported(node, module)
+
+
+def _named(module: str) -> Iterator[str]:
+    """Modules that a module has in strings, as "module:attribute" or alone."""
+    if module == _PACKAGE:  # entry points of Gymnasium, looked up by nothing here
+        return
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value.partition(":")[0]
+
+
+def _known(names: Iterable[str]) -> set[str]:
+    return {name for name in names if name in _modules()}
 
 
 def _absolute(node: ast.ImportFrom, module: str) -> str:

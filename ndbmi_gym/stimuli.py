@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.checks import shown
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -172,7 +174,8 @@ def misplace_electrode(counts: FloatArray, electrode: int) -> FloatArray:
     """Make one recording electrode uninformative (Eq 20): it gets the grand mean throughout."""
     if not (_is_whole(electrode) and 0 <= electrode < counts.shape[1]):
         raise ValueError(
-            f"electrode {electrode!r}: this table has the electrodes 0 to {counts.shape[1] - 1}"
+            f"electrode {shown(electrode)}: this table has the electrodes 0 to "
+            f"{counts.shape[1] - 1}, give one of them"
         )
     degraded = counts.copy()
     degraded[:, electrode] = counts.mean()
@@ -187,7 +190,10 @@ def lose_site(counts: FloatArray, stimuli: StimulusSet, site: int) -> FloatArray
     hit = [_is_whole(site) and site in sites for sites, _ in stimuli.patterns]
     if not any(hit):
         used = sorted({e for sites, _ in stimuli.patterns for e in sites})
-        raise ValueError(f"site {site!r} is stimulated by no pattern: the sites in use are {used}")
+        raise ValueError(
+            f"site {shown(site)} is stimulated by no pattern: the sites in use are {used}, give "
+            "one of them"
+        )
     degraded = counts.copy()
     degraded[hit] = counts.mean()
     return degraded

@@ -58,6 +58,12 @@ KNOWN_AT_START = np.isin(
 """Which columns tell something before the first step; the others are 0 there."""
 
 
+# looking a member of an enumeration up takes as long as indexing an array
+_REWARD, _ARRIVED, _FAILED, _STREAK = map(
+    int, (Judged.REWARD, Judged.ARRIVED, Judged.FAILED, Judged.STREAK)
+)
+
+
 class Outcome(NamedTuple):
     """Judgement of one step in B trials.
 
@@ -72,18 +78,22 @@ class Outcome(NamedTuple):
     @property
     def reward(self) -> FloatArray:
         """What the step earned, (B,)."""
-        return self.values[:, Judged.REWARD]
+        return self.values[:, _REWARD]
 
     @property
     def terminated(self) -> npt.NDArray[np.bool_]:
         """Trials that have arrived or failed, (B,)."""
-        values = self.values
-        return np.asarray((values[:, Judged.ARRIVED] != 0) | (values[:, Judged.FAILED] != 0))
+        return np.asarray(self.values[:, _ARRIVED] + self.values[:, _FAILED] != 0)
+
+    def alone(self) -> tuple[float, bool]:
+        """Reward of a single trial, and whether it has arrived or failed."""
+        item = self.values.item
+        return item(_REWARD), item(_ARRIVED) != 0 or item(_FAILED) != 0
 
     @property
     def streak(self) -> FloatArray:
         """Consecutive step ends inside the target, (B,)."""
-        return self.values[:, Judged.STREAK]
+        return self.values[:, _STREAK]
 
 
 class Task(Protocol):

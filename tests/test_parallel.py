@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from ndbmi_gym import config
+from ndbmi_gym import animals
 from ndbmi_gym.config import Config
 from ndbmi_gym.experiments.bench.parallel import run_tasks
 
@@ -18,7 +18,7 @@ def wait(number):
 
 def calibrate(animal):
     Config.of(dataset=1, repetitions=2).make_loop(animal)
-    return os.getpid(), config._calibrated.cache_info().currsize
+    return os.getpid(), len(animals._kept)
 
 
 def fail(number):
@@ -37,7 +37,7 @@ def test_animals_are_dropped_between_tasks(jobs):
     found = list(run_tasks(calibrate, [(animal,) for animal in range(5)], jobs))
     assert [size for _, size in found] == [1] * 5
     assert len({process for process, _ in found}) <= jobs
-    assert config._calibrated.cache_info().currsize == 0
+    assert len(animals._kept) == 0
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

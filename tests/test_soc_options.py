@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.soc import cortex as soc
 from ndbmi_gym.cortex.soc.circuit import (
     control,
     energy_matrix,
@@ -16,6 +15,7 @@ from ndbmi_gym.cortex.soc.circuit import (
     stabilise,
 )
 from ndbmi_gym.cortex.soc.cortex import METRIC_TAU_S, SOC, WINDOW_S, planar_code, soc_cortex
+from ndbmi_gym.cortex.soc.cortex import cortex as soc
 
 
 def small_circuit():

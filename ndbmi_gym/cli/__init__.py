@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
-from ndbmi_gym.cli import circuit, readings, recover, reproduce
+from ndbmi_gym.cli import circuit, parts, readings, recover, reproduce
 
 _PACKAGES = {
     "ray": "ray",
@@ -23,10 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # their environment, this one, whose numpy is loaded already, by its hand
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    try:
+    with suppress(ImportError):  # the commands that compute bring it
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(1)
+    try:
         return int(asked.command(asked))
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
@@ -42,6 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ndbmi-gym", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (reproduce, recover, readings, circuit):
+    for command in (parts, reproduce, recover, readings, circuit):
         command.add_to(commands)
     return parser

@@ -55,7 +55,7 @@ class Topographic:
 
     dataset: int = whole(6, "stimulus set of Table 1", least=1, most=7)
     window_s: float = number(0.6, "recording window T", "s", above=0, most=60)
-    clock_s: float = number(1e-3, "tick of the recording clock", "s", above=0, most=60)
+    clock_s: float = number(1e-3, "tick of the recording clock", "s", least=1e-7, most=60)
     spontaneous: float = number(
         0.0, "spontaneous spikes per window on every electrode", least=0, most=1e4
     )

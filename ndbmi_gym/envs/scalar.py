@@ -9,11 +9,11 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 
+from ndbmi_gym.checks import shown
 from ndbmi_gym.config import Config
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.parts import plain
-from ndbmi_gym.tasks import Judged
 
 Array = npt.NDArray[np.float32]
 
@@ -60,6 +60,20 @@ def made(who: str, options: dict[str, Any]) -> Config:
         return Config.of(**options)
     except TypeError as error:
         raise TypeError(f"{who}.__init__() {error}") from None
+
+
+def checked_seed(seed: Any, more: str = "") -> int:
+    """A seed as a plain number.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not (whole and seed >= 0):
+        raise ValueError(f"seed = {shown(seed)}: give a whole number >= 0{more}")
+    return int(seed)
 
 
 class BMIEnv(Written, gymnasium.Env[Any, Any]):
@@ -125,25 +139,54 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     is in ``info`` under its own key.
 
     ## Starting State
-    At rest, uniformly on the perimeter of a square of 0.8 times the workspace's side. The target is
-    drawn from the places of calibration responses. One stimulus is delivered with the device held,
-    so that the first observation already reflects the start. ``reset(options=...)`` takes
-    ``"start"`` and ``"target"`` in cm.
+    At rest, uniformly on the perimeter of a square of 0.8 times the workspace's side (``starts``).
+    The target is drawn from the places of calibration responses (``targets``). One stimulus is
+    delivered with the device held, so that the first observation already reflects the start.
+    ``reset(seed=...)`` fixes the trial, and numbers trials from 0; never the animal.
+
+    ``reset(options=...)`` takes, in place of what would be drawn, ``"start"`` and ``"target"`` in
+    cm, (2,) or, for a batch, (B, 2); ``"animal"``, one of those that the environment draws from;
+    ``"perturbation"``, ``{"curl": ..., "push": ...}``.
 
     ## Episode End
     Terminated on arrival: in the fixed task on first entry of the target disc (1.5 cm), in the
-    shift tasks after two consecutive step ends within 1.0 cm; the hold task does not terminate.
-    Truncated at the id's step limit (fixed and hold 50, shift 25).
+    shift tasks after two consecutive step ends within 1.0 cm; the hold task does not terminate. A
+    task of one's own may also fail a trial. Truncated at the id's step limit (fixed and hold 50,
+    shift 25).
+
+    ## Info
+    The same keys at reset and at every step; positions in cm, forces in kg·cm/s²:
+
+    | key | what |
+    |---|---|
+    | stimulus, evoked_counts, volitional_counts | stimulus of the region, spikes it evoked, \
+    spikes of volition, (n,) |
+    | virtual_point, commanded_force | decoded point, and the desired field there |
+    | position, velocity | of the device |
+    | perturbing_force, curl, push | all perturbing force; the trial's curl strength (kg/s), push |
+    | trial, time_s, animal, target | number of the trial from 0, time in it, animal, target |
+    | distance, inside, effort | from the target, within its disc, mean absolute action |
+    | is_success, failed | whether the task is fulfilled at this step; whether the trial failed |
+    | reward_distance, reward_effort, reward_bonus, reward_inside, reward_penalty | terms of the \
+    reward |
 
     ## Arguments
-    All ids take the fields of `ndbmi_gym.config.Config` as keyword arguments::
+    ``task``, ``cortex``, ``field``, ``perturbation`` and ``plant`` choose parts, each by a name, a
+    mapping with the name under ``"kind"`` and options, ``"module:attribute"``, or an object
+    (`ndbmi_gym.parts`). Every other argument is an option of the one chosen part that has it::
 
         gymnasium.make("ndbmi/ShiftTarget-v0", dataset=7, decoder="projection", observe="full")
 
-    ``preset="paper"`` takes metric, plant and fields from a set of parameters under which most of
-    the published findings hold (`ndbmi_gym.presets`); other arguments override it.
-    ``cortex={"kind": "soc", ...}`` puts a stability-optimised circuit in the place of the paper's
-    cortex in any id (`ndbmi_gym.cortex.soc.cortex.SOC`: stimuli, units, core, carry, ...).
+    ``ndbmi-gym parts`` prints all of them; they are declared in `ndbmi_gym.tasks`,
+    `ndbmi_gym.cortex`, `ndbmi_gym.fields`, `ndbmi_gym.perturbations`, `ndbmi_gym.schedules`,
+    `ndbmi_gym.plants`, `ndbmi_gym.animals` (calibration), `ndbmi_gym.observation` and
+    `ndbmi_gym.config`. ``preset="paper"`` takes metric, plant and fields from a set of parameters
+    under which most of the published findings hold (`ndbmi_gym.presets`); other arguments override
+    it. ``cortex={"kind": "soc", ...}`` puts a stability-optimised circuit in the place of the
+    paper's cortex in any id (`ndbmi_gym.cortex.soc.cortex.SOC`).
+
+    ``change(...)`` gives options of task and perturbation new values for the trials that begin
+    from then on: a curriculum.
 
     ## Vectorized environment
     ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one
@@ -170,7 +213,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; see the class for `options`."""
         given = self.episodes.check_begin(options)
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else checked_seed(seed))
         self.episodes.begin(self.np_random, given=given, anew=seed is not None)
         if self.render_mode is not None:
             self._view.restart()
@@ -181,18 +224,18 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Run the closed loop once under a volitional firing-rate vector (n,)."""
         episodes = self.episodes
-        if episodes.trial[0] < 0:
+        if episodes.trial.item() < 0:
             raise ResetNeeded("there is no trial to step: call reset() first")
         episodes.step(np.asarray(action)[None], self.np_random)
-        judged = episodes.outcome.values[0].tolist()
+        reward, terminated = episodes.outcome.alone()
         if self.render_mode is not None:
             self._view.record()
         if self.render_mode == "human":
             self.render()
         return (
             episodes.observe()[0],
-            judged[Judged.REWARD],
-            judged[Judged.ARRIVED] != 0 or judged[Judged.FAILED] != 0,
+            reward,
+            terminated,
             False,
             episodes.info(0),
         )

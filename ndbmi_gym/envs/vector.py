@@ -1,7 +1,7 @@
 """The native vector environment."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from ndbmi_gym.checks import shown
-from ndbmi_gym.envs.scalar import METADATA, Written, action_space, made, observation_space
+from ndbmi_gym.envs.scalar import (
+    METADATA,
+    Written,
+    action_space,
+    checked_seed,
+    made,
+    observation_space,
+)
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import BoolArray, Episodes
 
@@ -183,19 +190,17 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
     def _seed(self, seed: int | Sequence[int | None] | None) -> None:
         if seed is None:
             return
-        rule = f"give a whole number >= 0, or one (or None) for each of {self.num_envs} trials"
-        single = not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str)
-        given: list[Any] = [seed] if single else list(cast(Any, seed))
-        if not single and len(given) != self.num_envs:
-            raise ValueError(f"seed = {shown(seed)}: {len(given)} seeds; {rule}")
-        for each in given:
-            whole = isinstance(each, int | np.integer) and not isinstance(each, bool)
-            if not ((whole and each >= 0) or (each is None and not single)):
-                raise ValueError(f"seed = {shown(seed)}: {each!r} is no seed; {rule}")
-        if single:
-            super().reset(seed=int(given[0]))
+        more = f", or one (or None) for each of {self.num_envs} trials"
+        if isinstance(seed, str) or not (isinstance(seed, Sequence) or np.ndim(seed)):
+            super().reset(seed=checked_seed(seed, more))
             return
-        given = [int(each) for each in given if each is not None]
+        several: Any = seed
+        if len(several) != self.num_envs:
+            raise ValueError(
+                f"seed = {shown(seed)}: {len(several)} seeds for {self.num_envs} trials; give a "
+                f"whole number >= 0{more}"
+            )
+        given = [checked_seed(each, more) for each in several if each is not None]
         if given:
             self.np_random = np.random.default_rng(given)
 

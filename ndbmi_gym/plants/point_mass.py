@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.checks import declare, number, real, settle, whole
+from ndbmi_gym.checks import declare, internal, number, real, settle, shown, whole
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.perturbations import ForceLaw, takes_time
 from ndbmi_gym.plants import Column, Device, FloatArray, placed
@@ -73,7 +73,7 @@ class PointMass:
         lambda value: None if value is None else _wall(value),
         "cm",
     )
-    law: ForceLaw | None = None
+    law: ForceLaw | None = internal(None)  # the perturbation's
     substeps: int = whole(50, "least Runge-Kutta steps under a law", least=1, most=_MOST_SUBSTEPS)
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class PointMass:
             still = np.zeros((3, 2))
             self._outer_force(self.law, still, still, np.zeros(3))
 
-    @property
+    @cached_property
     def reach_cm(self) -> float:
         """Bound of either coordinate, cm."""
         return float("inf") if self.wall_cm is None else self.wall_cm
@@ -147,8 +147,14 @@ class PointMass:
         self, law: ForceLaw, position: FloatArray, velocity: FloatArray, time_s: FloatArray
     ) -> FloatArray:
         timed = self._timed if law is self.law else takes_time(law)
-        made = law(position, velocity, time_s) if timed else law(position, velocity)
-        force = np.asarray(made, dtype=float)
+        try:
+            made = law(position, velocity, time_s) if timed else law(position, velocity)
+            force = np.asarray(made, dtype=float)
+        except TypeError as error:
+            raise ValueError(
+                f"law = {shown(law)}: {error}; give a callable (position, velocity[, time]) -> "
+                f"force on arrays, here of shape {position.shape}"
+            ) from error
         if force.shape != position.shape or not np.isfinite(force).all():
             raise ValueError(
                 f"the perturbation returned shape {force.shape} for {len(position)} trials, or NaN "
@@ -183,9 +189,9 @@ class PointMass:
         needed = int(np.ceil(min(self.step_s * fastest / _FINE, 1e9)))
         if needed > _MOST_SUBSTEPS:
             raise ValueError(
-                f"the perturbation changes within {1 / fastest:.2g} s, which would take {needed} "
-                f"sub-steps for a step of {self.step_s} s (at most {_MOST_SUBSTEPS}): soften it, "
-                "raise the mass or shorten step_s"
+                f"the perturbation's law changes within {1 / fastest:.2g} s, which would take "
+                f"{needed} sub-steps for a step of {self.step_s} s (at most {_MOST_SUBSTEPS}): "
+                "soften it, raise the mass or shorten step_s"
             )
         return needed
 

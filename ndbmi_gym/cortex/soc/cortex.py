@@ -91,8 +91,8 @@ class SOC:
     circuit: str | None = path("file of 'ndbmi-gym soc build'; None: the packaged circuit")
     control: str = choice("none", CONTROLS, "a control in place of the stabilised circuit")
     match_signal: bool = flag(False, "whether a control's recorded signal is made as large")
-    window_s: float = number(WINDOW_S, "recording window T", "s", above=0, most=60)
-    clock_s: float = number(1e-3, "tick of the recording clock", "s", above=0, most=60)
+    window_s: float = number(WINDOW_S, "recording window T", "s", above=0, most=10)
+    clock_s: float = number(1e-3, "tick of the recording clock", "s", least=1e-7, most=60)
 
     metric_tau_s: ClassVar[float] = METRIC_TAU_S
 
@@ -167,7 +167,7 @@ class SOCCortex(RateCortex):
         if not 0 < self.n_electrodes <= self.circuit.n_excitatory:
             raise ValueError(
                 f"electrodes = {self.n_electrodes!r}: this circuit has {self.circuit.n_excitatory} "
-                "excitatory neurons to record from"
+                "excitatory neurons to record from: give at most as many"
             )
         shape = len(self.layout), self.circuit.n_neurons
         if self.prepared.shape != shape:

@@ -14,7 +14,7 @@ from typing import Any
 
 import joblib
 
-from ndbmi_gym import config
+from ndbmi_gym import animals
 
 BACKENDS = ("loky", "ray", "dask")
 
@@ -51,7 +51,7 @@ def _call(function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
     try:
         return function(*task)
     finally:
-        config._calibrated.cache_clear()
+        animals.forget()
 
 
 @contextmanager

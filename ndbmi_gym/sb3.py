@@ -1,4 +1,14 @@
-"""From Gymnasium's vector environments to the one that Stable-Baselines3 takes."""
+"""From Gymnasium's vector environments to the one that Stable-Baselines3 takes.
+
+::
+
+    from ndbmi_gym.sb3 import NativeVecEnv
+
+    batch = gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=256, autoreset_mode="SameStep")
+    PPO("MlpPolicy", NativeVecEnv(batch)).learn(1_000_000)
+
+Stable-Baselines3 is imported with this module, and not with the package.
+"""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +17,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import concatenate, create_empty_array
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
@@ -29,6 +42,12 @@ class NativeVecEnv(VecEnv):
     ------
     ValueError
         If ended trials begin anew in another way.
+
+    Notes
+    -----
+    Attributes and methods are those of the batch, one for all trials: ``env_method("change",
+    effort_weight=0.1)`` alters what begins afterwards in every trial. In a `SyncVectorEnv` they are
+    those of each environment, as in SB3's `DummyVecEnv`.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -39,7 +58,7 @@ class NativeVecEnv(VecEnv):
             )
         self.env = env
         self.spec = env.spec
-        self._actions: npt.NDArray[Any] | None = None
+        self._actions: Any = None
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
         self._made_at = time.monotonic()
@@ -64,8 +83,11 @@ class NativeVecEnv(VecEnv):
         self._returns[:], self._lengths[:] = 0.0, 0
         return seen
 
-    def step_async(self, actions: npt.NDArray[Any]) -> None:
-        """Keep the actions (num_envs, n) for `step_wait`."""
+    def step_async(self, actions: Any) -> None:
+        """Keep the actions, (num_envs, n) or a list of one for each trial, for `step_wait`."""
+        if isinstance(actions, list):
+            empty: Any = create_empty_array(self.action_space, self.num_envs)
+            actions = concatenate(self.action_space, actions, empty)
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -99,8 +121,12 @@ class NativeVecEnv(VecEnv):
         return [None] * self.num_envs if pictures is None else list(pictures)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """The batch's attribute, once for each trial asked for."""
-        return [getattr(self.env, attr_name)] * len(list(self._get_indices(indices)))
+        """An attribute of the batch, once for each trial asked for."""
+        which = self._which(indices)
+        if self._apart:
+            values = self._apart.get_attr(attr_name)
+            return [values[i] for i in which]
+        return [self._get(attr_name)] * len(which)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute of the batch.
@@ -108,11 +134,19 @@ class NativeVecEnv(VecEnv):
         Raises
         ------
         ValueError
-            If it is asked for only some of the trials.
+            If it is asked for only some of the trials of a batch that has it in common.
         """
-        if set(self._get_indices(indices)) != set(range(self.num_envs)):
+        which = self._which(indices)
+        if isinstance(self._apart, SyncVectorEnv):
+            for i in which:
+                setattr(self._apart.envs[i], attr_name, value)
+            return
+        if set(which) != set(range(self.num_envs)):
             raise ValueError(f"{attr_name!r} is one for all trials: leave out indices")
-        setattr(self.env, attr_name, value)
+        if self._apart:
+            self._apart.set_attr(attr_name, value)
+        else:
+            setattr(self.env.unwrapped, attr_name, value)
 
     def env_method(
         self,
@@ -121,15 +155,58 @@ class NativeVecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Call a method of the batch once; its result, once for each trial asked for."""
-        result = getattr(self.env, method_name)(*method_args, **method_kwargs)
-        return [result] * len(list(self._get_indices(indices)))
+        """Call a method of the batch once; its result, once for each trial asked for.
+
+        The methods that every single environment has for its wrappers' attributes
+        (``"set_wrapper_attr"`` and the like) act on the batch, too.
+        """
+        which = self._which(indices)
+        if isinstance(self._apart, SyncVectorEnv):
+            envs = self._apart.envs
+            return [
+                envs[i].get_wrapper_attr(method_name)(*method_args, **method_kwargs) for i in which
+            ]
+        if self._apart:
+            results = self._apart.call(method_name, *method_args, **method_kwargs)
+            return [results[i] for i in which]
+        own: dict[str, Any] = {
+            "get_wrapper_attr": self._get,
+            "has_wrapper_attr": lambda name: hasattr(self.env, name),
+            "set_wrapper_attr": self._set,
+        }
+        method = own.get(method_name) or self._get(method_name)
+        return [method(*method_args, **method_kwargs)] * len(which)
 
     def env_is_wrapped(
         self, wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]], indices: Any = None
     ) -> list[bool]:
-        """A batch has no wrapper of scalar environments."""
-        return [False] * len(list(self._get_indices(indices)))
+        """Whether a trial's environment has a wrapper, or what it brings.
+
+        `Monitor` counts as there, since infos hold its ``episode``.
+        """
+        which = self._which(indices)
+        if issubclass(wrapper_class, Monitor):
+            return [True] * len(which)
+        if isinstance(self._apart, SyncVectorEnv):
+            envs = self._apart.envs
+            return [is_wrapped(envs[i], wrapper_class) for i in which]
+        return [False] * len(which)
+
+    def _which(self, indices: VecEnvIndices) -> list[int]:
+        return [range(self.num_envs)[i] for i in self._get_indices(indices)]
+
+    @property
+    def _apart(self) -> SyncVectorEnv | AsyncVectorEnv | None:
+        """The batch, if it is one of separate environments."""
+        inner = self.env.unwrapped
+        return inner if isinstance(inner, SyncVectorEnv | AsyncVectorEnv) else None
+
+    def _get(self, name: str) -> Any:
+        return getattr(self.env, name)
+
+    def _set(self, name: str, value: Any, force: bool = True) -> bool:
+        setattr(self.env.unwrapped, name, value)
+        return True
 
 
 def _pick(info: dict[str, Any], trial: int) -> dict[str, Any]:
@@ -146,5 +223,7 @@ def _pick(info: dict[str, Any], trial: int) -> dict[str, Any]:
 def _row(seen: Any, trial: int) -> Any:
     """One trial's observation."""
     if isinstance(seen, dict):
-        return {key: values[trial] for key, values in seen.items()}
+        return {key: _row(values, trial) for key, values in seen.items()}
+    if isinstance(seen, tuple):
+        return tuple(_row(values, trial) for values in seen)
     return seen[trial]

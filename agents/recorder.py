@@ -1,0 +1,202 @@
+"""What goes on beside learning: budget, schedules, curriculum, learning curve and checkpoints."""
+
+import csv
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.utils import ConstantSchedule
+from tqdm import tqdm
+
+from agents import curriculum
+from agents.curve import Curve
+from agents.options import JSON
+from agents.runs import CONFIG, MODEL, PROGRESS, REPLAY
+from ndbmi_gym.files import whole_file, write_json
+
+COLUMNS = ("steps", "seconds", "return", "success", "length")
+"""Of the learning curve: means over the trials that began in the span that ends at `steps`."""
+
+_ROW_STEPS = 5_000  # environment steps per row of the learning curve
+
+
+class Plan(Protocol):
+    """What of a run's settings is followed here."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is kept."""
+        ...
+
+    @property
+    def budget(self) -> tuple[float, str]:
+        """How much there is to spend, and of what: seconds or steps."""
+        ...
+
+    @property
+    def checkpoint_s(self) -> float:
+        """Seconds between checkpoints."""
+        ...
+
+    @property
+    def curriculum(self) -> Sequence[Mapping[str, Any]]:
+        """Stages of `agents.curriculum`."""
+        ...
+
+
+class Recorder(BaseCallback):
+    """Watches the budget, follows schedules, shows progress, and keeps the run on disk.
+
+    Parameters
+    ----------
+    settings : Plan
+    config : dict
+        Content of ``config.json``; `checkpoint` brings its steps and seconds up to date.
+    model : BaseAlgorithm
+        With what it learned in earlier sessions.
+    """
+
+    def __init__(self, settings: Plan, config: JSON, model: BaseAlgorithm) -> None:
+        super().__init__()
+        self.model = model
+        self._folder, self._config = settings.folder, config
+        self._checkpoint_s = settings.checkpoint_s
+        self._schedules = schedules(config["hyperparams"])
+        self._stages, self._changed = settings.curriculum, JSON()
+        self._begun = time.monotonic() - config["seconds"]
+        self._saved = -np.inf
+        steps = model.num_timesteps
+        self._curve = Curve(model.n_envs, steps, _ROW_STEPS)
+
+        earlier = _rows_until(steps, self._folder / PROGRESS)
+        with whole_file(self._folder / PROGRESS) as part, part.open("w", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, *earlier])
+        self._file = (self._folder / PROGRESS).open("a", newline="")
+        self._csv = csv.writer(self._file)
+
+        self._total, self._unit = settings.budget
+        self._bar = tqdm(
+            total=round(self._total),
+            initial=steps if self._unit == "steps" else round(config["seconds"]),
+            desc=str(self._folder),
+            bar_format="{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}{postfix}",
+            mininterval=0.5 if sys.stderr.isatty() else 15.0,
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run, over all sessions."""
+        return time.monotonic() - self._begun
+
+    @property
+    def spent(self) -> float:
+        """How much of the budget is used up."""
+        return self._so_far(self._unit)
+
+    @property
+    def share(self) -> float:
+        """How much of the budget that the run began with is used up: at most 1."""
+        total, unit = self._config.get("planned", (self._total, self._unit))
+        return min(1.0, self._so_far(unit) / total)
+
+    def _so_far(self, unit: str) -> float:
+        return self.model.num_timesteps if unit == "steps" else self.seconds
+
+    def follow_curriculum(self) -> None:
+        """Let trials that begin from now on have the options of the stages that are reached."""
+        wanted = curriculum.options_at(self._stages, self.share, self.model.num_timesteps)
+        new = {
+            name: value
+            for name, value in wanted.items()
+            if name not in self._changed or self._changed[name] != value
+        }
+        if new:
+            venv = self.model.get_env()
+            assert venv is not None
+            venv.env_method("change", **new)
+            self._changed = wanted
+
+    def checkpoint(self) -> None:
+        """Save the run; whenever it is cut off, a whole one can be found."""
+        with whole_file(self._folder / MODEL) as part:
+            self.model.save(part)
+        if isinstance(self.model, OffPolicyAlgorithm):
+            with whole_file(self._folder / REPLAY) as part:
+                self.model.save_replay_buffer(part)
+        self._config |= {"steps": self.model.num_timesteps, "seconds": round(self.seconds, 3)}
+        write_json(self._folder / CONFIG, self._config)
+        self._saved = time.monotonic()
+
+    def close(self) -> None:
+        """Leave the learning curve and the progress bar."""
+        self._file.close()
+        self._bar.close()
+
+    def _on_rollout_start(self) -> None:
+        self.follow_curriculum()
+        if time.monotonic() - self._saved >= self._checkpoint_s:
+            self.checkpoint()
+
+    def _on_step(self) -> bool:
+        ended = {}
+        for i in np.flatnonzero(self.locals["dones"]).tolist():
+            info = self.locals["infos"][i]
+            ended[i] = (info["episode"]["r"], float(info["is_success"]), info["episode"]["l"])
+        for row in self._curve.step(self.num_timesteps, ended):
+            self._write(*row)
+        self._bar.update(min(round(self.spent), self._bar.total) - self._bar.n)
+        return self._unit == "steps" or self.spent < self._total
+
+    def _on_rollout_end(self) -> None:
+        for name, (first, last) in self._schedules.items():
+            setattr(self.model, name, ConstantSchedule(first + self.share * (last - first)))
+
+    def _write(self, steps: int, means: npt.NDArray[np.float64]) -> None:
+        """Add a row to the learning curve, and show it."""
+        earned, success, length = means
+        texts = (f"{earned:.4f}", f"{success:.4f}", f"{length:.2f}")
+        self._csv.writerow([steps, f"{self.seconds:.1f}", *texts])
+        self._file.flush()
+        self._bar.set_postfix_str(
+            f"{self.num_timesteps:,} steps, success {success:.2f}, return {earned:.2f}",
+            refresh=False,
+        )
+
+
+def schedules(hyperparams: JSON) -> dict[str, tuple[float, float]]:
+    """First and last value of what changes over the run, by its name in SB3's models.
+
+    Raises
+    ------
+    ValueError
+        If SB3 has no schedule for it.
+    """
+    names = {"learning_rate": "lr_schedule", "clip_range": "clip_range"}
+    found = {}
+    for name, value in hyperparams.items():
+        if is_linear(value):
+            if name not in names:
+                raise ValueError(f"{name!r} cannot change over a run: only {', '.join(names)} can")
+            first, last = value["linear"]
+            found[names[name]] = (first, last)
+    return found
+
+
+def is_linear(value: Any) -> bool:
+    """Whether a hyper-parameter is given by its first and last value."""
+    return isinstance(value, Mapping) and "linear" in value
+
+
+def _rows_until(steps: int, path: Path) -> list[list[str]]:
+    """The learning curve up to a checkpoint; what came after it is lost with the model of then."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in list(csv.reader(file))[1:] if int(row[0]) <= steps]

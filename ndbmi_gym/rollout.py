@@ -1,0 +1,363 @@
+"""The one loop that plays policies on a batch of trials, and scores them.
+
+::
+
+    from ndbmi_gym.rollout import score
+
+    found = score("ndbmi/HoldTarget-v0", my_policy, trials=200, observe="state")
+    found["success"].mean()
+
+A policy is whatever chooses actions: see `as_actor`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.parts import attribute
+from ndbmi_gym.policies import POLICIES, make_policy
+from ndbmi_gym.tasks import Task
+
+QUANTITIES = ("score", "success", "return", "effort", "steps")
+"""What is measured of a trial.
+
+The score is the number of steps to arrival (a miss takes all there are), or in tasks that do not
+end on arrival the share of the last 25 steps that ended in the target. The effort is the mean of
+|action| over electrodes and steps.
+"""
+
+LAST_STEPS = 25  # those that count when a target is to be held
+BATCH = 250  # trials side by side
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Vector = VectorEnv[Any, Any, Any]
+
+
+class Actor(Protocol):
+    """What acts on batched observations: a baseline, an agent or a model of SB3."""
+
+    def predict(
+        self,
+        observation: npt.NDArray[Any],
+        state: Any = None,
+        episode_start: npt.NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[Any], Any]:
+        """Actions (B, n) and what to hand in as `state` the next time."""
+        ...
+
+
+class Stacked:
+    """A policy that sees its last observations joined, as SB3's `VecFrameStack` joins them.
+
+    Parameters
+    ----------
+    actor : Actor
+        Takes observations (B, frames·d), the oldest first; before a trial began they are zero.
+    frames : int
+    """
+
+    def __init__(self, actor: Actor, frames: int) -> None:
+        self.actor, self.frames = actor, frames
+
+    def predict(
+        self,
+        observation: npt.NDArray[Any],
+        state: Any = None,
+        episode_start: npt.NDArray[Any] | bool | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[Any], Any]:
+        """Actions for observations (B, d) or (d,); `state` carries frames and what `actor` does."""
+        seen = np.atleast_2d(observation)
+        n_trials, width = seen.shape
+        begun = np.full(n_trials, state is None)
+        if episode_start is not None:
+            begun[:] = episode_start
+        frames, memory = state or (np.zeros((n_trials, self.frames, width), np.float32), None)
+        frames = np.where(begun[:, None, None], np.float32(0), frames)
+        frames = np.concatenate([frames[:, 1:], seen[:, None]], axis=1)
+        stacked = frames.reshape(n_trials, -1)
+        action, memory = self.actor.predict(stacked, memory, begun, deterministic)
+        return (action[0] if np.ndim(observation) == 1 else action), (frames, memory)
+
+
+class _Function:
+    """A function from observations (B, d) to actions (B, n) as an `Actor`."""
+
+    def __init__(self, act: Callable[[npt.NDArray[Any]], npt.ArrayLike]) -> None:
+        self._act = act
+
+    def predict(
+        self,
+        observation: npt.NDArray[Any],
+        state: Any = None,
+        episode_start: npt.NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[Any], Any]:
+        return np.asarray(self._act(observation)), None
+
+
+def score(
+    env: str | Vector | gymnasium.Env[Any, Any],
+    policy: Any,
+    trials: int = 1000,
+    seed: int = 1000,
+    deterministic: bool = True,
+    **options: Any,
+) -> dict[str, FloatArray]:
+    """Play a policy on trials, and measure each.
+
+    All trials of a batch begin at once and each counts once, however long it takes: none is left
+    out for being slow. The same seed gives every policy the same starts and targets.
+
+    Parameters
+    ----------
+    env : str, BMIVectorEnv or BMIEnv
+        An id, of which a batch is made with `options`; a batch that is stepped as it is; or a
+        single environment, with whatever wraps it, whose trials come one by one (slower by far).
+    policy : str, object, class or function
+        See `as_actor`.
+    trials : int
+        How many.
+    seed : int
+        Of the first batch; the next have seed + 1, seed + 2, ....
+    deterministic : bool
+        Whether a stochastic policy takes its mean.
+    **options
+        Of the environment, where an id is given (`ndbmi_gym.config.Config`).
+
+    Returns
+    -------
+    dict of str to ndarray (trials,)
+        `QUANTITIES` by name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such policy, it does not fit what the environment shows and takes, or a trial
+        could last for ever.
+    """
+    if trials < 1:
+        raise ValueError(f"trials = {trials!r}: give a whole number >= 1")
+    batch = _batch(env, min(BATCH, trials), options)
+    actor = as_actor(policy, _inner(batch))
+    parts = list(measured(batch, actor, trials, seed, deterministic))
+    if isinstance(env, str):
+        batch.close()
+    return dict(zip(QUANTITIES, np.concatenate(parts, axis=1), strict=True))
+
+
+def as_actor(policy: Any, env: Any) -> Actor:
+    """A policy as it acts on an environment's batched observations.
+
+    Parameters
+    ----------
+    policy : str, object, class or function
+        The name of a baseline (`ndbmi_gym.policies.POLICIES`) or ``"module:attribute"``; an object
+        with the `predict` of SB3 models; a class, which is made with the environment; or a function
+        from observations (B, d) to actions (B, n). A model of SB3 that was trained on stacked
+        frames is given the frames it wants.
+    env : BMIVectorEnv or BMIEnv
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or sees or acts in other spaces than the environment's.
+    """
+    if isinstance(policy, str):
+        if policy in POLICIES:
+            return make_policy(policy, env)
+        policy = named(policy)
+    if isinstance(policy, type):
+        policy = policy(env)
+    if not hasattr(policy, "predict"):
+        if not callable(policy):
+            raise ValueError(
+                f"policy {policy!r} does not act: give an object with 'predict', a class of such, "
+                "or a function from observations to actions"
+            )
+        return _Function(policy)
+    try:
+        frames = frames_of(policy, env)
+    except ValueError as error:
+        raise ValueError(
+            f"the policy {error}: set observe, volition and the like as in its training"
+        ) from None
+    return policy if frames == 1 else Stacked(policy, frames)
+
+
+def named(spec: str) -> Any:
+    """What ``"module:attribute"`` names; the module is imported.
+
+    Raises
+    ------
+    ValueError
+        If there is no such thing.
+    """
+    if ":" not in spec:
+        raise ValueError(
+            f"policy {spec!r} is no baseline ({', '.join(POLICIES)}): give one of them, or your "
+            "own as module:attribute"
+        )
+    return attribute(spec)
+
+
+def frames_of(policy: Any, env: Any, wanted: int | None = None) -> int:
+    """How many observations in a row a policy takes; 1 if it does not say what it sees.
+
+    Parameters
+    ----------
+    policy : object
+        One with `observation_space` and `action_space` says.
+    env : BMIVectorEnv or BMIEnv
+    wanted : int, optional
+        The number that it has to be.
+
+    Raises
+    ------
+    ValueError
+        If it sees or acts in other spaces than the environment's.
+    """
+    sees, acts = (getattr(policy, f"{name}_space", None) for name in ("observation", "action"))
+    shows, takes = (
+        getattr(env, f"single_{name}_space", None) or getattr(env, f"{name}_space")
+        for name in ("observation", "action")
+    )
+    box = gymnasium.spaces.Box
+    if not (isinstance(sees, box) and isinstance(acts, box)):
+        return 1
+    if acts != takes:
+        raise ValueError(f"acts in {_words(acts)}, the environment takes {_words(takes)}")
+    frames, rest = divmod(sees.low.size, shows.low.size)
+    if rest or not frames or frames != (wanted or frames):
+        raise ValueError(
+            f"sees {sees.low.size // (wanted or 1)} numbers, the environment shows {shows.low.size}"
+        )
+    # SB3 stacks frames one after another, but their bounds entry by entry
+    mine = np.column_stack([sees.low, sees.high])
+    theirs = np.repeat(np.column_stack([shows.low, shows.high]), frames, axis=0)
+    # a model that was read without pickle may have bounds too long to be written down
+    same = (np.isclose(mine, theirs) | np.isinf(mine)).all(axis=1)
+    if not same.all():
+        i = int(same.argmin())
+        raise ValueError(
+            f"sees entry {i // frames} from {mine[i, 0]:g} to {mine[i, 1]:g}, the environment "
+            f"shows it from {theirs[i, 0]:g} to {theirs[i, 1]:g}"
+        )
+    return frames
+
+
+def play(
+    env: Vector, actor: Actor, seen: npt.NDArray[Any], deterministic: bool = True
+) -> Iterator[tuple[BoolArray, FloatArray, dict[str, Any]]]:
+    """Run every trial of a batch to its end, from the observations of `reset`.
+
+    Yields which trials were still running, the rewards and the infos of each step. Trials that
+    ended begin anew in the following step (autoreset), and are not counted again.
+    """
+    state: Any = None
+    running, begun = np.ones((2, env.num_envs), bool)
+    ended = np.zeros(env.num_envs, bool)
+    while running.any():
+        action, state = actor.predict(seen, state, begun, deterministic)
+        begun = ended
+        seen, reward, terminated, truncated, info = env.step(action)
+        yield running, reward, info
+        ended = terminated | truncated
+        running = running & ~ended
+
+
+def measure(env: Vector, actor: Actor, seed: int, deterministic: bool = True) -> FloatArray:
+    """`QUANTITIES` of one trial in each place of a batch, (5, B)."""
+    seen, _ = env.reset(seed=seed)
+    success = np.zeros(env.num_envs)
+    taken, inside, rewards, efforts = [], [], [], []
+    for running, reward, info in play(env, actor, seen, deterministic):
+        taken.append(running)
+        inside.append(info["inside"])
+        rewards.append(reward * running)
+        efforts.append(info["effort"] * running)
+        success[running] = info["is_success"][running]
+    steps = np.sum(taken, axis=0)
+    score = np.mean(inside[-LAST_STEPS:], axis=0) if holds(env) else steps
+    return np.stack(
+        [score, success, np.sum(rewards, axis=0), np.sum(efforts, axis=0) / steps, steps]
+    )
+
+
+def measured(
+    env: Vector, actor: Actor, trials: int, seed: int, deterministic: bool = True
+) -> Iterator[FloatArray]:
+    """`measure` of so many trials, batch after batch: arrays (5, B), the last one cut to size."""
+    for i, done in enumerate(range(0, trials, env.num_envs)):
+        yield measure(env, actor, seed + i, deterministic)[:, : trials - done]
+
+
+def film(
+    env: BMIVectorEnv, actor: Actor, seed: int, deterministic: bool = True, trials: int = 6
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Pictures of successive trials of a batch's first place, each of which pauses at its end."""
+    for trial in range(trials):
+        seen, _ = env.reset(seed=seed + trial)
+        yield _picture(env)
+        for _ in play(env, actor, seen, deterministic):
+            last = _picture(env)
+            yield last
+        yield from [last] * env.metadata["render_fps"]
+
+
+def task_of(env: Any) -> Task:
+    """What the trials of an environment ask for."""
+    task: Task = _inner(env).unwrapped.episodes.task
+    return task
+
+
+def holds(env: Any) -> bool:
+    """Whether the task is to stay in the target, rather than to arrive there."""
+    return task_of(env).holds
+
+
+def _inner(env: Any) -> Any:
+    return env.envs[0] if isinstance(env, SyncVectorEnv) else env
+
+
+def _batch(
+    env: str | Vector | gymnasium.Env[Any, Any], size: int, options: dict[str, Any]
+) -> Vector:
+    """What `score` plays on."""
+    if isinstance(env, str):
+        made: Vector = gymnasium.make_vec(env, num_envs=size, **options)
+        limit = made.spec.max_episode_steps if made.spec else None
+    else:
+        if options:
+            raise ValueError(f"{min(options)!r} is an option of an id, and env is made already")
+        if isinstance(env, VectorEnv):
+            made, limit = env, getattr(env, "max_episode_steps", None)
+        else:
+            single: gymnasium.Env[Any, Any] = env
+            made = SyncVectorEnv([lambda: single])
+            limited = env.has_wrapper_attr("_max_episode_steps")
+            limit = env.get_wrapper_attr("_max_episode_steps") if limited else None
+    if limit is None:
+        raise ValueError(
+            "trials without a step limit could last for ever: give max_episode_steps, or wrap the "
+            "environment in gymnasium.wrappers.TimeLimit"
+        )
+    return made
+
+
+def _picture(env: BMIVectorEnv) -> npt.NDArray[np.uint8]:
+    pictures = env.render()
+    if pictures is None:
+        raise ValueError('nothing to film: make the environment with render_mode="rgb_array"')
+    return pictures[0]
+
+
+def _words(space: Any) -> str:
+    return f"{space.low.size} numbers from {space.low.min():g} to {space.high.max():g}"

@@ -1,0 +1,187 @@
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import gymnasium
+import numpy as np
+import pytest
+from quick_runs import native
+
+from ndbmi_gym import rollout
+from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.policies import make_policy
+
+
+class Durations:
+    """An environment whose trial i lasts i + 1 steps, then 1 step each; it earns 1 per step."""
+
+    def __init__(self, n, dwell=1):
+        self.num_envs = n
+        self.unwrapped = SimpleNamespace(
+            episodes=SimpleNamespace(task=SimpleNamespace(dwell=dwell))
+        )
+
+    def reset(self, seed=None):
+        self.left = np.arange(1, self.num_envs + 1)
+        self.fresh = np.zeros(self.num_envs, bool)
+        self.starts = [np.ones(self.num_envs, bool)]
+        return np.zeros((self.num_envs, 1)), {}
+
+    def step(self, action):
+        self.left = np.where(self.fresh, 1, self.left - 1)
+        self.starts.append(self.fresh)
+        ended = (self.left == 0) & ~self.fresh
+        self.fresh = ended
+        nothing = np.zeros(self.num_envs, bool)
+        odd = np.arange(self.num_envs) % 2 == 1
+        info = {"inside": ended, "effort": action[:, 0], "is_success": ended & odd}
+        return np.zeros((self.num_envs, 1)), np.ones(self.num_envs), ended, nothing, info
+
+
+class Watcher:
+    def __init__(self):
+        self.begun = []
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        self.begun.append(episode_start)
+        return np.full((len(observation), 1), 0.5), state
+
+
+class TestMeasures:
+    def test_every_trial_counts_once_however_long_it_takes(self):
+        n = 7
+        env, watcher = Durations(n), Watcher()
+        found = rollout.measure(env, watcher, seed=0)
+        score, success, earned, effort, steps = found
+        expected = np.arange(1, n + 1)
+        np.testing.assert_array_equal(steps, expected)
+        np.testing.assert_array_equal(score, expected)
+        np.testing.assert_array_equal(earned, expected)
+        np.testing.assert_array_equal(effort, 0.5)
+        np.testing.assert_array_equal(success, np.arange(n) % 2)
+
+    def test_policies_are_told_when_trials_begin(self):
+        env, watcher = Durations(5), Watcher()
+        rollout.measure(env, watcher, seed=0)
+        np.testing.assert_array_equal(watcher.begun, env.starts[:-1])
+
+    def test_holding_is_judged_by_the_last_steps(self):
+        n = 30
+        score, *_ = rollout.measure(Durations(n, dwell=0), Watcher(), seed=0)
+        # the longest trial is inside in its very last step only
+        assert score[-1] == pytest.approx(1 / 25)
+
+    def test_all_policies_meet_the_same_trials(self):
+        env = native(16, "ndbmi/ShiftTarget-v0", mode="NextStep")
+        places = []
+        for name in ("zero", "eq24"):
+            rollout.measure(env, make_policy(name, env), seed=4)
+            env.reset(seed=4)
+            places.append((env.episodes.state.position, env.episodes.target))
+        np.testing.assert_array_equal(*[place[0] for place in places])
+        np.testing.assert_array_equal(*[place[1] for place in places])
+
+    def test_a_miss_takes_all_steps(self):
+        env = native(64, "ndbmi/ShiftTarget-v0", mode="NextStep")
+        score, success, _, effort, _ = rollout.measure(env, make_policy("eq24", env), 0)
+        assert (score[success == 0] == 25).all()
+        assert (score[success == 1] >= 2).all()
+        assert 0 < success.mean() < 1
+        assert ((effort > 0) & (effort < 1)).all()
+
+
+ENV = "ndbmi/ShiftTargetCurl-v0"
+
+
+class Half:
+    """Acts at half strength; made with the environment."""
+
+    def __init__(self, env):
+        self.shape = env.unwrapped.episodes.n_electrodes
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return np.full((len(observation), self.shape), 0.5, np.float32), state
+
+
+def half(observation):
+    return np.full((len(observation), 9), 0.5)
+
+
+class TestScore:
+    def test_a_class_an_object_a_function_and_a_name_score_alike(self):
+        batch = native(20, ENV, mode="NextStep")
+        expected = rollout.measure(batch, Half(batch), seed=1000)
+        for policy in (Half, Half(batch), half, "test_rollout:Half", "test_rollout:half"):
+            found = rollout.score(ENV, policy, trials=20)
+            assert list(found) == list(rollout.QUANTITIES)
+            np.testing.assert_array_equal(np.stack(list(found.values())), expected)
+        assert found["effort"] == pytest.approx(0.5)
+
+    def test_baselines_score_as_in_tables(self):
+        found = rollout.score(ENV, "eq24", trials=300)
+        first = rollout.score(native(250, ENV, mode="NextStep"), "eq24", trials=250)
+        np.testing.assert_array_equal(found["return"][:250], first["return"])
+        assert found["success"].shape == (300,)
+        assert rollout.score(ENV, "eq24", 10, observe="state")["steps"].max() <= 25
+
+    def test_a_wrapped_environment_is_played_as_it_is(self):
+        shown = []
+
+        def watch(observation):
+            shown.append(observation.shape)
+            return np.zeros((1, 9))
+
+        env = gymnasium.wrappers.FrameStackObservation(gymnasium.make(ENV), 2)
+        found = rollout.score(env, watch, trials=3)
+        assert set(shown) == {(1, 2, 20)}
+        assert len(shown) == found["steps"].sum()
+        ceiling = rollout.score(gymnasium.make(ENV), "ceiling", trials=3)
+        assert ceiling["success"].all()
+
+    def test_models_on_stacked_frames_get_them(self):
+        batch, width = native(4, ENV, mode="NextStep"), 20
+        shows = batch.single_observation_space
+        stacked = gymnasium.spaces.Box(*(np.repeat(b, 3) for b in (shows.low, shows.high)))
+        seen = []
+
+        def predict(observation, state=None, begun=None, deterministic=False):
+            seen.append(observation)
+            return half(observation), state
+
+        policy = SimpleNamespace(
+            observation_space=stacked, action_space=batch.single_action_space, predict=predict
+        )
+        rollout.score(batch, policy, trials=4)
+        assert seen[0].shape == (4, 3 * width)
+        assert not seen[0][:, : 2 * width].any()
+        np.testing.assert_array_equal(seen[1][:, width : 2 * width], seen[0][:, 2 * width :])
+        policy.action_space = gymnasium.spaces.Box(-1, 1, (9,))
+        with pytest.raises(ValueError, match="acts in 9 numbers from -1 to 1, the environment"):
+            rollout.score(batch, policy, trials=4)
+
+    @pytest.mark.parametrize(
+        ("arguments", "text"),
+        [
+            ((ENV, "nope"), "'nope' is no baseline .*module:attribute"),
+            ((ENV, "nope:Policy"), "'nope:Policy': No module named 'nope': give"),
+            ((ENV, "test_rollout:Nope"), "'test_rollout:Nope': .*Nope.*: give"),
+            ((ENV, 7), "policy 7 does not act"),
+            ((ENV, "zero", 0), "trials = 0"),
+        ],
+    )
+    def test_what_cannot_be_played_is_refused(self, arguments, text):
+        with pytest.raises(ValueError, match=text):
+            rollout.score(*arguments)
+
+    def test_trials_have_to_end(self):
+        batch = BMIVectorEnv(2, task="hold")
+        with pytest.raises(ValueError, match="max_episode_steps"):
+            rollout.score(batch, "zero", trials=2)
+        with pytest.raises(ValueError, match="TimeLimit"):
+            rollout.score(gymnasium.make(ENV).unwrapped, "zero", trials=2)
+        with pytest.raises(ValueError, match="'observe' is an option of an id"):
+            rollout.score(native(2, ENV), "zero", trials=2, observe="state")
+
+    def test_torch_is_not_needed(self):
+        line = "import sys, ndbmi_gym.rollout; sys.exit('torch' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", line]).returncode == 0
