@@ -286,8 +286,14 @@ class Episodes:
             self.task = config.task
             self._tasks.append(self.task)
 
-    def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError unless a shape is that of the batch's actions."""
+    def check_action(self, action: npt.NDArray[Any]) -> None:
+        """Raise ValueError unless an array is of real numbers, in the shape of the actions."""
+        shape = action.shape
+        if action.dtype.kind not in "fiub":
+            raise ValueError(
+                f"action of type {action.dtype}: give real numbers, volitional firing rates as "
+                "fractions of the maximum"
+            )
         if shape != self.action.shape:
             raise ValueError(
                 f"action of shape {shape[1:] if len(shape) > 1 else shape}: give one "
@@ -311,14 +317,9 @@ class Episodes:
             infinite.
         """
         given = np.asarray(action)
+        self.check_action(given)
         if given.dtype != np.float32:
-            if given.dtype.kind not in "fiub":
-                raise ValueError(
-                    f"action of type {given.dtype}: give real numbers, volitional firing rates as "
-                    "fractions of the maximum"
-                )
             given = given.astype(float)
-        self.check_shape(given.shape)
         clipped, volition, finite = _clip(given, self.low, self.max_count)
         if not finite:
             bad = given[~np.isfinite(given)][0]

@@ -1,5 +1,7 @@
 import json
+import pickle
 import warnings
+from copy import deepcopy
 
 import gymnasium
 import numpy as np
@@ -9,6 +11,9 @@ from gymnasium.utils.env_checker import check_env
 import ndbmi_gym
 from ndbmi_gym.cortex.soc.cortex import DRIVE_HZ
 from ndbmi_gym.envs.scalar import BMIEnv
+from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.fields import GaussianField
+from ndbmi_gym.tasks import Judged, Outcome, Reach
 
 IDS = [f"ndbmi/{name}" for name in ndbmi_gym._IDS]
 SOC = "ndbmi/ShiftTargetSOC-v0"
@@ -246,3 +251,169 @@ def test_importing_the_package_loads_nothing_heavy():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+# Options at work
+
+
+class Far(Reach):
+    """A task of one's own, in a module."""
+
+    def assess(self, before, after, target, action, streak, half_side_cm):
+        values = super().assess(before, after, target, action, streak, half_side_cm).values
+        values[:, Judged.FAILED] = np.hypot(*after.position.T) > 7.0
+        return Outcome(values)
+
+
+def test_a_failed_trial_terminates_and_is_no_success():
+    env = gymnasium.make("ndbmi/ShiftTarget-v0", task=f"{__name__}:Far")
+    env.reset(seed=0, options={"start": (9, 0), "target": (0, 0)})
+    _, _, terminated, truncated, info = env.step(np.zeros(9, np.float32))
+    assert (terminated, truncated) == (True, False)
+    assert info["failed"] is True
+    assert info["is_success"] is False
+
+
+def law(position, velocity):
+    """A law of one's own, in a module."""
+    return -0.1 * position
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dataset": np.int64(5), "gain": np.float32(0.5), "animal": np.uint8(2)},
+        {"perturbation": {"curl": np.array([-1, 1]), "push": (0, (0, np.float16(1)))}},
+        {"perturbation": {"kind": "blocks", "blocks": [{"trials": 1}, {"curl": 1.5}]}},
+        {"targets": {"centre_out": 8, "radius_cm": 5}, "starts": np.array([[1.0, 2.0]])},
+        {"task": Reach(radius_cm=2.0, targets=((1, 2),)), "field": GaussianField(sigma=4)},
+        {"task": f"{__name__}:Far", "perturbation": law},
+        {"field": np.negative, "max_rate_hz": 50},
+        {"cortex": {"kind": "soc", "stimuli": 8, "carry": True}},
+        {"preset": "paper", "field": "dipole"},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("vector", [False, True])
+def test_every_environment_that_is_made_is_made_again_from_its_spec(options, vector):
+    env_id = "ndbmi/ShiftTarget-v0"
+    if vector:
+        env = gymnasium.make_vec(env_id, num_envs=2, **options)
+    else:
+        env = gymnasium.make(env_id, **options)
+    text = env.spec.to_json()
+    assert json.loads(text)["kwargs"]
+    spec = gymnasium.envs.registration.EnvSpec.from_json(text)
+    again = gymnasium.make_vec(spec, num_envs=2) if vector else gymnasium.make(spec)
+    assert again.unwrapped.episodes.config == env.unwrapped.episodes.config
+    for seed in (3, None):
+        one, other = env.reset(seed=seed), again.reset(seed=seed)
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1]["target"], other[1]["target"])
+    assert again.spec.to_json() == text
+
+
+def test_what_cannot_be_written_down_is_refused_by_make_and_taken_directly():
+    for options in ({"field": lambda x: -x}, {"perturbation": lambda x, v: -x}):
+        for make in (gymnasium.make, gymnasium.make_vec):
+            with pytest.raises(
+                ValueError,
+                match=r"cannot be written down in the environment's spec: put it into "
+                r"a module and name it as 'module:attribute', or construct BMIEnv or BMIVectorEnv",
+            ):
+                make("ndbmi/ShiftTarget-v0", **options)
+        BMIEnv(**options).reset(seed=0)
+
+
+def test_info_has_the_same_keys_at_reset_and_every_step():
+    env = gymnasium.make("ndbmi/ShiftTarget-v0", disable_env_checker=True)
+    first = env.reset(seed=0)[1]
+    for _ in range(3):
+        info = env.step(np.zeros(9, np.float32))[4]
+        assert list(info) == list(first)
+        for name, value in info.items():
+            assert type(value) is type(first[name]), name
+            assert np.shape(value) == np.shape(first[name])
+    assert {"target", "animal", "curl", "push", "trial", "time_s", "failed"} <= set(info)
+    assert info["time_s"] == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    "targets", [{"centre_out": 8, "radius_cm": 5}, [[5, 0], [0, -3.5]]], ids=["circle", "list"]
+)
+def test_targets_of_ones_own_survive_resets(targets):
+    env = gymnasium.make("ndbmi/ShiftTarget-v0", targets=targets)
+    pool = np.array(env.unwrapped.episodes.task.targets)
+    seen = set()
+    for trial in range(60):
+        _, info = env.reset(seed=0) if not trial else env.reset()
+        index = np.flatnonzero((pool == info["target"]).all(axis=1))
+        assert len(index) == 1
+        seen.add(int(index[0]))
+    assert len(seen) == len(pool)
+
+
+def test_options_of_a_reset_reach_the_trial_and_no_later_one():
+    env = gymnasium.make("ndbmi/ShiftTarget-v0", animal=None, n_animals=3)
+    options = {"start": [[1, 2]], "target": (3, 4), "animal": 2, "perturbation": {"curl": 0.5}}
+    _, info = env.reset(seed=0, options=options)
+    assert info["position"].tolist() == [1, 2]
+    assert info["target"].tolist() == [3, 4]
+    assert (info["animal"], info["curl"]) == (2, 0.5)
+    _, info = env.reset()
+    assert info["target"].tolist() != [3, 4]
+    assert info["curl"] == 0
+    for bad in ({"start": "ab"}, {"animal": 7}, {"perturbation": {"curl": 1e308}}):
+        with pytest.raises(ValueError, match=f"{next(iter(bad))} = |curl = "):
+            env.reset(options=bad)
+
+
+def test_a_curriculum_goes_through_wrappers():
+    env = gymnasium.make("ndbmi/ShiftTarget-v0")
+    env.reset(seed=0)
+    env.get_wrapper_attr("change")(effort_weight=2.0, curl=0.4)
+    action = np.full(9, 0.5, np.float32)
+    info = env.step(action)[4]
+    assert (info["reward_effort"], info["curl"]) == (pytest.approx(-0.15), 0.0)
+    env.reset()
+    info = env.step(action)[4]
+    assert (info["reward_effort"], info["curl"]) == (pytest.approx(-1.0), 0.4)
+    with pytest.raises(ValueError, match="mass belongs to the plant"):
+        env.unwrapped.change(mass=1.0)
+
+
+def test_a_step_before_the_first_reset_is_refused():
+    env = BMIEnv()
+    with pytest.raises(
+        gymnasium.error.ResetNeeded, match=r"no trial to step: call reset\(\) first"
+    ):
+        env.step(np.zeros(9, np.float32))
+    with pytest.raises(ValueError, match="start = "):
+        env.reset(options={"start": "ab"})
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(np.zeros(9, np.float32))
+
+
+@pytest.mark.parametrize("copy", [deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize("vector", [False, True])
+def test_an_environment_that_was_drawn_is_copied(copy, vector):
+    env = BMIVectorEnv(2, render_mode="rgb_array") if vector else BMIEnv(render_mode="rgb_array")
+    env.reset(seed=0)
+    action = np.full(env.action_space.shape, 0.2, np.float32)
+    env.step(action)
+    drawn = np.array(env.render())
+    twin = copy(env)
+    np.testing.assert_array_equal(np.array(twin.render()), drawn)
+    for _ in range(3):
+        one, other = env.step(action), twin.step(action)
+        np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(np.array(twin.render()), np.array(env.render()))
+    env.close()
+    twin.close()
+
+
+def test_the_path_of_a_descriptor_is_refused_and_the_descriptor_stays_open(tmp_path):
+    with (tmp_path / "mine").open("w") as file:
+        with pytest.raises(ValueError, match=r"interface = \d+: give the path of a file, or None"):
+            BMIEnv(interface=file.fileno())
+        file.write("still open")

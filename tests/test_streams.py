@@ -1,43 +1,51 @@
-"""Streams keep the numbers that published results were drawn with."""
-
-from itertools import combinations
+"""Random streams: each its own, and those of before."""
 
 import numpy as np
 import pytest
 
 from ndbmi_gym.streams import animal_rng, circuit_rng, experiment_rng, policy_rng, shuffle_rng
 
-
-@pytest.mark.parametrize(
-    ("stream", "seed", "key"),
-    [
-        (animal_rng(3), 3, (0x5B,)),
-        (policy_rng(3, "random"), 3, (0xB0, 1)),
-        (policy_rng(3, "lookahead"), 3, (0xB0, 2)),
-        (policy_rng(3, "filter"), 3, (0xB0, 3)),
-        (shuffle_rng(3), 3, (0x50C,)),
-        (circuit_rng(3), 3, ()),
-        (experiment_rng(3, 4, "set 6", "dipole"), (3, 4), (0x4860C869,)),
-    ],
-)
-def test_every_stream_has_its_key(stream, seed, key):
-    expected = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
-    np.testing.assert_array_equal(stream.random(4), expected.random(4))
+POLICIES = ("random", "lookahead", "filter")
 
 
-def test_streams_of_one_seed_differ():
-    made = [
-        animal_rng(0),
-        shuffle_rng(0),
-        circuit_rng(0),
-        *(policy_rng(0, use) for use in ("random", "lookahead", "filter")),
-        *(experiment_rng(0, animal, name) for animal in (0, 1) for name in ("a", "b")),
-        experiment_rng(0, 0, "a", "b"),
-    ]
-    drawn = [tuple(stream.random(4)) for stream in made]
-    assert all(a != b for a, b in combinations(drawn, 2))
+def firsts(seed):
+    """The beginning of every stream of a seed, and of the one a user would make of it."""
+    return {
+        "user": np.random.default_rng(seed),
+        "animal": animal_rng(seed),
+        "shuffle": shuffle_rng(seed),
+        **{use: policy_rng(seed, use) for use in POLICIES},
+        "experiment": experiment_rng(seed, 0, "a"),
+        "animal 1": experiment_rng(seed, 1, "a"),
+        "name b": experiment_rng(seed, 0, "b"),
+        "names": experiment_rng(seed, 0, "a", "b"),
+    }
 
 
-def test_an_unknown_use_is_refused():
-    with pytest.raises(KeyError, match="dreams"):
-        policy_rng(0, "dreams")
+@pytest.mark.parametrize("seed", [0, 1, 2026])
+def test_no_stream_is_another(seed):
+    drawn = {name: rng.random(1000) for name, rng in firsts(seed).items()}
+    names = list(drawn)
+    for i, one in enumerate(names):
+        for other in names[:i]:
+            assert not np.isin(drawn[one], drawn[other]).any(), (one, other)
+
+
+@pytest.mark.parametrize("name", firsts(0))
+def test_a_seed_fixes_its_stream_and_no_other(name):
+    first = firsts(4)[name].random(5)
+    np.testing.assert_array_equal(first, firsts(4)[name].random(5))
+    assert not np.array_equal(first, firsts(5)[name].random(5))
+
+
+def test_streams_are_spawned_under_their_keys():
+    """Published numbers depend on these keys."""
+
+    def spawned(entropy, *key):
+        return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key)).random()
+
+    assert animal_rng(3).random() == spawned(3, 0x5B)
+    assert shuffle_rng(3).random() == spawned(3, 0x50C)
+    for number, use in enumerate(POLICIES, 1):
+        assert policy_rng(3, use).random() == spawned(3, 0xB0, number)
+    assert circuit_rng(3).random() == np.random.default_rng(3).random()

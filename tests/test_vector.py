@@ -5,7 +5,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from scipy.stats import ks_2samp
 
-from ndbmi_gym.cortex import soc
+from ndbmi_gym.cortex.soc import cortex as soc
 from ndbmi_gym.cortex.soc.cortex import DRIVE_HZ
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.spikes import SpikeTrains

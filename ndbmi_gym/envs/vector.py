@@ -131,7 +131,8 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
                     f"trial {int(fresh.argmax())} has ended: with autoreset disabled, begin it "
                     'anew by reset(options={"reset_mask": mask}) before stepping'
                 )
-            episodes.check_shape(np.shape(actions))
+            actions = np.asarray(actions)
+            episodes.check_action(actions)
             # a trial that begins anew in this step ignores its action, whatever it holds
             actions = np.where(fresh[:, None], np.float32(0), actions)
         episodes.step(actions, self.np_random)
