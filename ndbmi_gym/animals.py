@@ -93,7 +93,7 @@ class Calibration:
         optional=True,
     )
     theta: float = number(
-        np.pi / 2, "angle between electrodes in the metric", "rad", least=-7, most=7
+        np.pi / 2, "angle between electrodes in the metric", "rad", least=0, most=np.pi / 2
     )
     exponent: float = declare(
         -2.0,

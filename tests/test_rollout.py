@@ -15,10 +15,10 @@ from ndbmi_gym.policies import make_policy
 class Durations:
     """An environment whose trial i lasts i + 1 steps, then 1 step each; it earns 1 per step."""
 
-    def __init__(self, n, dwell=1):
+    def __init__(self, n, holds=False):
         self.num_envs = n
         self.unwrapped = SimpleNamespace(
-            episodes=SimpleNamespace(task=SimpleNamespace(dwell=dwell))
+            episodes=SimpleNamespace(task=SimpleNamespace(holds=holds))
         )
 
     def reset(self, seed=None):
@@ -67,7 +67,7 @@ class TestMeasures:
 
     def test_holding_is_judged_by_the_last_steps(self):
         n = 30
-        score, *_ = rollout.measure(Durations(n, dwell=0), Watcher(), seed=0)
+        score, *_ = rollout.measure(Durations(n, holds=True), Watcher(), seed=0)
         # the longest trial is inside in its very last step only
         assert score[-1] == pytest.approx(1 / 25)
 
