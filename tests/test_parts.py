@@ -141,7 +141,7 @@ def test_what_is_no_part_is_named_with_the_choice(springs, spec):
         ({"kind": f"{__name__}:RUBBER", "size": 1}, "has no option 'size': its options are none"),
         ({"kind": "spring", "stiffness": 0}, "stiffness = 0: give a finite number > 0 kg/s²"),
         ("grasp", r"spring 'grasp': grasp\(\) missing 1 required .*its options are length"),
-        ({"kind": "grasp", "length": 3}, "3 is no spring: it has no pull"),
+        ({"kind": "grasp", "length": 3}, "3 is no spring, for it has no pull: choose one of"),
         ("nowhere:Spring", r"'nowhere:Spring': No module named 'nowhere': give 'module:attribute'"),
         (f"{__name__}:Nowhere", "has no attribute 'Nowhere': give 'module:attribute'"),
         (":Spring", "':Spring': .*give 'module:attribute'"),
@@ -195,7 +195,7 @@ def test_what_lacks_a_parts_methods_is_refused(part):
         Config.of(**{part: Nothing()})
     if part == "perturbation":  # anything that is no schedule may be a law
         needs = ("law = .*Nothing': give a callable",)
-    with pytest.raises(ValueError, match=f"is no {part}: it has no {needs[0]}|{needs[0]}"):
+    with pytest.raises(ValueError, match=f"is no {part}, for it has no {needs[0]}|{needs[0]}"):
         Config.of(**{part: f"{__name__}:Nothing"})
 
 

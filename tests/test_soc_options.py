@@ -14,8 +14,14 @@ from ndbmi_gym.cortex.soc.circuit import (
     random_circuit,
     stabilise,
 )
-from ndbmi_gym.cortex.soc.cortex import METRIC_TAU_S, SOC, WINDOW_S, planar_code, soc_cortex
-from ndbmi_gym.cortex.soc.cortex import cortex as soc
+from ndbmi_gym.cortex.soc.cortex import (
+    METRIC_TAU_S,
+    SOC,
+    WINDOW_S,
+    matched,
+    planar_code,
+    soc_cortex,
+)
 
 
 def small_circuit():
@@ -134,7 +140,7 @@ def test_the_circuit_itself_needs_no_match():
 def test_a_mute_control_has_no_match():
     plain = soc_cortex(SOC())
     with pytest.raises(ValueError, match=r"out of reach.*lower amplitude_hz"):
-        soc.matched(replace(plain, prepared=np.zeros_like(plain.prepared)), plain)
+        matched(replace(plain, prepared=np.zeros_like(plain.prepared)), plain)
 
 
 # Bad options
