@@ -5,8 +5,8 @@ import numpy as np
 from ndbmi_gym.config import Config
 from ndbmi_gym.inversion import command, expected_projection
 
-loop = Config(cortex={"kind": "soc", "stimuli": 32, "units": 1}).make_loop(0)
-cortex, interface = loop.cortex, loop.interface
+loop = Config.of(cortex={"kind": "soc", "stimuli": 32, "units": 1}).make_loop(0)
+cortex, interface = loop.rates("this script"), loop.interface
 most = cortex.max_count
 target = np.array([[4.0, 0.0]])
 volition = command(loop, target, -most, most)  # displaces the decoded point by −target

@@ -4,14 +4,14 @@ import numpy as np
 
 from ndbmi_gym.config import Config
 
-config = Config()
+config = Config.of()
 loop = config.make_loop(0)
 rng = np.random.default_rng(0)
 axis = np.linspace(-8, 8, 5)
 position = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 stimulus = loop.interface.sense(position)
 target = np.array([[4.0, 0.0]])
-command = loop.cortex.mean_counts(loop.interface.sense(-target), np.zeros((1, 9)))  # Eq 24
+command = loop.rates("Eq 24").mean_counts(loop.interface.sense(-target), np.zeros((1, 9)))  # Eq 24
 
 nothing = np.zeros((len(position), 9))
 alone, _ = loop.expected_force(stimulus, nothing, rng, samples=200)
