@@ -93,3 +93,52 @@ def test_the_report(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "--seed 0 --only call:0: no remedy" in printed
     assert "calls: 0 worked, 0 refused, 1 finding" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"sigma": 5e-324}, "sigma = 5e-324: give a finite number >= 1e-06"),
+        ({"center": (1e308, 0)}, "center = .*beyond 1e.09.*: give 2 finite numbers"),
+        ({"clock_s": 5e-324}, "clock_s = 5e-324: give"),
+        ({"max_rate_hz": 1e-300}, "max_rate_hz = 1e-300: give"),
+        ({"law": "math:sin"}, "law = .*sin.*: give a callable|law = .*sin.*; give a callable"),
+        ({"field": "math:sin"}, "field = .*sin.*; give a callable"),
+        ({"task": "numpy:tanh"}, "is no task, for it has no pool.*choose one of fixed"),
+        ({"interface": ""}, "interface = '': give the path of a file"),
+        ({"cortex": "soc", "window_s": 60}, "window_s = 60: give .* <= 10 s"),
+        ({"plant": {"kind": "point_mass", "law": None}}, "no option 'law'"),
+        ({"misplaced_electrode": 10**400}, "electrode 1000.*give one of them"),
+    ],
+)
+def test_what_it_found_is_refused(options, refusal):
+    with pytest.raises(ValueError, match=refusal):
+        fuzz_cases.make("ndbmi/ShiftTarget-v0", False, options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"curl": 5e-324, "observe_perturbation": True},
+        {"amplitude": 1e-300, "observe": "full", "targets": "calibration"},
+        {"law": "fuzz_cases:_law", "perturbation": {"kind": "draw", "curl": 0.3}},
+    ],
+)
+def test_what_it_found_works(options):
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, options | {"repetitions": 2})
+    with np.errstate(all="raise", under="ignore"):
+        fuzz_cases.play(env, np.random.default_rng(0))
+
+
+def test_a_larger_push_is_refused_with_what_was_said_at_first():
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, {"observe": "full", "push": (1.0, 0.0)})
+    with pytest.raises(ValueError, match=r"push of 3 .*bounded for at most 1"):
+        env.unwrapped.change(push=(3.0, 0.0))
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", True, [1]])
+def test_seeds_of_a_scalar_environment(seed):
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, {"repetitions": 2})
+    np.testing.assert_array_equal(env.reset(seed=np.int8(3))[0], env.reset(seed=3)[0])
+    with pytest.raises(ValueError, match=r"seed = .*: give a whole number >= 0"):
+        env.reset(seed=seed)

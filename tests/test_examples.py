@@ -1,0 +1,66 @@
+"""The scripts under examples run, and say what they promise."""
+
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def printed(monkeypatch, capsys):
+    """Run a script; returns what it prints, and the numbers in it, line by line."""
+    monkeypatch.syspath_prepend(FOLDER)
+
+    def run(name):
+        try:
+            import_module(name)
+        finally:
+            sys.modules.pop(name, None)
+        lines = capsys.readouterr().out.splitlines()
+        return [[float(each) for each in re.findall(r"-?\d+\.\d+", line)] for line in lines]
+
+    return run
+
+
+def test_random_volition(printed):
+    assert len(printed("random_volition")) == 10
+
+
+def test_what_if(printed):
+    assert len(printed("what_if")) == 26  # a heading and 5 x 5 places
+
+
+def test_circuit(printed):
+    assert len(printed("circuit")) == 4
+
+
+def test_own_field(printed):
+    (zero,), (eq24,) = printed("own_field")
+    assert zero < 0.1 < 0.5 < eq24
+
+
+def test_own_task(printed):
+    small, middle, large = printed("own_task")
+    assert small[2] < middle[2] < large[2]  # failures
+
+
+def test_own_cortex(printed):
+    for _, x, y in printed("own_cortex"):
+        assert x**2 + y**2 < 1.5**2
+
+
+def test_hidden_switch(printed):
+    blocks, change = printed("hidden_switch")
+    assert blocks[0] > blocks[1] + 0.2
+    assert change[0] == blocks[0]
+    assert change[0] > change[1] + 0.2
+
+
+@pytest.mark.slow
+def test_centre_out(printed):
+    first, *_, last = printed("centre_out")
+    assert last[1] > 0.9 > first[1]
