@@ -197,8 +197,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         several: Any = seed
         if len(several) != self.num_envs:
             raise ValueError(
-                f"seed = {shown(seed)}: {len(several)} seeds for {self.num_envs} trials; give a "
-                f"whole number >= 0{more}"
+                f"seed = {shown(seed)}: {len(several)} seeds; give a whole number >= 0{more}"
             )
         given = [checked_seed(each, more) for each in several if each is not None]
         if given:
