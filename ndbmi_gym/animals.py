@@ -35,6 +35,7 @@ class Animals:
         0,
         "fixes the calibration noise; None: one of n_animals in each trial",
         least=0,
+        most=2**63 - 1,
         optional=True,
     )
     n_animals: int = whole(8, "size of the pool that animal=None draws from", least=1, most=1024)

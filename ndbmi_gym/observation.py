@@ -154,7 +154,8 @@ def lay_out(
     else:
         speed = half_side / plant.step_s
 
-    wall = min(plant.reach_cm / half_side, _HUGE)
+    # trials may start beyond a wall within the workspace, and are put on it when they move
+    wall = min(max(plant.reach_cm / half_side, 1.0), _HUGE)
     far_target = max(1.0, *(float(np.abs(pool).max()) / half_side for pool in pools))
     # observed, entries, scale, low, high; bounds in scaled units
     parts = (

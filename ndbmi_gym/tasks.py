@@ -228,7 +228,9 @@ class Reach:
         "cm",
     )
     radius_cm: float = number(1.0, "radius of the target disc", "cm", above=0, most=1e6)
-    dwell: int = whole(2, "step ends inside that end the trial; 0: it does not end", least=0)
+    dwell: int = whole(
+        2, "step ends inside that end the trial; 0: it does not end", least=0, most=10**9
+    )
     target_range_cm: tuple[float, float] = span(
         (3.0, 7.0), "distances of calibration points that qualify as targets", "cm"
     )

@@ -253,7 +253,7 @@ def words_in(value):
         return set().union(*map(words_in, value))
     if isinstance(value, str):
         return {value} if value else {"''"}
-    return {repr(value)[:60]}
+    return {str(value) if isinstance(value, Path) else repr(value)[:60]}
 
 
 CONFIG_WORDS = {"interface", "window", "clock", "ticks", "target", "sites", "field", "spikes"}

@@ -105,6 +105,8 @@ def test_the_report(tmp_path, monkeypatch, capsys):
         ({"law": "math:sin"}, "law = .*sin.*: give a callable|law = .*sin.*; give a callable"),
         ({"field": "math:sin"}, "field = .*sin.*; give a callable"),
         ({"task": "numpy:tanh"}, "is no task, for it has no pool.*choose one of fixed"),
+        ({"dwell": 2**63}, "dwell = 9223372036854775808: give a whole number >= 0"),
+        ({"animal": 10**400}, "animal = 1000.*: give a whole number >= 0"),
         ({"interface": ""}, "interface = '': give the path of a file"),
         ({"cortex": "soc", "window_s": 60}, "window_s = 60: give .* <= 10 s"),
         ({"plant": {"kind": "point_mass", "law": None}}, "no option 'law'"),
@@ -121,6 +123,7 @@ def test_what_it_found_is_refused(options, refusal):
     [
         {"curl": 5e-324, "observe_perturbation": True},
         {"amplitude": 1e-300, "observe": "full", "targets": "calibration"},
+        {"wall_cm": 1.0, "observe": "state"},
         {"law": "fuzz_cases:_law", "perturbation": {"kind": "draw", "curl": 0.3}},
     ],
 )
