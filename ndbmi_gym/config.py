@@ -177,6 +177,8 @@ class Config:
                 "observe_perturbation shows drawn curl and push, and the perturbation is a "
                 "law: drop either"
             )
+        if config.calibration.interface is None:
+            config.task.check(config.field, config.calibration.half_side_cm)
         return config
 
     def change(self, **options: Any) -> "Config":

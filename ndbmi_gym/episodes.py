@@ -96,6 +96,8 @@ class Episodes:
         self.n_trials = n_trials
         self.task: Task = config.task
         self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.animals.pool))
+        for loop in self.loops:  # an interface on file brings a workspace of its own
+            self.task.check(loop.field, loop.interface.half_side_cm)
         self._pools = [self.task.pool(loop) for loop in self.loops]
         self._animals = np.array(config.animals.pool)
 
@@ -279,6 +281,8 @@ class Episodes:
                 "a law is part of the environment: make another one with it; curl and push can "
                 "change between trials"
             )
+        for loop in self.loops:
+            config.task.check(loop.field, loop.interface.half_side_cm)
         pools = [config.task.pool(loop) for loop in self.loops]
         self.layout.refuse(config.perturbation, pools)
         self.config, self._pools = config, pools

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ndbmi_gym.checks import RuleError, choice, declare, nested, number, real, settle, span, whole
 from ndbmi_gym.compiled import compiled
-from ndbmi_gym.fields import target_of
+from ndbmi_gym.fields import Field, target_of
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.parts import Registry
 from ndbmi_gym.plants import Device
@@ -110,6 +110,12 @@ class Task(Protocol):
     @property
     def scored(self) -> bool:
         """Whether zero volition is a floor: not where the field itself leads to the target."""
+
+    def check(self, field: Field, half_side_cm: float) -> None:
+        """Raise ValueError if the task does not fit a field and a workspace of half side L.
+
+        Asked before anything is calibrated.
+        """
 
     def pool(self, loop: ClosedLoop) -> FloatArray:
         """Targets that may be drawn with an animal's loop, (M, 2), cm."""
@@ -256,25 +262,37 @@ class Reach:
         """Whether zero volition is a floor: not where the field itself leads to the target."""
         return self.targets != "field"
 
+    def check(self, field: Field, half_side_cm: float) -> None:
+        """Raise ValueError if a point is out of the workspace, or there is no equilibrium."""
+        for name in ("targets", "starts"):
+            points = getattr(self, name)
+            if isinstance(points, str):
+                continue
+            for point in points:
+                if max(map(abs, point)) > half_side_cm:
+                    raise ValueError(
+                        f"{name} holds {point}: give points within "
+                        f"[-{half_side_cm:g}, {half_side_cm:g}] cm"
+                    )
+        if self.targets == "field" and target_of(field) is None:
+            raise ValueError(
+                "the task aims at the field's own equilibrium, and this field declares none: "
+                "give the field a 'target' attribute, or set targets='calibration'"
+            )
+
     def pool(self, loop: ClosedLoop) -> FloatArray:
         """Targets that may be drawn with an animal's loop, (M, 2), cm.
 
         Raises
         ------
         ValueError
-            If there is none, or a point lies beyond the workspace.
+            If there is none.
         """
         if self.targets == "calibration":
             return self.eligible(loop.interface.points)
         if self.targets == "field":
-            target = target_of(loop.field)
-            if target is None:
-                raise ValueError(
-                    "the task aims at the field's own equilibrium, and this field declares none: "
-                    "give the field a 'target' attribute, or set targets='calibration'"
-                )
-            return target[None]
-        return self._within("targets", self.targets, loop.interface.half_side_cm)
+            return np.array([target_of(loop.field)])
+        return np.array(self.targets)
 
     def draw_starts(
         self, rng: np.random.Generator, n_trials: int, half_side_cm: float
@@ -285,7 +303,7 @@ class Reach:
             return self.on_square(along, half_side_cm)
         if self.starts == "centre":
             return np.zeros((n_trials, 2))
-        places = self._within("starts", self.starts, half_side_cm)
+        places = np.array(self.starts)
         return places[(along * len(places)).astype(np.int64)]
 
     def on_square(self, along: FloatArray, half_side_cm: float) -> FloatArray:
@@ -369,17 +387,6 @@ class Reach:
             )
         )
 
-    @staticmethod
-    def _within(name: str, points: Any, half_side_cm: float) -> FloatArray:
-        places = np.array(points, dtype=float)
-        beyond = (np.abs(places) > half_side_cm).any(axis=1)
-        if beyond.any():
-            raise ValueError(
-                f"{name} holds {tuple(places[beyond][0].tolist())}: give points within "
-                f"[-{half_side_cm:g}, {half_side_cm:g}] cm"
-            )
-        return places
-
 
 Hold = partial(
     Reach,
@@ -393,7 +400,7 @@ Hold = partial(
 
 TASKS: Registry[Task] = Registry(
     "task",
-    ("pool", "draw_starts", "draw_targets", "assess", "radius_cm", "holds", "scored"),
+    ("check", "pool", "draw_starts", "draw_targets", "assess", "radius_cm", "holds", "scored"),
     {
         "fixed": partial(Reach, targets="field", radius_cm=1.5, dwell=1, min_start_distance_cm=0.0),
         "shift": Reach,

@@ -476,7 +476,7 @@ def refuse(path):
 
 
 def test_missing_file_is_missing(tmp_path):
-    message = r"there is no .*nowhere\.npz.*ndbmi-gym soc build"
+    message = r"there is no .*nowhere\.npz.*ndbmi-gym circuit build"
     with pytest.raises(FileNotFoundError, match=message):
         Circuit.load(tmp_path / "nowhere.npz")
     with pytest.raises(FileNotFoundError, match=message):

@@ -104,7 +104,7 @@ def test_the_report(tmp_path, monkeypatch, capsys):
         ({"max_rate_hz": 1e-300}, "max_rate_hz = 1e-300: give"),
         ({"law": "math:sin"}, "law = .*sin.*: give a callable|law = .*sin.*; give a callable"),
         ({"field": "math:sin"}, "field = .*sin.*; give a callable"),
-        ({"task": "numpy:tanh"}, "is no task, for it has no pool.*choose one of fixed"),
+        ({"task": "numpy:tanh"}, "is no task, for it has no check, pool.*choose one of fixed"),
         ({"dwell": 2**63}, "dwell = 9223372036854775808: give a whole number >= 0"),
         ({"animal": 10**400}, "animal = 1000.*: give a whole number >= 0"),
         ({"interface": ""}, "interface = '': give the path of a file"),

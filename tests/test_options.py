@@ -35,7 +35,7 @@ class TestCommandLine:
         [
             (train, "--env ndbmi/Nope-v0", "Nope"),
             (train, "--env CartPole-v1", "CartPole-v1"),
-            (train, "--option datset=6", "unknown option 'datset'"),
+            (train, "--option datset=6", "unexpected keyword argument 'datset'"),
             (train, "--option num_envs=6", "num_envs"),
             (train, "--hyper gama=0.9", "'gama': choose from gamma"),
             (train, "--hyper seed=1", "'seed'"),
@@ -44,7 +44,7 @@ class TestCommandLine:
             (train, '--hyper policy_kwargs={"activation_fn":"Tan"}', "'Tan'"),
             (train, "--minutes 0", "minutes = 0.0"),
             (evaluate, "--env ndbmi/Nope-v0", "Nope"),
-            (evaluate, "--option datset=6", "unknown option 'datset'"),
+            (evaluate, "--option datset=6", "unexpected keyword argument 'datset'"),
             (evaluate, "--episodes 0", "episodes = 0"),
             (evaluate, "--threads 0", "threads = 0"),
             (demo, "--minutes 0", "minutes = 0.0"),

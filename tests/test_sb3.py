@@ -100,7 +100,7 @@ class TestAdapter:
         nothing = np.zeros(bare.action_space.shape, np.float32)
         earned, length, lengths, partial = np.zeros(n), np.zeros(n, int), set(), False
         half_side = mine.env.episodes.half_side_cm
-        position = mine.env.episodes.columns["position"]
+        position = mine.env.episodes.layout.columns["position"]
         for i, (ours, rewards, dones, infos) in enumerate(self.rollout(mine)):
             if i == 0:
                 np.testing.assert_array_equal(ours, seen)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
+from ndbmi_gym import config
 from ndbmi_gym.config import Config
 from ndbmi_gym.plants import placed
 from ndbmi_gym.tasks import N_JUDGED, TASKS, Judged, Outcome, Reach, make_task
@@ -224,16 +225,27 @@ def test_places_draw_as_much_as_the_square_does():
     assert len(set(after)) == 1
 
 
-def test_places_beyond_the_workspace_are_refused():
-    loop = Config.of(repetitions=2).make_loop(0)
-    with pytest.raises(ValueError, match=r"targets holds \(0.0, 10.5\): give points within \[-10,"):
-        Reach(targets=[[1, 1], [0, 10.5]]).pool(loop)
-    with pytest.raises(ValueError, match=r"targets holds .*: give points within \[-10, 10\] cm"):
-        Reach(targets={"centre_out": 4, "radius_cm": 12}).pool(loop)
-    with pytest.raises(ValueError, match=r"starts holds \(-11.0, 0.0\): give points within"):
-        Reach(starts=[[-11, 0]]).draw_starts(np.random.default_rng(), 1, 10.0)
-    with pytest.raises(ValueError, match=r"the field's own equilibrium.*this field declares"):
-        Reach(targets="field").pool(Config.of(field="limit_cycle", repetitions=2).make_loop(0))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"targets": [[1, 1], [0, 10.5]]},
+            r"targets holds \(0.0, 10.5\): give points within \[-10,",
+        ),
+        ({"targets": {"centre_out": 4, "radius_cm": 12}}, r"targets holds .*within \[-10, 10\] cm"),
+        ({"starts": [[-11, 0]]}, r"starts holds \(-11.0, 0.0\): give points within"),
+        (
+            {"targets": "field", "field": "limit_cycle"},
+            r"the field's own equilibrium.*declares none",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_workspace_is_refused_before_a_calibration(
+    options, message, monkeypatch
+):
+    monkeypatch.setattr(config, "interface_of", None)
+    with pytest.raises(ValueError, match=message):
+        Config.of(**options)
 
 
 # Judgements
