@@ -17,7 +17,7 @@ from ndbmi_gym.loop import ClosedLoop, Signals
 from ndbmi_gym.observation import lay_out
 from ndbmi_gym.perturbations import Force, make_perturbation
 from ndbmi_gym.plants import PERTURBING_FORCE, POSITION, PUSH, VELOCITY, Column, Device
-from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Outcome, Task
+from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Judged, Outcome, Task
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -378,6 +378,7 @@ class Episodes:
             curl, time_s = state[_CURL], state[_TIME]
             target, number = self.target.copy(), self.trial.copy()
             animal = self._animals.take(self.animal)
+            flags = judged[_FLAGS] != 0  # all in one go
         else:
             stimulus, counts = signals.stimulus[trial], signals.counts[trial].copy()
             virtual_point, force = signals.virtual_point[trial].copy(), signals.force[trial].copy()
@@ -388,22 +389,10 @@ class Episodes:
             curl, time_s = state.item(_CURL), state.item(_TIME)
             target, number = self.target[trial].copy(), self.trial.item(trial)
             animal = self._animals.item(self.animal.item(trial))
-        # in the order of Judged
-        (
-            _,
-            distance,
-            effort,
-            inside,
-            _,
-            failed,
-            success,
-            _,
-            by_distance,
-            by_effort,
-            bonus,
-            by_inside,
-            penalty,
-        ) = judged
+            flags = [flag != 0 for flag in judged[_FLAGS]]
+        inside, _, failed, success = flags
+        _, distance, effort = judged[:_FIRST_FLAG]
+        by_distance, by_effort, bonus, by_inside, penalty = judged[_FIRST_TERM:]
         return {
             "stimulus": stimulus,
             "evoked_counts": evoked,
@@ -421,9 +410,9 @@ class Episodes:
             "time_s": time_s,
             "distance": distance,
             "effort": effort,
-            "inside": inside != 0,
-            "is_success": success != 0,
-            "failed": failed != 0,
+            "inside": inside,
+            "is_success": success,
+            "failed": failed,
             "reward_distance": by_distance,
             "reward_effort": by_effort,
             "reward_bonus": bonus,
@@ -506,6 +495,9 @@ class Episodes:
 
 # looking a member of an enumeration up takes as long as indexing an array
 _CURL, _TIME = int(Column.CURL), int(Column.TIME)
+# the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
+_FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)
+_FLAGS = slice(_FIRST_FLAG, int(Judged.SUCCESS) + 1)
 
 
 @compiled

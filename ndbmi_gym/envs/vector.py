@@ -138,7 +138,9 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         episodes.step(actions, self.np_random)
         if any_fresh:
             episodes.begin(self.np_random, fresh)
-        self._elapsed = np.where(fresh, 0, self._elapsed + 1)
+        self._elapsed = self._elapsed + 1
+        if any_fresh:
+            self._elapsed[fresh] = 0
         reward, terminated = episodes.outcome.reward.copy(), episodes.outcome.terminated
         truncated = np.zeros(self.num_envs, np.bool_)
         if self.max_episode_steps is not None:

@@ -105,10 +105,10 @@ def placed(
         Columns that a plant appends; they are 0.
     """
     positions = np.atleast_2d(np.asarray(position, dtype=float))
-    device = Device(np.zeros((len(positions), len(Column) + appended)))
-    device.position[:], device.velocity[:] = positions, velocity
-    device.curl[:], device.push[:] = curl, push
-    return device
+    values = np.zeros((len(positions), len(Column) + appended))
+    values[:, POSITION], values[:, VELOCITY] = positions, velocity
+    values[:, Column.CURL], values[:, PUSH] = curl, push
+    return Device(values)
 
 
 class Plant(Protocol):

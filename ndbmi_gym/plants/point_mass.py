@@ -220,9 +220,9 @@ class PointMass:
 def _curl_and_push(values):  # type: ignore[no-untyped-def]
     force = np.empty((values.shape[0], 2))
     for b in range(values.shape[0]):
-        row = values[b]
-        force[b, 0] = row[Column.PUSH_X] - row[Column.CURL] * row[Column.VY]
-        force[b, 1] = row[Column.PUSH_Y] + row[Column.CURL] * row[Column.VX]
+        curl = values[b, Column.CURL]
+        force[b, 0] = values[b, Column.PUSH_X] - curl * values[b, Column.VY]
+        force[b, 1] = values[b, Column.PUSH_Y] + curl * values[b, Column.VX]
     return force
 
 
@@ -241,9 +241,8 @@ def _exact_step(values, force, mass, viscosity, step_s, wall_cm):  # type: ignor
     moved = values.copy()
     growth = phi1 = phi2 = complex(0.0, 0.0)
     for b in range(values.shape[0]):
-        row, new = values[b], moved[b]
-        if b == 0 or row[Column.CURL] != values[b - 1, Column.CURL]:  # trials mostly share it
-            rate = complex(-viscosity, row[Column.CURL]) / mass
+        if b == 0 or values[b, Column.CURL] != values[b - 1, Column.CURL]:  # trials mostly share it
+            rate = complex(-viscosity, values[b, Column.CURL]) / mass
             z = rate * step_s
             growth = np.exp(z)
             if abs(z) < 1e-3:
@@ -253,17 +252,20 @@ def _exact_step(values, force, mass, viscosity, step_s, wall_cm):  # type: ignor
             else:
                 phi1 = (growth - 1) / rate
                 phi2 = (phi1 - step_s) / rate
-        v = complex(row[Column.VX], row[Column.VY])
-        a = complex(force[b, 0] + row[Column.PUSH_X], force[b, 1] + row[Column.PUSH_Y]) / mass
-        x = complex(row[Column.X], row[Column.Y]) + v * phi1 + a * phi2
+        v = complex(values[b, Column.VX], values[b, Column.VY])
+        a = (
+            complex(force[b, 0] + values[b, Column.PUSH_X], force[b, 1] + values[b, Column.PUSH_Y])
+            / mass
+        )
+        x = complex(values[b, Column.X], values[b, Column.Y]) + v * phi1 + a * phi2
         v = v * growth + a * phi1
-        new[Column.X], new[Column.Y], new[Column.VX], new[Column.VY] = (
+        moved[b, Column.X], moved[b, Column.Y], moved[b, Column.VX], moved[b, Column.VY] = (
             x.real,
             x.imag,
             v.real,
             v.imag,
         )
-        new[Column.TIME] = row[Column.TIME] + step_s
+        moved[b, Column.TIME] = values[b, Column.TIME] + step_s
     _stop_at_wall(moved, wall_cm)
     moved[:, Column.FORCE_X : Column.FORCE_Y + 1] = _curl_and_push(moved)
     return moved
