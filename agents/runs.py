@@ -4,9 +4,9 @@
 model; ``replay_buffer.pkl`` what an off-policy one learns from; ``progress.csv`` the curve;
 ``lock`` belongs to the process that trains.
 
-To use what was learned, `Agent` reads JSON and weights, and runs no code of the folder. To go on
-with a run (``agents.train --resume``) loads optimiser and replay buffer by pickle, which can run
-code: resume only runs of people you trust.
+To use what was learned (`Agent`, ``agents.train --warm-start``), JSON and weights are read, and no
+code of the folder runs. To go on with a run (``agents.train --resume``) loads optimiser and replay
+buffer by pickle, which can run code: resume only runs of people you trust.
 """
 
 import json
@@ -50,7 +50,7 @@ REPLAY = "replay_buffer.pkl"
 PROGRESS = "progress.csv"
 LOCK = "lock"
 
-OF_THE_SESSION = frozenset({"out", "resume", "overwrite", "threads", "checkpoint_s"})
+OF_THE_SESSION = frozenset({"out", "resume", "overwrite", "threads", "checkpoint_s", "trust"})
 """Settings that may change when a run goes on."""
 
 # hyper-parameters are compared as they were used, whatever file or words they came from
@@ -96,9 +96,8 @@ class Agent:
     def __init__(self, folder: str | Path, trust: bool = False) -> None:
         self.folder = Path(folder)
         self.config = read_config(self.folder)
-        if not trust:
-            _check_harmless(self.config["settings"], self.folder / CONFIG)
         settings = self.config["settings"]
+        check_trust(settings, self.folder / CONFIG, trust)
         self.label: str = settings["label"] or settings["algo"]
         self._policy = load_policy(self.folder / MODEL, trust)
         self._actor = Stacked(self._policy, self.config["hyperparams"]["frame_stack"])
@@ -271,11 +270,11 @@ def _check_entries(
             raise ValueError(f"{path}: {name} is {found[name]!r:.40}: {_REMEDY}")
 
 
-def _check_harmless(settings: JSON, path: Path) -> None:
-    """Raise ValueError if settings name modules to import, other than those of this package."""
+def check_trust(settings: JSON, path: Path, trust: bool) -> None:
+    """Raise ValueError if settings of a file name code outside this package, without trust."""
     named = [settings["env"]] if not _OWN_ID.fullmatch(settings["env"]) else []
     named += _modules(settings["option"])
-    if named:
+    if named and not trust:
         raise ValueError(
             f"{path} names {named[0]!r}, which is code outside ndbmi_gym: give --trust "
             "(trust=True) if you know it"

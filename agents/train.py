@@ -36,6 +36,7 @@ from agents.runs import (
     PROGRESS,
     REPLAY,
     brought,
+    check_trust,
     locked,
     make_env,
     make_venv,
@@ -78,6 +79,7 @@ class Settings:
     checkpoint_s: float = setting(60.0, "seconds between checkpoints")
     overwrite: bool = setting(False, "replace a run that the folder holds")
     resume: bool = setting(False, "go on with the run in --out, as it was set")
+    trust: bool = setting(False, "let code that the run of --warm-start names or holds run")
 
     def __post_init__(self) -> None:
         if self.algo not in ALGORITHMS:
@@ -237,8 +239,15 @@ def warmed(given: Mapping[str, Any]) -> Settings:
     """The settings of a new run that begins with what ``given["warm_start"]`` learned.
 
     Algorithm, environment and options are those of that run, but for what is given.
+
+    Raises
+    ------
+    ValueError
+        If that run names code outside this package, and ``given["trust"]`` is not set.
     """
-    saved = read_config(Path(given["warm_start"]))["settings"]
+    source = Path(given["warm_start"])
+    saved = read_config(source)["settings"]
+    check_trust(saved, source / CONFIG, given.get("trust", False))
     env_id = given.get("env", saved["env"])
     options, _ = brought(saved, env_id)
     options |= given.get("option", {})
@@ -325,7 +334,7 @@ def _warm(model: BaseAlgorithm, settings: Settings) -> None:
     """Give a new model the weights of an earlier run."""
     source = Path(str(settings.warm_start))
     try:
-        learned = load_policy(source / MODEL)
+        learned = load_policy(source / MODEL, settings.trust)
         frames_of(learned, model, 1)
         try:
             model.policy.load_state_dict(learned.state_dict())

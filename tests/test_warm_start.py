@@ -1,6 +1,8 @@
+import sys
+
 import pytest
 import torch
-from quick_runs import QUICK, quick
+from quick_runs import QUICK, like, quick
 
 from agents import runs, train
 from agents.models import load_policy
@@ -54,3 +56,28 @@ class TestWarmStart:
         with pytest.raises(SystemExit, match=f"^error: --warm-start: .*{text}"):
             train.main(line(run, tmp_path / "new", *more))
         assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch):
+    """A module that a run may name; whether it has been imported is in `sys.modules`."""
+    (tmp_path / "stranger.py").write_text("from ndbmi_gym.fields import GaussianField as Field\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "stranger"
+    sys.modules.pop("stranger", None)
+
+
+class TestTrust:
+    @pytest.mark.parametrize(
+        "changes",
+        [{"option": {"field": "stranger:Field"}}, {"env": "stranger:ndbmi/HoldTarget-v0"}],
+    )
+    def test_code_that_the_other_run_names_wants_trust(self, changes, run, tmp_path, stranger):
+        other, new = like(tmp_path / "other", run, **changes), tmp_path / "new"
+        with pytest.raises(SystemExit, match=r"^error: .*config.json names 'stranger:.*--trust"):
+            train.main(line(other, new, "--steps", "256"))
+        assert stranger not in sys.modules
+        assert not new.exists()
+        assert train.main(line(other, new, "--steps", "256", "--trust")) == 0
+        assert stranger in sys.modules
+        assert runs.read_config(new)["finished"]
