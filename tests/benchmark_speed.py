@@ -107,9 +107,9 @@ MEMORY = (
 )
 
 
-def floor(env_id, **options):
-    """What a step of one trial is made of, in microseconds; each part timed alone at B = 256."""
-    env = gymnasium.make_vec(env_id, num_envs=256, **options)
+def floor(env_id, num_envs=256, calls=200, **options):
+    """What a step of one trial is made of, in microseconds; each part timed alone on a batch."""
+    env = gymnasium.make_vec(env_id, num_envs=num_envs, **options)
     env.reset(seed=0)
     action = np.zeros(env.action_space.shape, np.float32)
     for _ in range(20):
@@ -122,7 +122,7 @@ def floor(env_id, **options):
     trains = loop.cortex.respond(stimulus, volition, rng).trains
     parts = {
         "spikes: exponential intervals (numpy)": lambda: rng.standard_exponential(
-            len(trains.rows) + 256
+            len(trains.rows) + num_envs
         ),
         "spikes: expected, between nodes": lambda: loop.cortex.profile(stimulus, volition),
         "spikes: all of cortex.respond": lambda: loop.cortex.respond(stimulus, volition, rng),
@@ -131,7 +131,12 @@ def floor(env_id, **options):
         "motion": lambda: loop.plant.advance(state, force),
         "stimulus": lambda: interface.sense(state.position),
         "reward": lambda: episodes.task.assess(
-            state.position, episodes.target, episodes.action, episodes.outcome.values[:, 5], 10.0
+            state,
+            state,
+            episodes.target,
+            episodes.action,
+            episodes.outcome.streak,
+            episodes.half_side_cm,
         ),
         "observation and info": lambda: (episodes.observe(), episodes.info()),
         "whole step, autoresets included": lambda: env.step(action),
@@ -142,11 +147,11 @@ def floor(env_id, **options):
 
         def measure(part=part):
             begin = time.perf_counter()
-            for _ in range(200):
+            for _ in range(calls):
                 part()
             return -(time.perf_counter() - begin)
 
-        spent[name] = -best(measure) / 200 / 256 * 1e6
+        spent[name] = -best(measure) / calls / num_envs * 1e6
     return spent
 
 
