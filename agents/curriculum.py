@@ -7,8 +7,10 @@ A curriculum is a list of stages, such as this, in JSON::
      {"from": 500000, "option": {"effort_weight": 0.1}}]
 
 ``from`` is a share of the budget up to 1, or beyond it a number of steps. Trials that begin after
-that have the options of the stage, on top of those of earlier ones; an environment takes them by
-its method ``change(**options)``.
+that have the options of all stages that are reached, the later in the list winning, in place of
+those that the environment was made with. Which stages were reached first, and whether the run was
+interrupted, makes no difference: an environment takes by its method ``change(**options)`` what it
+had in the beginning (`original`), and all that has changed since (`options_at`).
 """
 
 import json
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.options import JSON
+from ndbmi_gym.config import CHANGEABLE, Config
 
 Stages = list[JSON]
 
@@ -73,3 +76,21 @@ def options_at(stages: Sequence[Mapping[str, Any]], share: float, steps: int) ->
         if (share if stage["from"] <= 1 else steps) >= stage["from"]:
             changed |= stage["option"]
     return changed
+
+
+def reachable(stages: Sequence[Mapping[str, Any]]) -> Stages:
+    """All that `options_at` may give over a run, whatever steps a share of its budget means."""
+    begins = sorted({0, *(stage["from"] for stage in stages)})
+    found: Stages = []
+    for share in (begin for begin in begins if begin <= 1):
+        for steps in (begin for begin in begins if begin == 0 or begin > 1):
+            options = options_at(stages, share, steps)
+            if options and options not in found:
+                found.append(options)
+    return found
+
+
+def original(config: Config) -> JSON:
+    """Of a configuration what may change, as options that lead back to it."""
+    written = config.plain()
+    return {name: written[name] for name in CHANGEABLE}

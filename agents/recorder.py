@@ -69,7 +69,9 @@ class Recorder(BaseCallback):
         self._folder, self._config = settings.folder, config
         self._checkpoint_s = settings.checkpoint_s
         self._schedules = schedules(config["hyperparams"])
-        self._stages, self._changed = settings.curriculum, JSON()
+        self._stages, self._changed, self._original = settings.curriculum, JSON(), JSON()
+        if self._stages:
+            self._original = curriculum.original(self.training_env.get_attr("episodes")[0].config)
         self._begun = time.monotonic() - config["seconds"]
         self._saved = -np.inf
         steps = model.num_timesteps
@@ -112,15 +114,8 @@ class Recorder(BaseCallback):
     def follow_curriculum(self) -> None:
         """Let trials that begin from now on have the options of the stages that are reached."""
         wanted = curriculum.options_at(self._stages, self.share, self.model.num_timesteps)
-        new = {
-            name: value
-            for name, value in wanted.items()
-            if name not in self._changed or self._changed[name] != value
-        }
-        if new:
-            venv = self.model.get_env()
-            assert venv is not None
-            venv.env_method("change", **new)
+        if wanted != self._changed:
+            self.training_env.env_method("change", **(self._original | wanted))
             self._changed = wanted
 
     def checkpoint(self) -> None:

@@ -353,12 +353,13 @@ def _try_curriculum(settings: Settings) -> None:
     """Raise ValueError now, and not in the midst of a run, if a stage cannot be taken."""
     if not settings.curriculum:
         return
-    env: Any = make_env(settings.env, 1, settings.option)
-    for stage in settings.curriculum:
+    env = make_env(settings.env, 1, settings.option)
+    original = curriculum.original(env.episodes.config)
+    for options in curriculum.reachable(settings.curriculum):
         try:
-            env.change(**stage["option"])
-        except (AttributeError, TypeError) as error:
-            raise ValueError(f"curriculum, from {stage['from']}: {error}") from error
+            env.change(**(original | options))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"curriculum, with {json.dumps(options)}: {error}") from error
     env.close()
 
 
