@@ -57,7 +57,7 @@ OF_THE_SESSION = frozenset({"out", "resume", "overwrite", "threads", "checkpoint
 _OF_THE_RUN = OF_THE_SESSION | {"seed", "steps", "minutes", "label", "tensorboard"}
 _OF_THE_RUN |= {"hyperparams", "hyper", "warm_start"}
 
-_REMEDY = "restore the file, or train anew with --overwrite"
+REMEDY = "restore the file, or train anew with --overwrite"
 
 
 class Agent:
@@ -198,7 +198,7 @@ def read_config(folder: Path) -> JSON:
     try:
         config: JSON = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}): {_REMEDY}") from error
+        raise ValueError(f"{path} is no JSON ({error}): {REMEDY}") from error
     kinds: dict[str, type | tuple[type, ...]] = {
         "settings": dict,
         "hyperparams": dict,
@@ -215,7 +215,7 @@ def read_config(folder: Path) -> JSON:
     algo = config["settings"]["algo"]
     if algo not in ALGORITHMS:
         raise ValueError(
-            f"{path} names the algorithm {algo!r}, none of {', '.join(ALGORITHMS)}: {_REMEDY}"
+            f"{path} names the algorithm {algo!r}, none of {', '.join(ALGORITHMS)}: {REMEDY}"
         )
     return config
 
@@ -262,12 +262,12 @@ def _check_entries(
 ) -> None:
     """Raise ValueError unless a mapping has entries of these types."""
     if not isinstance(found, dict):
-        raise ValueError(f"{path}: {whole} is {found!r:.40}, no mapping: {_REMEDY}")
+        raise ValueError(f"{path}: {whole} is {found!r:.40}, no mapping: {REMEDY}")
     for name, kind in kinds.items():
         if name not in found:
-            raise ValueError(f"{path}: {whole} has no {name!r}: {_REMEDY}")
+            raise ValueError(f"{path}: {whole} has no {name!r}: {REMEDY}")
         if not isinstance(found[name], kind):
-            raise ValueError(f"{path}: {name} is {found[name]!r:.40}: {_REMEDY}")
+            raise ValueError(f"{path}: {name} is {found[name]!r:.40}: {REMEDY}")
 
 
 def check_trust(settings: JSON, path: Path, trust: bool) -> None:

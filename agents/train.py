@@ -34,6 +34,7 @@ from agents.runs import (
     MODEL,
     OF_THE_SESSION,
     PROGRESS,
+    REMEDY,
     REPLAY,
     brought,
     check_trust,
@@ -300,9 +301,7 @@ def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
     logs = str(folder) if settings.tensorboard else None
     _try_curriculum(settings)
     if settings.resume:
-        model = algorithm.load(folder / MODEL, venv, "cpu", tensorboard_log=logs)
-        if isinstance(model, OffPolicyAlgorithm):
-            model.load_replay_buffer(folder / REPLAY)
+        model = _saved(algorithm, folder, venv, logs)
         # not the trials and the exploration of the beginning once more
         entropy = np.random.SeedSequence([settings.seed, model.num_timesteps])
         model.set_random_seed(int(entropy.generate_state(1)[0]))
@@ -328,6 +327,27 @@ def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
     if settings.warm_start:
         _warm(model, settings)
     return model, venv
+
+
+def _saved(
+    algorithm: type[BaseAlgorithm], folder: Path, venv: VecEnv, logs: str | None
+) -> BaseAlgorithm:
+    """The model in a folder, with what it learns from."""
+    off_policy = issubclass(algorithm, OffPolicyAlgorithm)
+    for path in [folder / MODEL] + [folder / REPLAY] * off_policy:
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no {path} to go on from: {REMEDY}")
+    try:
+        model = algorithm.load(folder / MODEL, venv, "cpu", tensorboard_log=logs)
+        if isinstance(model, OffPolicyAlgorithm):
+            with (folder / REPLAY).open("rb") as file:
+                model.load_replay_buffer(file)
+    except Exception as error:  # of torch, of pickle, of SB3: damage
+        words = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{folder} does not hold a model to go on from ({words}): {REMEDY}") from (
+            error
+        )
+    return model
 
 
 def _warm(model: BaseAlgorithm, settings: Settings) -> None:

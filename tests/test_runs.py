@@ -4,10 +4,11 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
-from quick_runs import QUICK, like, native, quick
+from quick_runs import QUICK, QUICK_SAC, like, native, quick
 
 from agents import recorder, runs, train
 from agents.runs import Agent
@@ -110,16 +111,32 @@ class TestEditedFolders:
     def test_a_missing_or_broken_model(self, run, tmp_path):
         other = tmp_path / "other"
         like(other, run)
+        line = ["--resume", "--out", str(other), "--steps", "100"]
         (other / runs.MODEL).write_bytes((run / runs.MODEL).read_bytes()[:500])
         with pytest.raises(ValueError, match=r"model.zip is no intact model"):
             Agent(other)
-        with pytest.raises(SystemExit, match=r"^error: .*model.zip"):
-            train.main(["--resume", "--out", str(other), "--steps", "100"])
+        with pytest.raises(SystemExit, match=r"^error: .*model.zip .*: restore the file"):
+            train.main(line)
+        with zipfile.ZipFile(other / runs.MODEL, "w") as archive:
+            archive.writestr("data", "{}")
+        with pytest.raises(SystemExit, match=r"^error: .* not hold a model .*: restore the file"):
+            train.main(line)
         (other / runs.MODEL).unlink()
         with pytest.raises(FileNotFoundError, match=r"there is no model .*model.zip"):
             Agent(other)
-        with pytest.raises(SystemExit, match=r"^error: .*model.zip"):
-            train.main(["--resume", "--out", str(other), "--steps", "100"])
+        with pytest.raises(SystemExit, match=r"^error: there is no .*other/model.zip to go on"):
+            train.main(line)
+
+    def test_a_missing_or_broken_replay_buffer(self, tmp_path):
+        settings = quick(tmp_path, algo="sac", hyper=QUICK_SAC, steps=128)
+        train.train(settings)
+        line = ["--resume", "--out", settings.out, "--steps", "100"]
+        (settings.folder / runs.REPLAY).write_bytes(b"")
+        with pytest.raises(SystemExit, match=r"^error: .*not hold a model to go on from .*restore"):
+            train.main(line)
+        (settings.folder / runs.REPLAY).unlink()
+        with pytest.raises(SystemExit, match=r"^error: there is no .*replay_buffer.pkl to go on"):
+            train.main(line)
 
 
 def hold(folder, ready, done):
