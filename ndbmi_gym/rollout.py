@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.parts import attribute
@@ -119,8 +119,9 @@ def score(
     Parameters
     ----------
     env : str, BMIVectorEnv or BMIEnv
-        An id, of which a batch is made with `options`; a batch that is stepped as it is; or a
-        single environment, with whatever wraps it, whose trials come one by one (slower by far).
+        An id, of which a batch is made with `options`; a batch that is stepped as it is, also a
+        `SyncVectorEnv` of single ones (baselines excepted: they know the model of one); or a single
+        environment, with whatever wraps it, whose trials come one by one (slower by far).
     policy : str, object, class or function
         See `as_actor`.
     trials : int
@@ -140,13 +141,22 @@ def score(
     Raises
     ------
     ValueError
-        If there is no such policy, it does not fit what the environment shows and takes, or a trial
-        could last for ever.
+        If there is no such policy, it does not fit what the environment shows and takes, a trial
+        could last for ever, ended trials do not begin anew in the step that follows, or the
+        environment is none of this package.
     """
-    if trials < 1:
+    whole = isinstance(trials, int | np.integer) and not isinstance(trials, bool)
+    if not whole or trials < 1:
         raise ValueError(f"trials = {trials!r}: give a whole number >= 1")
     batch = _batch(env, min(BATCH, trials), options)
-    actor = as_actor(policy, _inner(batch))
+    inner = _inner(batch)
+    apart = inner is not batch and batch.num_envs > 1
+    if apart and isinstance(policy, str) and policy in POLICIES:
+        raise ValueError(
+            f"policy {policy!r} knows the model of one environment, and there are "
+            f"{batch.num_envs} apart: make the batch without vectorization_mode"
+        )
+    actor = as_actor(policy, inner)
     parts = list(measured(batch, actor, trials, seed, deterministic))
     if isinstance(env, str):
         batch.close()
@@ -331,25 +341,42 @@ def _batch(
     env: str | Vector | gymnasium.Env[Any, Any], size: int, options: dict[str, Any]
 ) -> Vector:
     """What `score` plays on."""
+    made: Vector
     if isinstance(env, str):
-        made: Vector = gymnasium.make_vec(env, num_envs=size, **options)
-        limit = made.spec.max_episode_steps if made.spec else None
+        made = gymnasium.make_vec(env, num_envs=size, **options)
+    elif options:
+        raise ValueError(f"{min(options)!r} is an option of an id, and env is made already")
+    elif isinstance(env, VectorEnv):
+        made = env
     else:
-        if options:
-            raise ValueError(f"{min(options)!r} is an option of an id, and env is made already")
-        if isinstance(env, VectorEnv):
-            made, limit = env, getattr(env, "max_episode_steps", None)
-        else:
-            single: gymnasium.Env[Any, Any] = env
-            made = SyncVectorEnv([lambda: single])
-            limited = env.has_wrapper_attr("_max_episode_steps")
-            limit = env.get_wrapper_attr("_max_episode_steps") if limited else None
-    if limit is None:
+        single: gymnasium.Env[Any, Any] = env
+        made = SyncVectorEnv([lambda: single])
+    if not hasattr(_inner(made).unwrapped, "episodes"):
+        raise ValueError(
+            f"{env!r} is no environment of ndbmi_gym, nor a batch of such in this process: give "
+            "an id, or what make() or make_vec() returns for it"
+        )
+    mode = made.metadata.get("autoreset_mode")
+    if mode != AutoresetMode.NEXT_STEP:
+        name = getattr(mode, "value", mode)
+        raise ValueError(
+            f"autoreset_mode = {name!r}: make the batch with 'NextStep', so that a step tells of "
+            "the trial that it ends"
+        )
+    if _step_limit(made) is None:
         raise ValueError(
             "trials without a step limit could last for ever: give max_episode_steps, or wrap the "
             "environment in gymnasium.wrappers.TimeLimit"
         )
     return made
+
+
+def _step_limit(env: Vector) -> int | None:
+    inner = _inner(env)
+    if inner is env:
+        return getattr(env.unwrapped, "max_episode_steps", None)
+    name = "_max_episode_steps"
+    return inner.get_wrapper_attr(name) if inner.has_wrapper_attr(name) else None
 
 
 def _picture(env: BMIVectorEnv) -> npt.NDArray[np.uint8]:

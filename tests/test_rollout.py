@@ -167,6 +167,9 @@ class TestScore:
             ((ENV, "test_rollout:Nope"), "'test_rollout:Nope': .*Nope.*: give"),
             ((ENV, 7), "policy 7 does not act"),
             ((ENV, "zero", 0), "trials = 0"),
+            ((ENV, "zero", 2.5), "trials = 2.5: give a whole number"),
+            ((ENV, "zero", True), "trials = True: give a whole number"),
+            (("CartPole-v1", half, 2), "'CartPole-v1' is no environment of ndbmi_gym"),
         ],
     )
     def test_what_cannot_be_played_is_refused(self, arguments, text):
@@ -181,6 +184,29 @@ class TestScore:
             rollout.score(gymnasium.make(ENV).unwrapped, "zero", trials=2)
         with pytest.raises(ValueError, match="'observe' is an option of an id"):
             rollout.score(native(2, ENV), "zero", trials=2, observe="state")
+
+    @pytest.mark.parametrize("made", ["native", "sync"])
+    @pytest.mark.parametrize("mode", ["SameStep", "Disabled"])
+    def test_ended_trials_begin_anew_in_the_next_step(self, mode, made):
+        more = {"autoreset_mode": mode}
+        if made == "sync":
+            more = {"vectorization_mode": "sync", "vector_kwargs": more}
+        batch = gymnasium.make_vec(ENV, num_envs=2, **more)
+        with pytest.raises(ValueError, match=f"autoreset_mode = '{mode}': .*'NextStep'"):
+            rollout.score(batch, "zero", trials=2)
+
+    def test_separate_environments_are_scored_side_by_side(self):
+        batch = gymnasium.make_vec(ENV, num_envs=3, vectorization_mode="sync")
+        found = rollout.score(batch, half, trials=3, seed=5)
+        alone = gymnasium.make(ENV)
+        for i in range(3):
+            expected = rollout.score(alone, half, trials=1, seed=5 + i)
+            for name, values in found.items():
+                np.testing.assert_allclose(values[i], expected[name][0], rtol=1e-12)
+        with pytest.raises(ValueError, match=r"'eq24' knows the model of one .* 3 apart"):
+            rollout.score(batch, "eq24", trials=3)
+        with pytest.raises(ValueError, match="no environment of ndbmi_gym"):
+            rollout.score(gymnasium.make("CartPole-v1"), "zero", trials=2)
 
     def test_torch_is_not_needed(self):
         line = "import sys, ndbmi_gym.rollout; sys.exit('torch' in sys.modules)"
