@@ -70,7 +70,21 @@ def checked(stages: Any) -> Stages:
 
 
 def options_at(stages: Sequence[Mapping[str, Any]], share: float, steps: int) -> JSON:
-    """All that has changed once a share of the budget and so many steps are spent."""
+    """All that has changed once a share of the budget and so many steps are spent.
+
+    Parameters
+    ----------
+    stages : sequence of mappings
+    share : float
+        From 0 to 1.
+    steps : int
+        Environment steps.
+
+    Returns
+    -------
+    dict
+        Options by name.
+    """
     changed: JSON = {}
     for stage in stages:
         if (share if stage["from"] <= 1 else steps) >= stage["from"]:

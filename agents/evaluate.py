@@ -154,12 +154,28 @@ def tabulate(
     sampled: set[str] | frozenset[str] = frozenset(),
     scored: bool = True,
 ) -> list[JSON]:
-    """Means of each policy's trials, (runs, animals, episodes), as ``[mean, low, high]``.
+    """The table of an evaluation from its trials.
 
     The 95 % intervals (`agents.intervals`) are over trials, and over training runs where the label
     is `sampled`; low and high are None where there is one run. ``normalised`` is the score on a
     scale from the floor (0) to the ceiling (1, and above where an agent beats it); None if these
     two are not apart, or the task is not `scored`.
+
+    Parameters
+    ----------
+    trials : mapping
+        By policy and quantity (`ndbmi_gym.rollout.QUANTITIES`), arrays (runs, animals, episodes);
+        floor and ceiling among them.
+    sampled : set of str
+        Policies whose runs are a sample of what training leads to.
+    scored : bool
+        Whether zero volition is a floor of the task.
+
+    Returns
+    -------
+    list of dict
+        A row for each policy: ``policy``, ``runs`` (their number), and ``[mean, low, high]`` of
+        score, success, return and effort, and ``normalised``.
     """
     floor, ceiling = trials[FLOOR]["score"], trials[CEILING]["score"]
     low, high = interval(ceiling - floor, trained=False)
@@ -258,7 +274,20 @@ def format_table(data: JSON) -> str:
 
 
 def save(data: JSON, settings: Settings) -> list[Path]:
-    """Write what `evaluate` found, and the figure and the video that were asked for."""
+    """Write what `evaluate` found, and the figure and the video that were asked for.
+
+    Parameters
+    ----------
+    data : dict
+        From `evaluate`.
+    settings : Settings
+        With which it was made.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
     files = [out / DATA, out / TABLE]

@@ -53,6 +53,21 @@ def around(centre: float, values: npt.ArrayLike, trained: bool, level: float = 0
 
     A ratio is linearised: that of the means of y and x has the errors of (y − ratio·x)/mean(x),
     whose mean is zero (Cochran 1977, Sampling Techniques, 6.4).
+
+    Parameters
+    ----------
+    centre : float
+        The estimate.
+    values : array_like (runs, animals, trials)
+        Errors.
+    trained : bool
+        Whether runs are a sample of what training leads to.
+    level : float
+        Confidence.
+
+    Returns
+    -------
+    Interval
     """
     values = np.asarray(values, float)
     n_runs, n_animals, n_trials = values.shape

@@ -62,7 +62,25 @@ def line_up(
 
 
 def find(policy: Any, trust: bool) -> tuple[str, Any]:
-    """A label and a member of a line-up for what a policy is named by; see `line_up`."""
+    """A label and a member of a line-up for what a policy is named by.
+
+    Parameters
+    ----------
+    policy : str or object
+        See `line_up`.
+    trust : bool
+        Whether code in folders and files may run.
+
+    Returns
+    -------
+    label : str
+    member : Agent, str or object
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such policy.
+    """
     if not isinstance(policy, str):
         return type(policy).__name__, policy
     if policy in POLICIES:
@@ -83,6 +101,18 @@ def find(policy: Any, trust: bool) -> tuple[str, Any]:
 
 def actor(label: str, member: Any, env: BMIVectorEnv) -> Actor:
     """One of a line-up as it acts on an environment.
+
+    Parameters
+    ----------
+    label : str
+        For messages.
+    member : Agent, str or object
+        From `line_up`.
+    env : BMIVectorEnv
+
+    Returns
+    -------
+    Actor
 
     Raises
     ------
@@ -110,6 +140,21 @@ def place(
 
     On another environment than that of its training, a run brings all options along but those that
     the environment's id itself sets.
+
+    Parameters
+    ----------
+    env_id : str or None
+        None: that of the runs, or `DEFAULT_ENV`.
+    changes : mapping
+        Options in place of those of the runs.
+    lineup : Lineup
+
+    Returns
+    -------
+    env_id : str
+    options : dict
+    notes : list of str
+        What of the runs' options is left out, in words.
 
     Raises
     ------

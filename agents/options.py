@@ -30,7 +30,15 @@ def setting(
 ) -> Any:
     """A field of a settings class: its default, what it is for, what it may be, or its file.
 
-    With `read`, the command line names a file, and the field holds what `read` makes of its path.
+    Parameters
+    ----------
+    default : object
+    text : str
+        What ``--help`` says.
+    choices : sequence of str, optional
+        What it may be.
+    read : callable, optional
+        The command line names a file, and the field holds what this makes of its path.
     """
     metadata = {"help": text, "choices": choices, "read": read}
     if isinstance(default, dict):
@@ -84,7 +92,14 @@ def parse(
 
 
 def check_positive(settings: Any, *names: str) -> None:
-    """Raise ValueError unless these fields are numbers > 0, or None."""
+    """Raise ValueError unless fields are numbers > 0, or None.
+
+    Parameters
+    ----------
+    settings : object
+    *names : str
+        Of the fields.
+    """
     for name in names:
         value = getattr(settings, name)
         if value is not None and not value > 0:

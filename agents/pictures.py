@@ -66,9 +66,17 @@ def draw_figure(data: Path, picture: Path) -> None:
 
 
 def write_video(path: Path, frames: Iterable[npt.NDArray[np.uint8]], fps: float) -> None:
-    """Write pictures (H, W, 3) as an MP4 film; height and width must be even.
+    """Write pictures as an MP4 film.
 
     A reader finds the old file or the whole new one.
+
+    Parameters
+    ----------
+    path : Path
+    frames : iterable of ndarray of uint8 (H, W, 3)
+        Height and width must be even.
+    fps : float
+        Pictures per second.
     """
     from imageio_ffmpeg import write_frames
 

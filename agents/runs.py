@@ -154,6 +154,21 @@ class Agent:
 def make_env(env_id: str, num_envs: int, options: Mapping[str, Any], **more: Any) -> BMIVectorEnv:
     """A batch of trials.
 
+    Parameters
+    ----------
+    env_id : str
+        Of `ndbmi_gym`.
+    num_envs : int
+        How many.
+    options : mapping
+        Of the environment (`ndbmi_gym.config.Config`).
+    **more
+        Further arguments of `gymnasium.make_vec`, such as ``render_mode``.
+
+    Returns
+    -------
+    BMIVectorEnv
+
     Raises
     ------
     gymnasium.error.Error
@@ -173,7 +188,24 @@ def make_env(env_id: str, num_envs: int, options: Mapping[str, Any], **more: Any
 def make_venv(
     env_id: str, options: Mapping[str, Any], n_envs: int, frame_stack: int = 1, **more: Any
 ) -> VecEnv:
-    """A batch of trials to train on, each observation joined to those before it."""
+    """A batch of trials to train on, each observation joined to those before it.
+
+    Parameters
+    ----------
+    env_id : str
+    options : mapping
+        Of the environment.
+    n_envs : int
+        Trials side by side.
+    frame_stack : int
+        Observations that are joined.
+    **more
+        As of `make_env`.
+
+    Returns
+    -------
+    VecEnv
+    """
     venv: VecEnv = NativeVecEnv(
         make_env(env_id, n_envs, options, autoreset_mode="SameStep", **more)
     )
@@ -271,7 +303,22 @@ def _check_entries(
 
 
 def check_trust(settings: JSON, path: Path, trust: bool) -> None:
-    """Raise ValueError if settings of a file name code outside this package, without trust."""
+    """Look whether settings name code outside this package, before any of it is imported.
+
+    Parameters
+    ----------
+    settings : dict
+        Of a run.
+    path : Path
+        Where they come from, for the message.
+    trust : bool
+        Whether they may.
+
+    Raises
+    ------
+    ValueError
+        If they do, and may not.
+    """
     named = [settings["env"]] if not _OWN_ID.fullmatch(settings["env"]) else []
     named += _modules(settings["option"])
     if named and not trust:
@@ -297,6 +344,17 @@ def brought(settings: JSON, env_id: str) -> tuple[JSON, JSON]:
     """Options of a run's settings that hold on an environment, and those that do not.
 
     On another environment than its own, a run brings all along but what the id itself sets.
+
+    Parameters
+    ----------
+    settings : dict
+        Of the run.
+    env_id : str
+
+    Returns
+    -------
+    kept, dropped : dict
+        Options by name.
     """
     option = settings["option"]
     if settings["env"] == env_id:

@@ -268,8 +268,25 @@ def play(
 ) -> Iterator[tuple[BoolArray, FloatArray, dict[str, Any]]]:
     """Run every trial of a batch to its end, from the observations of `reset`.
 
-    Yields which trials were still running, the rewards and the infos of each step. Trials that
-    ended begin anew in the following step (autoreset), and are not counted again.
+    Trials that ended begin anew in the following step (autoreset), and are not counted again.
+
+    Parameters
+    ----------
+    env : VectorEnv
+        B trials, with ``autoreset_mode="NextStep"``.
+    actor : Actor
+    seen : ndarray (B, d)
+        First observations.
+    deterministic : bool
+        Whether a stochastic policy takes its mean.
+
+    Yields
+    ------
+    running : ndarray of bool (B,)
+        Trials that this step belonged to.
+    reward : ndarray (B,)
+    info : dict
+        Of the environment.
     """
     state: Any = None
     running, begun = np.ones((2, env.num_envs), bool)
@@ -284,7 +301,22 @@ def play(
 
 
 def measure(env: Vector, actor: Actor, seed: int, deterministic: bool = True) -> FloatArray:
-    """`QUANTITIES` of one trial in each place of a batch, (5, B)."""
+    """`QUANTITIES` of one trial in each place of a batch.
+
+    Parameters
+    ----------
+    env : VectorEnv
+        B trials, with ``autoreset_mode="NextStep"``.
+    actor : Actor
+    seed : int
+        Of the trials.
+    deterministic : bool
+        Whether a stochastic policy takes its mean.
+
+    Returns
+    -------
+    ndarray (5, B)
+    """
     seen, _ = env.reset(seed=seed)
     success = np.zeros(env.num_envs)
     taken, inside, rewards, efforts = [], [], [], []
@@ -304,7 +336,22 @@ def measure(env: Vector, actor: Actor, seed: int, deterministic: bool = True) ->
 def measured(
     env: Vector, actor: Actor, trials: int, seed: int, deterministic: bool = True
 ) -> Iterator[FloatArray]:
-    """`measure` of so many trials, batch after batch: arrays (5, B), the last one cut to size."""
+    """`measure` of so many trials, batch after batch.
+
+    Parameters
+    ----------
+    env, actor, deterministic
+        As of `measure`.
+    trials : int
+        How many.
+    seed : int
+        Of the first batch; the next have seed + 1, seed + 2, ....
+
+    Yields
+    ------
+    ndarray (5, B)
+        The last one is cut to size.
+    """
     for i, done in enumerate(range(0, trials, env.num_envs)):
         yield measure(env, actor, seed + i, deterministic)[:, : trials - done]
 
@@ -312,7 +359,29 @@ def measured(
 def film(
     env: BMIVectorEnv, actor: Actor, seed: int, deterministic: bool = True, trials: int = 6
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """Pictures of successive trials of a batch's first place, each of which pauses at its end."""
+    """Pictures of successive trials of a batch's first place, each of which pauses at its end.
+
+    Parameters
+    ----------
+    env : BMIVectorEnv
+        With ``render_mode="rgb_array"``.
+    actor : Actor
+    seed : int
+        Of the first trial; the next have seed + 1, seed + 2, ....
+    deterministic : bool
+        Whether a stochastic policy takes its mean.
+    trials : int
+        How many.
+
+    Yields
+    ------
+    ndarray of uint8 (H, W, 3)
+
+    Raises
+    ------
+    ValueError
+        If the environment does not render.
+    """
     for trial in range(trials):
         seen, _ = env.reset(seed=seed + trial)
         yield _picture(env)
