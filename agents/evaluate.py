@@ -356,9 +356,10 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
     draft = make_env(env_id, BATCH, options)
     draft.reset(seed=settings.seed)
     episodes, task = draft.episodes, draft.episodes.task
-    first = episodes.target[0]
-    distance = np.hypot(*(episodes.target - first).T)
-    targets = [first, episodes.target[distance.argmax()]] if distance.any() else [first]
+    # a target may be drawn beyond the workspace, and is asked for at its edge then
+    drawn = np.clip(episodes.target, -episodes.half_side_cm, episodes.half_side_cm)
+    distance = np.hypot(*(drawn - drawn[0]).T)
+    targets = [drawn[0], drawn[distance.argmax()]] if distance.any() else [drawn[0]]
     trials = [
         {"target": target.tolist(), "start": start.tolist()}
         for target in targets

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from quick_runs import quick
+from test_third_party import ALL
 
 from agents import evaluate, runs, train
 from ndbmi_gym.files import write_json
@@ -167,6 +168,35 @@ class TestOwnPolicies:
         rows = {row["policy"]: row for row in table}
         assert rows["still"]["score"] == rows["zero"]["score"]
         assert rows["still"]["normalised"] == [0.0, 0.0, 0.0]
+
+
+# the references of a table need a cortex that knows its rates
+OWN = {name: value for name, value in ALL.items() if name != "cortex"}
+
+
+@pytest.fixture(scope="module")
+def on_own_parts(tmp_path_factory):
+    """A command line that evaluates a run on an environment of parts of one's own."""
+    folder = tmp_path_factory.mktemp("own")
+    settings = quick(folder, steps=256, env="ndbmi/ShiftTarget-v0", option=OWN)
+    assert train.train(settings)
+    more = ["--episodes", "5", "--figure", "--video", "--out", str(folder / "results")]
+    return ["--policy", settings.out, *more]
+
+
+class TestOwnParts:
+    def test_they_want_trust(self, on_own_parts):
+        with pytest.raises(SystemExit, match=r"names 'third_party:\w+', which .* give --trust"):
+            evaluate.main(on_own_parts)
+
+    def test_with_trust_a_run_is_evaluated_on_them(self, on_own_parts, capsys):
+        evaluate.main([*on_own_parts, "--trust"])
+        assert "| quick" in capsys.readouterr().out
+        out = runs.Path(on_own_parts[-1])
+        data = json.loads((out / evaluate.DATA).read_text())
+        assert data["options"] == OWN
+        assert np.shape(data["trials"]["quick"]["score"]) == (1, 1, 5)
+        assert (out / evaluate.VIDEO).stat().st_size > 500
 
 
 class TestRetabulate:
