@@ -516,6 +516,8 @@ def _clip(action, low, max_count):  # type: ignore[no-untyped-def]
 
 def _put(array: npt.NDArray[Any], which: IntArray, values: Any) -> npt.NDArray[Any]:
     """A copy with some entries replaced: arrays that were handed out stay as they were."""
+    if len(which) == len(array) and isinstance(values, np.ndarray):
+        return values  # all of them, in order
     changed = array.copy()
     changed[which] = values
     return changed
