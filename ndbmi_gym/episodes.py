@@ -378,7 +378,7 @@ class Episodes:
             curl, time_s = state[_CURL], state[_TIME]
             target, number = self.target.copy(), self.trial.copy()
             animal = self._animals.take(self.animal)
-            flags = judged[_FLAGS] != 0  # all in one go
+            inside, _, failed, success = judged[_FLAGS] != 0  # all in one go
         else:
             stimulus, counts = signals.stimulus[trial], signals.counts[trial].copy()
             virtual_point, force = signals.virtual_point[trial].copy(), signals.force[trial].copy()
@@ -389,8 +389,8 @@ class Episodes:
             curl, time_s = state.item(_CURL), state.item(_TIME)
             target, number = self.target[trial].copy(), self.trial.item(trial)
             animal = self._animals.item(self.animal.item(trial))
-            flags = [flag != 0 for flag in judged[_FLAGS]]
-        inside, _, failed, success = flags
+            inside, _, failed, success = judged[_FLAGS]
+            inside, failed, success = inside != 0, failed != 0, success != 0
         _, distance, effort = judged[:_FIRST_FLAG]
         by_distance, by_effort, bonus, by_inside, penalty = judged[_FIRST_TERM:]
         return {
@@ -516,6 +516,8 @@ def _clip(action, low, max_count):  # type: ignore[no-untyped-def]
 
 def _put(array: npt.NDArray[Any], which: IntArray, values: Any) -> npt.NDArray[Any]:
     """A copy with some entries replaced: arrays that were handed out stay as they were."""
+    if len(which) == len(array) and isinstance(values, np.ndarray):
+        return values  # all of them, in order
     changed = array.copy()
     changed[which] = values
     return changed

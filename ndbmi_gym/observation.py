@@ -60,6 +60,8 @@ class Layout(NamedTuple):
         Where each quantity begins; −1 if it is not observed.
     factors : ndarray (7,)
         1 over its unit.
+    width : int
+        Entries of an observation.
     most_push : float
         Largest push for which the bounds hold, kg·cm/s².
     """
@@ -69,13 +71,14 @@ class Layout(NamedTuple):
     bounds: Seen
     starts: IntArray
     factors: FloatArray
+    width: int
     most_push: float
 
     def observe(
         self, signals: Signals, device: Device, action: FloatArray, target: FloatArray
     ) -> Seen:
         """Observations of B trials, (B, d), freshly made."""
-        seen = np.empty((len(action), self.bounds.shape[1]), np.float32)
+        seen = np.empty((len(action), self.width), np.float32)
         _observe(seen, self.starts, self.factors, signals.counts, device.values, action, target)
         return seen
 
@@ -183,6 +186,7 @@ def lay_out(
         bounds=np.array([lows, highs], np.float32),
         starts=np.array(starts),
         factors=1 / np.array(scales),
+        width=at,
         most_push=extra,
     )
 

@@ -1,8 +1,9 @@
 """Every random stream that the package seeds by itself, in one table.
 
-Each is spawned from its seed under a key of its own, so that streams of different uses are
-independent of each other and of whatever a user seeds with the same number. Environments draw from
-the generator that Gymnasium gives them.
+Each but the oldest, `circuit_rng`, is spawned from its seed under a key of its own, so that streams
+of different uses are independent of each other and of whatever a user seeds with the same number.
+Environments draw from the generator that Gymnasium gives them, or that a list of seeds makes; what
+only looks at results (permutations, pictures) seeds its own in place.
 """
 
 from typing import Literal

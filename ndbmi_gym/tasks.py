@@ -9,7 +9,7 @@ registered in `TASKS` (`ndbmi_gym.parts`).
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -371,21 +371,17 @@ class Reach:
         half_side_cm : float
             Half side L of the workspace.
         """
+        radius_cm, dwell, dense, per_effort, bonus, inside_reward = self._rules
+        per_cm = dense / half_side_cm
+        rules = radius_cm, dwell, per_cm, per_effort, bonus, inside_reward
+        return Outcome(_assess(after.position, target, action, streak, *rules))
+
+    @cached_property
+    def _rules(self) -> tuple[float, int, float, float, float, float]:
+        """Radius, dwell, whether the reward is dense, and the prices of a step."""
         dense = 1.0 if self.reward == "dense" else 0.0
-        return Outcome(
-            _assess(
-                after.position,
-                target,
-                action,
-                streak,
-                self.radius_cm,
-                self.dwell,
-                dense / half_side_cm,
-                dense * self.effort_weight,
-                self.bonus,
-                self.inside_reward,
-            )
-        )
+        effort = dense * self.effort_weight
+        return self.radius_cm, self.dwell, dense, effort, self.bonus, self.inside_reward
 
 
 Hold = partial(

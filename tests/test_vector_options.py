@@ -116,7 +116,7 @@ def test_options_that_are_refused_change_nothing():
         (True, "seed = True: give a whole number"),
         (-1, "seed = -1: give a whole number >= 0"),
         ("1", "seed = '1': give a whole number"),
-        ([1, 2], r"seed = \[1, 2\]: 2 seeds; give; give a whole"),
+        ([1, 2], r"seed = \[1, 2\]: 2 seeds; give a whole"),
         ([1, 2.5, 3], r"seed = 2.5: give a whole number"),
         ([True, 2, 3], "seed = True: give a whole number"),
     ],

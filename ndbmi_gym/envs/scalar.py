@@ -207,6 +207,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
         self.action_space = action_space(self.episodes)
         self.observation_space = observation_space(self.episodes)
         self._view = View(self.episodes, METADATA["render_fps"])
+        self._begun = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -215,6 +216,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
         given = self.episodes.check_begin(options)
         super().reset(seed=None if seed is None else checked_seed(seed))
         self.episodes.begin(self.np_random, given=given, anew=seed is not None)
+        self._begun = True
         if self.render_mode is not None:
             self._view.restart()
         if self.render_mode == "human":
@@ -224,14 +226,14 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Run the closed loop once under a volitional firing-rate vector (n,)."""
         episodes = self.episodes
-        if episodes.trial.item() < 0:
+        if not self._begun:
             raise ResetNeeded("there is no trial to step: call reset() first")
         episodes.step(np.asarray(action)[None], self.np_random)
         reward, terminated = episodes.outcome.alone()
         if self.render_mode is not None:
             self._view.record()
-        if self.render_mode == "human":
-            self.render()
+            if self.render_mode == "human":
+                self.render()
         return (
             episodes.observe()[0],
             reward,

@@ -27,6 +27,7 @@ from scipy.linalg import schur
 from scipy.linalg.lapack import dtrsyl
 
 from ndbmi_gym.files import Kind, Layout, as_path, digest, read_arrays, reading, write_arrays
+from ndbmi_gym.streams import circuit_rng, shuffle_rng
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -337,7 +338,7 @@ def build(
                 f"not of {n_neurons} and {seed}: name another file"
             )
     else:
-        circuit = random_circuit(np.random.default_rng(seed), n_neurons, seed=seed)
+        circuit = random_circuit(circuit_rng(seed), n_neurons, seed=seed)
 
     def keep(unfinished: Circuit) -> None:
         unfinished.save(path)
@@ -461,15 +462,10 @@ def control(circuit: Circuit, kind: str) -> Circuit:
         return circuit
     weights = circuit.initial
     if kind == "shuffled":
-        weights = shuffle_inhibition(circuit, _shuffling(circuit.seed))
+        weights = shuffle_inhibition(circuit, shuffle_rng(circuit.seed))
     elif kind == "symmetric":
         weights = _symmetric(circuit.initial)
     return replace(circuit, weights=weights * (ABSCISSA / np.linalg.eigvals(weights).real.max()))
-
-
-def _shuffling(seed: int) -> np.random.Generator:
-    """A random stream apart from every stream that a user seeds."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0x50C,)))
 
 
 def shuffle_inhibition(circuit: Circuit, rng: np.random.Generator) -> FloatArray:
