@@ -6,6 +6,7 @@ step is worth, `Reach.draw_starts`, `Reach.pool`), and is named as ``"module:att
 registered in `TASKS` (`ndbmi_gym.parts`).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -289,10 +290,33 @@ class Reach:
             If there is none.
         """
         if self.targets == "calibration":
-            return self.eligible(loop.interface.points)
+            eligible = self.eligible(loop.interface.points)
+            self.check_starts(eligible, loop.interface.half_side_cm)
+            return eligible
         if self.targets == "field":
             return np.array([target_of(loop.field)])
         return np.array(self.targets)
+
+    def check_starts(self, eligible: FloatArray, half_side_cm: float) -> None:
+        """Raise ValueError unless every place where trials start is far enough from a target.
+
+        To be overridden along with `draw_starts`.
+
+        Parameters
+        ----------
+        eligible : ndarray (M, 2)
+            Calibration points that qualify as targets, cm.
+        half_side_cm : float
+            Half side L of the workspace.
+        """
+        if self.starts == "square":
+            nearest, place = _least_reach(eligible, self.start_side * half_side_cm)
+        else:
+            places = np.zeros((1, 2)) if self.starts == "centre" else np.array(self.starts)
+            reach = ((places[:, None] - eligible) ** 2).sum(axis=-1).max(axis=1)
+            nearest, place = reach.min(), places[reach.argmin()]
+        if nearest < self.min_start_distance_cm**2:
+            raise self._stranded(place, f"; at most {math.sqrt(nearest):.4g} cm leaves one to all")
 
     def draw_starts(
         self, rng: np.random.Generator, n_trials: int, half_side_cm: float
@@ -341,11 +365,15 @@ class Reach:
         apart = self.min_start_distance_cm if self.targets == "calibration" else 0.0
         chosen, stranded = _choose(rng.random(len(starts)), starts, pool, apart)
         if stranded >= 0:
-            raise ValueError(
-                f"no target lies {apart} cm away from the start {starts[stranded]}: lower "
-                "min_start_distance_cm or widen target_range_cm"
-            )
+            raise self._stranded(starts[stranded])
         return chosen
+
+    def _stranded(self, start: FloatArray, more: str = "") -> ValueError:
+        x, y = start
+        return ValueError(
+            f"no target lies {self.min_start_distance_cm} cm away from the start ({x:.4g}, "
+            f"{y:.4g}): lower min_start_distance_cm or widen target_range_cm{more}"
+        )
 
     def assess(
         self,
@@ -455,6 +483,28 @@ def _assess(  # type: ignore[no-untyped-def]
             + row[Judged.REWARD_INSIDE]
         )
     return judged
+
+
+def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
+    """Least squared distance of a square's perimeter from the farthest of points, and where.
+
+    Along a side the squared distance from the farthest point is convex.
+    """
+    fixed, axis = half * np.array([1, 1, -1, -1])[:, None], np.array([0, 1, 0, 1])
+    across = (fixed - points.T[axis]) ** 2  # (4, M)
+
+    def reach(along: FloatArray) -> FloatArray:
+        return ((along[:, None] - points.T[1 - axis]) ** 2 + across).max(axis=1)
+
+    low, high = np.full(4, -half), np.full(4, half)
+    for _ in range(50):
+        third = (high - low) / 3
+        left = reach(low + third) < reach(high - third)
+        low, high = np.where(left, low, low + third), np.where(left, high - third, high)
+    side = int(reach(low).argmin())
+    place = np.empty(2)
+    place[axis[side]], place[1 - axis[side]] = fixed[side, 0], low[side]
+    return float(reach(low)[side]), place
 
 
 @compiled

@@ -63,6 +63,7 @@ def test_running_trials_keep_their_task_and_later_ones_have_the_new():
         ({"radius_cm": -1.0}, ValueError, "radius_cm = -1.0: give a finite number > 0"),
         ({"targets": [[99, 0]]}, ValueError, r"targets holds \(99.0, 0.0\)"),
         ({"target_range_cm": [40, 50]}, ValueError, "no calibration point lies 40.0 to 50.0 cm"),
+        ({"min_start_distance_cm": 500}, ValueError, "no target lies 500.0 cm away from the start"),
         ({"push": [2, 0]}, ValueError, "push of 2 kg.* at most 0.5; make the environment with"),
         ({"curl": 3}, ValueError, "curl 3, push 0"),
         ({"effort_weight": 0, "mass": 1.0}, ValueError, "mass belongs"),

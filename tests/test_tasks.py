@@ -248,6 +248,24 @@ def test_what_does_not_fit_the_workspace_is_refused_before_a_calibration(
         Config.of(**options)
 
 
+def test_every_start_has_a_target():
+    """The least distance that leaves one is found by search; here, on a fine grid."""
+    loop = Config.of(repetitions=2).make_loop(0)
+    eligible = Reach().eligible(loop.interface.points)
+    square = Reach().on_square(np.arange(40_000) / 40_000, loop.interface.half_side_cm)
+    most = np.hypot(*(square[:, None] - eligible).transpose(2, 0, 1)).max(axis=1).min()
+    assert len(Reach(min_start_distance_cm=most - 1e-3).pool(loop)) == len(eligible)
+    for distance in (most + 1e-3, 500.0):
+        with pytest.raises(ValueError, match=rf"at most {most:.2f}.* leaves one to all"):
+            Reach(min_start_distance_cm=distance).pool(loop)
+    for starts in ("centre", [[1, 2], [-3, 4]]):
+        places = np.zeros((1, 2)) if starts == "centre" else np.array(starts)
+        most = np.hypot(*(places[:, None] - eligible).transpose(2, 0, 1)).max(axis=1).min()
+        Reach(starts=starts, min_start_distance_cm=most - 1e-9).pool(loop)
+        with pytest.raises(ValueError, match=r"no target lies .* away from the start \("):
+            Reach(starts=starts, min_start_distance_cm=most + 1e-9).pool(loop)
+
+
 # Judgements
 
 
