@@ -1,5 +1,7 @@
 """The scalar environment."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -46,6 +48,20 @@ class Written:
         if spec is not None:
             spec.kwargs = {name: plain(value) for name, value in spec.kwargs.items()}
         self._spec = spec
+
+
+@contextmanager
+def unless_refused(env: Any) -> Iterator[None]:
+    """Leave an environment's random generator as it was if what draws from it is refused."""
+    generator, seed = env._np_random, env._np_random_seed
+    state = None if generator is None else generator.bit_generator.state
+    try:
+        yield
+    except Exception:
+        env._np_random, env._np_random_seed = generator, seed
+        if generator is not None:
+            generator.bit_generator.state = state
+        raise
 
 
 def made(who: str, options: dict[str, Any]) -> Config:
@@ -213,8 +229,9 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; see the class for `options`."""
         given = self.episodes.check_begin(options)
-        super().reset(seed=None if seed is None else checked_seed(seed))
-        self.episodes.begin(self.np_random, given=given, anew=seed is not None)
+        with unless_refused(self):
+            super().reset(seed=None if seed is None else checked_seed(seed))
+            self.episodes.begin(self.np_random, given=given, anew=seed is not None)
         if self.render_mode is not None:
             self._view.restart()
         if self.render_mode == "human":
