@@ -162,11 +162,11 @@ class Config:
         preset = options.pop("preset", "default")
         if not (isinstance(preset, str) and preset == "default"):
             choices = _with_preset(choices, preset, options)
-        return cls._made(_routed(choices, options))
+        choices = _routed(choices, options)
+        return cls._made(choices, {name: choice.part() for name, choice in choices.items()})
 
     @classmethod
-    def _made(cls, choices: dict[str, Choice]) -> "Config":
-        parts = {name: choice.part() for name, choice in choices.items()}
+    def _made(cls, choices: dict[str, Choice], parts: dict[str, Any]) -> "Config":
         for name, (registry, _) in _REGISTRIES.items():
             registry.checked(parts[name])
         config = cls(choices=choices, **parts)
@@ -191,7 +191,7 @@ class Config:
         ValueError
             If it belongs to another part, or a value is out of range.
         """
-        choices = {
+        chosen = {
             name: _choose(name, options.pop(name)) if name in options else self.choices[name]
             for name in CHANGEABLE
         }
@@ -202,7 +202,16 @@ class Config:
                     f"{name} belongs to the {owners[0]}, which is fixed while an environment "
                     "lives: make another environment with it"
                 )
-        return self._made(self.choices | _routed(choices, options))
+        parts = {name: getattr(self, name) for name in self.choices}
+        chosen = _routed(chosen, options)
+        for name, new in chosen.items():
+            was = self.choices[name]
+            if new is was:
+                continue
+            if new.options.get("law") is was.options.get("law", new):
+                new = new.having({"law": parts[name].law})  # the same one, not one alike
+            parts[name] = new.part()
+        return self._made(self.choices | chosen, parts)
 
     def plain(self) -> dict[str, Any]:
         """The configuration in JSON types, from which `Config.of` makes the same.

@@ -276,7 +276,8 @@ class Episodes:
             would leave the observation's bounds. Nothing has changed then.
         """
         config = self.config.change(**options)
-        if config.perturbation.law is not self.config.perturbation.law:
+        law, present = config.perturbation.law, self.config.perturbation.law
+        if law is not present and law != present:
             raise ValueError(
                 "a law is part of the environment: make another one with it; curl and push can "
                 "change between trials"

@@ -1,7 +1,5 @@
 """The scalar environment."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -50,18 +48,18 @@ class Written:
         self._spec = spec
 
 
-@contextmanager
-def unless_refused(env: Any) -> Iterator[None]:
-    """Leave an environment's random generator as it was if what draws from it is refused."""
-    generator, seed = env._np_random, env._np_random_seed
+def stream(env: Any) -> tuple[Any, Any, Any]:
+    """Where an environment's random generator stands, for `rewind`."""
+    generator = env._np_random
     state = None if generator is None else generator.bit_generator.state
-    try:
-        yield
-    except Exception:
-        env._np_random, env._np_random_seed = generator, seed
-        if generator is not None:
-            generator.bit_generator.state = state
-        raise
+    return generator, env._np_random_seed, state
+
+
+def rewind(env: Any, generator: Any, seed: Any, state: Any) -> None:
+    """Leave the generator as it was, when what drew from it was refused."""
+    env._np_random, env._np_random_seed = generator, seed
+    if generator is not None:
+        generator.bit_generator.state = state
 
 
 def made(who: str, options: dict[str, Any]) -> Config:
@@ -229,9 +227,13 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; see the class for `options`."""
         given = self.episodes.check_begin(options)
-        with unless_refused(self):
+        before = stream(self)
+        try:
             super().reset(seed=None if seed is None else checked_seed(seed))
             self.episodes.begin(self.np_random, given=given, anew=seed is not None)
+        except Exception:
+            rewind(self, *before)
+            raise
         if self.render_mode is not None:
             self._view.restart()
         if self.render_mode == "human":

@@ -17,7 +17,8 @@ from ndbmi_gym.envs.scalar import (
     checked_seed,
     made,
     observation_space,
-    unless_refused,
+    rewind,
+    stream,
 )
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import BoolArray, Episodes
@@ -107,9 +108,13 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             options = dict(options)
             mask = self._check_mask(options.pop("reset_mask"))
         given = self.episodes.check_begin(options)
-        with unless_refused(self):
+        before = stream(self)
+        try:
             self._seed(seed)
             self.episodes.begin(self.np_random, mask, given, anew=seed is not None)
+        except Exception:
+            rewind(self, *before)
+            raise
         self._all_begun = self._all_begun or self.episodes.all_begun
         self._ended = self._ended & ~mask
         self._elapsed = np.where(mask, 0, self._elapsed)
