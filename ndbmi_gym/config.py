@@ -143,8 +143,9 @@ class Config:
         (`ndbmi_gym.parts`). Every other keyword is an option of the one chosen part that has it,
         and wins over the same option in a mapping.
 
-        ``preset`` (`ndbmi_gym.presets`) gives metric, plant, the shape of a field that is given by
-        a bare name, and the target's radius of the task ``"fixed"``; all other options override it.
+        ``preset`` (`ndbmi_gym.presets`) gives metric, plant, the shape of the fields
+        ``"gaussian"`` and ``"dipole"``, and the target's radius of the task ``"fixed"``; all other
+        options, flat or in a mapping, override it.
         Its window and time constant are those of the paper's cortex, and of no other.
 
         Raises
@@ -292,16 +293,17 @@ def _with_preset(
             del given[own]
     if options.get("interface") is not None:  # it brings its own calibration
         given = {name: value for name, value in given.items() if name not in _calibration()}
-    bare = {name for name in ("task", "field") if not choices[name].options}
-    if "field" in bare and choices["field"].kind in ("gaussian", "dipole"):
-        shape = values.field(choices["field"].kind)
-        del shape["kind"]
-        choices = choices | {"field": choices["field"].having(shape)}
-    if "task" in bare and choices["task"].kind == "fixed":
-        choices = choices | {"task": choices["task"].having({"radius_cm": values.radius_cm})}
+    of_kinds: dict[str, dict[str, Any]] = {}
+    if choices["field"].kind in ("gaussian", "dipole"):
+        of_kinds["field"] = values.field(choices["field"].kind)
+        del of_kinds["field"]["kind"]
+    if choices["task"].kind == "fixed":
+        of_kinds["task"] = {"radius_cm": values.radius_cm}
     for name, chosen in choices.items():
         mine = {key: value for key, value in given.items() if key in chosen.known}
-        choices = choices | {name: chosen._replace(options=mine | chosen.options)}
+        mine |= of_kinds.get(name, {})
+        if not chosen.made:  # an object has values of its own
+            choices = choices | {name: chosen._replace(options=mine | chosen.options)}
     return choices
 
 
