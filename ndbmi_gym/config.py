@@ -227,7 +227,8 @@ class Config:
             if name in _SINGLE:
                 written |= {key: plain(value) for key, value in chosen.options.items()}
             elif chosen.made:
-                written[name] = plain(chosen.kind or chosen.make)
+                whole = chosen.options or not chosen.kind  # options are set over the object's own
+                written[name] = plain(chosen.part() if whole else chosen.kind)
             else:
                 written[name] = {"kind": chosen.kind} | plain(chosen.options)
         return written

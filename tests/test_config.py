@@ -22,6 +22,13 @@ DEGRADATIONS = (
 )
 
 
+def test_options_over_an_object_are_written_down():
+    config = Config.of(field=GaussianField(sigma=3.0), amplitude=2.0, plant=PointMass(mass=0.2))
+    again = Config.of(**config.plain())
+    assert again == config
+    assert (again.field.sigma, again.field.amplitude, again.plant.mass) == (3.0, 2.0, 0.2)
+
+
 def test_parts_have_their_defaults():
     config = Config.of()
     assert (config.task, config.field, config.perturbation) == (Reach(), GaussianField(), Draw())
