@@ -11,12 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.checks import RuleError, choice, declare, nested, number, real, settle, span, whole
+from ndbmi_gym.checks import (
+    RuleError,
+    choice,
+    declare,
+    integer,
+    nested,
+    number,
+    real,
+    settle,
+    shown,
+    span,
+    whole,
+)
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import Field, target_of
 from ndbmi_gym.loop import ClosedLoop
@@ -31,6 +44,9 @@ REWARDS = ("dense", "sparse")
 
 STARTS = ("square", "centre")
 """Places where trials start; see `Reach`."""
+
+
+_MOST_ON_CIRCLE, _MOST_POINTS = 1_000, 10_000  # each is checked, and written into specs
 
 
 class Judged(IntEnum):
@@ -144,9 +160,11 @@ class Task(Protocol):
 
 
 def _points(value: Any) -> tuple[Point, ...]:
-    items = list(value)
+    items = list(islice(value, _MOST_POINTS + 1))
     if not items:
         raise RuleError("there is no point")
+    if len(items) > _MOST_POINTS:
+        raise RuleError(f"there are more than {_MOST_POINTS:,} points")
     points: tuple[Point, ...] = nested(items, (len(items), 2))
     return points
 
@@ -158,12 +176,17 @@ def _targets(value: Any) -> str | tuple[Point, ...]:
         return value
     if isinstance(value, Mapping):
         given = dict(value)
-        count, radius = given.pop("centre_out", None), given.pop("radius_cm", 5.0)
+        count, radius = given.pop("centre_out", 0), given.pop("radius_cm", 5.0)
         if given:
             raise RuleError(f"unknown {min(map(str, given))!r}")
-        if isinstance(count, bool) or not real(count) == int(count) >= 1:
-            raise RuleError(f"centre_out = {count!r} is no number of targets")
-        angle = 2 * np.pi * np.arange(int(count)) / int(count)
+        try:
+            count = integer(count)
+        except TypeError:
+            count = 0
+        if not 1 <= count <= _MOST_ON_CIRCLE:
+            wrong = shown(value.get("centre_out"))
+            raise RuleError(f"centre_out = {wrong} is no whole number from 1 to {_MOST_ON_CIRCLE}")
+        angle = 2 * np.pi * np.arange(count) / count
         if not real(radius) > 0:
             raise RuleError(f"radius_cm = {radius!r} is no radius > 0 cm")
         return _points(np.round(real(radius) * np.array([np.cos(angle), np.sin(angle)]).T, 12))
