@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.animals import check_pool
 from ndbmi_gym.checks import shown
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.config import Config
@@ -95,6 +96,7 @@ class Episodes:
         self.config = config
         self.n_trials = n_trials
         self.task: Task = config.task
+        check_pool(config.cortex, config.calibration, config.animals)
         self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.animals.pool))
         for loop in self.loops:  # an interface on file brings a workspace of its own
             self.task.check(loop.field, loop.interface.half_side_cm)
