@@ -185,7 +185,7 @@ class Episodes:
             animal = _put(animal, which, given.animal[which])
         elif len(self.loops) > 1:
             animal = _put(animal, which, rng.integers(len(self.loops), size=n))
-        starts = self.task.draw_starts(rng, n, self.half_side_cm)
+        starts = self.task.draw_starts(rng, number, self.half_side_cm)
         drawn = (given.perturbation or self.config.perturbation).sample(rng, number)
         placed = self.loops[0].plant.place(
             starts if given.start is None else given.start[which],
@@ -194,16 +194,19 @@ class Episodes:
         )
         state = Device(_put(self.state.values, which, placed.values))
         targets, signals = self.target.copy(), self.signals
+        numbered = _put(self.trial, which, number)
         for loop, pool, members in self._by_animal(animal, which):
             chosen = state.select(members)
             if given.target is None:
-                targets[members] = self.task.draw_targets(rng, chosen.position, pool)
+                targets[members] = self.task.draw_targets(
+                    rng, chosen.position, pool, numbered[members]
+                )
             else:
                 targets[members] = given.target[members]
             signals = signals.put(members, loop.listen(chosen, None, rng))
         # nothing above has changed this batch: a task without a fitting target leaves it whole
         self.animal, self.state, self.target, self.signals = animal, state, targets, signals
-        self.trial = _put(self.trial, which, number)
+        self.trial = numbered
         self.action = _put(self.action, which, 0.0)
         self._task_of[which] = len(self._tasks) - 1
         if len(self._tasks) > 1 and self._task_of.min() == len(self._tasks) - 1:

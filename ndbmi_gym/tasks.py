@@ -37,6 +37,7 @@ from ndbmi_gym.parts import Registry
 from ndbmi_gym.plants import Device
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 Point = tuple[float, float]
 
 REWARDS = ("dense", "sparse")
@@ -138,14 +139,14 @@ class Task(Protocol):
         """Targets that may be drawn with an animal's loop, (M, 2), cm."""
 
     def draw_starts(
-        self, rng: np.random.Generator, n_trials: int, half_side_cm: float
+        self, rng: np.random.Generator, trial: IntArray, half_side_cm: float
     ) -> FloatArray:
-        """Draw start positions, (B, 2), cm."""
+        """Draw start positions of trials with these numbers (B,), (B, 2), cm."""
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray
+        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray, trial: IntArray
     ) -> FloatArray:
-        """Draw a target for each start, (B, 2), cm."""
+        """Draw a target for each start of trials with these numbers (B,), (B, 2), cm."""
 
     def assess(
         self,
@@ -342,14 +343,14 @@ class Reach:
             raise self._stranded(place, f"; at most {math.sqrt(nearest):.4g} cm leaves one to all")
 
     def draw_starts(
-        self, rng: np.random.Generator, n_trials: int, half_side_cm: float
+        self, rng: np.random.Generator, trial: IntArray, half_side_cm: float
     ) -> FloatArray:
-        """Draw start positions, (B, 2), cm."""
-        along = rng.random(n_trials)
+        """Draw start positions of trials (B,), whatever their numbers, (B, 2), cm."""
+        along = rng.random(len(trial))
         if self.starts == "square":
             return self.on_square(along, half_side_cm)
         if self.starts == "centre":
-            return np.zeros((n_trials, 2))
+            return np.zeros((len(trial), 2))
         places = np.array(self.starts)
         return places[(along * len(places)).astype(np.int64)]
 
@@ -376,9 +377,19 @@ class Reach:
         return chosen
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray
+        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray, trial: IntArray
     ) -> FloatArray:
         """Draw a target for each start (B, 2), uniformly from those far enough away, (B, 2).
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        starts : ndarray (B, 2)
+            cm.
+        pool : ndarray (M, 2)
+            Targets to draw from (`pool`), cm.
+        trial : ndarray of int (B,)
+            Numbers of the trials, which make no difference here.
 
         Raises
         ------
