@@ -29,6 +29,11 @@ class Animals:
         `n_animals` at every reset.
     n_animals : int
         Size of the pool 0, 1, … that ``animal=None`` draws from.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, or a pool's size is given beside one animal.
     """
 
     animal: int | None = whole(
@@ -42,6 +47,11 @@ class Animals:
 
     def __post_init__(self) -> None:
         settle(self)
+        if self.animal is not None and self.n_animals != Animals.n_animals:
+            raise ValueError(
+                f"n_animals = {self.n_animals}: it is the size of a pool, and animal = "
+                f"{self.animal} is one animal; drop n_animals, or give animal=None"
+            )
 
     @property
     def pool(self) -> tuple[int, ...]:
@@ -98,7 +108,7 @@ class Calibration:
     )
     exponent: float = declare(
         -2.0,
-        "power z of the single-point decoder's mean (Eq 8)",
+        "power z of the single-point decoder's mean (Eq 8); the others have none",
         "give a number other than 0, at most 100 in magnitude",
         _exponent,
     )

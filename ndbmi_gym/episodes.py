@@ -264,7 +264,9 @@ class Episodes:
     def change(self, **options: Any) -> None:
         """Change task and perturbation of the trials that begin from now on.
 
-        Trials that are running end as they began. Spaces stay as they are.
+        Trials that are running end as they began. Spaces stay as they are. An option alone keeps
+        all others; a part that is chosen anew, as by ``task="hold"``, begins from its defaults,
+        without the options that it was made with.
 
         Parameters
         ----------

@@ -202,6 +202,14 @@ def _starts(value: Any) -> str | tuple[Point, ...]:
     return _points(value)
 
 
+# options that tell how something is drawn: by which choice; defaults, beside a task's own
+_OF_DRAWS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
+    "start_side": ("starts", "square", (0.8,)),
+    "target_range_cm": ("targets", "calibration", ((3.0, 7.0), (2.0, 6.0))),
+    "min_start_distance_cm": ("targets", "calibration", (5.0, 0.0)),
+}
+
+
 @dataclass(frozen=True)
 class Reach:
     """Reach, or stay in, a disc around a target.
@@ -228,19 +236,19 @@ class Reach:
     start_side : float
         Side of the start square, in units of the workspace's side.
     bonus : float
-        Reward on arrival.
+        Reward on arrival; nothing arrives with ``dwell=0``.
     inside_reward : float
         Reward per step that ends inside.
     reward : {"dense", "sparse"}
         Dense: −distance/L − `effort_weight`·mean|action| + bonus + inside reward. Sparse: the last
         two only.
     effort_weight : float
-        Price of volition.
+        Price of volition in the dense reward.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range.
+        If a parameter is out of range, or tells how to draw what is not drawn.
     """
 
     targets: str | tuple[Point, ...] = declare(
@@ -263,19 +271,32 @@ class Reach:
         2, "step ends inside that end the trial; 0: it does not end", least=0, most=10**9
     )
     target_range_cm: tuple[float, float] = span(
-        (3.0, 7.0), "distances of calibration points that qualify as targets", "cm"
+        (3.0, 7.0),
+        "distances of calibration points that qualify as targets, if such are drawn",
+        "cm",
     )
     min_start_distance_cm: float = number(
         5.0, "distance of a drawn calibration point from the start", "cm", least=0, most=1e6
     )
-    start_side: float = number(0.8, "side of the start square, in workspace sides", above=0, most=1)
-    bonus: float = number(1.0, "reward on arrival", least=0, most=1e6)
+    start_side: float = number(
+        0.8, "side of the start square, in workspace sides, if starts are on it", above=0, most=1
+    )
+    bonus: float = number(
+        1.0, "reward on arrival; with dwell = 0 nothing arrives", least=0, most=1e6
+    )
     inside_reward: float = number(0.0, "reward per step that ends inside", least=0, most=1e6)
     reward: str = choice("dense", REWARDS, "whether distance and effort are priced")
-    effort_weight: float = number(0.3, "price of volition", least=0, most=1e6)
+    effort_weight: float = number(0.3, "price of volition in the dense reward", least=0, most=1e6)
 
     def __post_init__(self) -> None:
         settle(self)
+        for name, (by, chosen, defaults) in _OF_DRAWS.items():
+            value = getattr(self, name)
+            if getattr(self, by) != chosen and value not in (*defaults, getattr(type(self), name)):
+                raise ValueError(
+                    f"{name} = {value}: it has no meaning unless {by} = {chosen!r}; drop {name}, "
+                    f"or leave {by} as it is by default"
+                )
 
     @property
     def holds(self) -> bool:

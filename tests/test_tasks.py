@@ -274,6 +274,29 @@ def test_every_start_has_a_target():
             Reach(starts=starts, min_start_distance_cm=most + 1e-9).pool(loop)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"targets": [[1, 2]], "target_range_cm": (1, 9)}, r"target_range_cm = \(1.*drop target_r"),
+        ({"task": "fixed", "min_start_distance_cm": 2}, "unless targets = 'calibration'"),
+        ({"starts": "centre", "start_side": 0.5}, "start_side = 0.5.* unless starts = 'square'"),
+        ({"n_animals": 4}, "n_animals = 4.*animal = 0 is one animal; drop n_animals"),
+    ],
+)
+def test_options_of_what_is_not_drawn_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Config.of(**options)
+
+
+def test_defaults_of_what_is_not_drawn_are_not():
+    for kind in TASKS:
+        for targets in ("field", [[1, 2]]):
+            config = Config.of(task=kind, repetitions=2).change(targets=targets, starts="centre")
+            assert Config.of(task=config.task).task == config.task
+            assert Config.of(**config.plain()) == config
+    Config.of(n_animals=4, animal=None)
+
+
 # Judgements
 
 
