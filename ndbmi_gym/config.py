@@ -197,12 +197,16 @@ class Config:
             for name in CHANGEABLE
         }
         for name in options:
-            owners = [part for part in self.choices if name in (part, *self.choices[part].known)]
-            if owners and not set(owners) & set(CHANGEABLE):
-                raise ValueError(
-                    f"{name} belongs to the {owners[0]}, which is fixed while an environment "
-                    "lives: make another environment with it"
-                )
+            owners = [part for part, has in self.choices.items() if name in has.known]
+            if name in (*self.choices, "preset"):
+                what = f"the {name}"
+            elif owners and not set(owners) & set(CHANGEABLE):
+                what = f"{name} belongs to the {owners[0]}, which"
+            else:
+                continue
+            raise ValueError(
+                f"{what} is fixed while an environment lives: make another environment with it"
+            )
         parts = {name: getattr(self, name) for name in self.choices}
         chosen = _routed(chosen, options)
         for name, new in chosen.items():
@@ -269,10 +273,12 @@ def _routed(choices: dict[str, Choice], options: Mapping[str, Any]) -> dict[str,
     for option, value in options.items():
         owners = [name for name, has in known.items() if option in has]
         if not owners:
+            parts = [name for name in _REGISTRIES if name in choices]
+            here = ["preset", *parts] if len(parts) == len(_REGISTRIES) else parts
             every = ", ".join(name for has in choices.values() for name in has.known)
             raise TypeError(
-                f"got an unexpected keyword argument {option!r}: the options here are preset, "
-                f"{', '.join(_REGISTRIES)}, and of the chosen parts {every}"
+                f"got an unexpected keyword argument {option!r}: the options here are "
+                f"{', '.join(here)}, and of the chosen parts {every}"
             )
         if len(owners) > 1:
             raise ValueError(
