@@ -344,7 +344,7 @@ def _starts(task: Task, half_side_cm: float) -> FloatArray:
     """Where trials of a task begin: evenly around the start square, or as the task draws them."""
     if isinstance(task, Reach) and task.starts == "square":
         return task.on_square((np.arange(_SHOWN_STARTS) + 0.5) / _SHOWN_STARTS, half_side_cm)
-    drawn = task.draw_starts(np.random.default_rng(0), _SHOWN_STARTS, half_side_cm)
+    drawn = task.draw_starts(np.random.default_rng(0), np.arange(_SHOWN_STARTS), half_side_cm)
     return np.unique(drawn, axis=0)
 
 

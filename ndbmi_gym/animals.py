@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ndbmi_gym.calibration import SCALINGS, calibrate
+from ndbmi_gym.calibration import SCALINGS, calibrate, check_cost
 from ndbmi_gym.checks import RuleError, choice, declare, number, path, real, settle, whole
 from ndbmi_gym.cortex import CortexModel, metric_tau_s
 from ndbmi_gym.interface import Interface
@@ -29,6 +29,11 @@ class Animals:
         `n_animals` at every reset.
     n_animals : int
         Size of the pool 0, 1, … that ``animal=None`` draws from.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, or a pool's size is given beside one animal.
     """
 
     animal: int | None = whole(
@@ -42,6 +47,11 @@ class Animals:
 
     def __post_init__(self) -> None:
         settle(self)
+        if self.animal is not None and self.n_animals != Animals.n_animals:
+            raise ValueError(
+                f"n_animals = {self.n_animals}: it is the size of a pool, and animal = "
+                f"{self.animal} is one animal; drop n_animals, or give animal=None"
+            )
 
     @property
     def pool(self) -> tuple[int, ...]:
@@ -84,7 +94,7 @@ class Calibration:
         If a value is out of range, or given beside an interface.
     """
 
-    repetitions: int = whole(20, "calibration responses K per stimulus", least=1)
+    repetitions: int = whole(20, "calibration responses K per stimulus", least=1, most=10**9)
     tau_s: float | None = number(
         None,
         "time constant of the metric; None: the cortex's",
@@ -98,7 +108,7 @@ class Calibration:
     )
     exponent: float = declare(
         -2.0,
-        "power z of the single-point decoder's mean (Eq 8)",
+        "power z of the single-point decoder's mean (Eq 8); the others have none",
         "give a number other than 0, at most 100 in magnitude",
         _exponent,
     )
@@ -119,6 +129,47 @@ class Calibration:
                     f"{each.name} = {value!r}: the interface {self.interface} brings its own "
                     f"calibration; drop {each.name}, or drop interface"
                 )
+
+
+MAX_POOL_BYTES, MAX_POOL_S = 2 * 2**30, 30.0
+"""Memory of a pool's interfaces, and time to calibrate them, at most."""
+
+
+def check_pool(model: CortexModel, calibration: Calibration, animals: Animals) -> None:
+    """Refuse more animals than can be calibrated and held, before any is.
+
+    An animal of set 6 takes 0.1 s and 14 MB, one of set 7 2 s and 156 MB; the default of 8 animals
+    fits either, and the time of a single one is bounded by `ndbmi_gym.calibration.check_cost`.
+
+    Parameters
+    ----------
+    model : CortexModel
+    calibration : Calibration
+    animals : Animals
+
+    Raises
+    ------
+    ValueError
+        If one of the interfaces, or all of them together, would take more than the bounds.
+    """
+    n_animals = len(animals.pool)
+    if n_animals == 1 or calibration.interface is not None:
+        return
+    cortex = model.calibrated().for_animal(0)
+    of_one = cortex.n_stimuli, calibration.repetitions, cortex.n_electrodes, cortex.n_bins
+    spikes = cortex.spikes_per_response
+    check_cost(*of_one, spikes)
+    responses = cortex.n_stimuli * calibration.repetitions
+    size = 4 * responses * (cortex.n_electrodes * cortex.n_bins + spikes)
+    # measured on one core: the metric of every pair, and the map that is made of them
+    seconds = 1e-4 * responses + (2.5e-7 + 3e-10 * spikes) * responses**2
+    if n_animals * size > MAX_POOL_BYTES or n_animals * seconds > MAX_POOL_S:
+        most = int(min(MAX_POOL_BYTES / size, MAX_POOL_S / seconds))
+        raise ValueError(
+            f"n_animals = {n_animals}: calibrating them takes about {n_animals * seconds:.0f} s "
+            f"and {n_animals * size / 2**30:.1f} GiB; lower it to {max(most, 1)}, or lower "
+            "repetitions or the size of the cortex"
+        )
 
 
 _in_use: WeakValueDictionary[Hashable, Interface] = WeakValueDictionary()

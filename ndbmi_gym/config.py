@@ -143,8 +143,9 @@ class Config:
         (`ndbmi_gym.parts`). Every other keyword is an option of the one chosen part that has it,
         and wins over the same option in a mapping.
 
-        ``preset`` (`ndbmi_gym.presets`) gives metric, plant, the shape of a field that is given by
-        a bare name, and the target's radius of the task ``"fixed"``; all other options override it.
+        ``preset`` (`ndbmi_gym.presets`) gives metric, plant, the shape of the fields
+        ``"gaussian"`` and ``"dipole"``, and the target's radius of the task ``"fixed"``; all other
+        options, flat or in a mapping, override it.
         Its window and time constant are those of the paper's cortex, and of no other.
 
         Raises
@@ -162,11 +163,11 @@ class Config:
         preset = options.pop("preset", "default")
         if not (isinstance(preset, str) and preset == "default"):
             choices = _with_preset(choices, preset, options)
-        return cls._made(_routed(choices, options))
+        choices = _routed(choices, options)
+        return cls._made(choices, {name: choice.part() for name, choice in choices.items()})
 
     @classmethod
-    def _made(cls, choices: dict[str, Choice]) -> "Config":
-        parts = {name: choice.part() for name, choice in choices.items()}
+    def _made(cls, choices: dict[str, Choice], parts: dict[str, Any]) -> "Config":
         for name, (registry, _) in _REGISTRIES.items():
             registry.checked(parts[name])
         config = cls(choices=choices, **parts)
@@ -191,18 +192,31 @@ class Config:
         ValueError
             If it belongs to another part, or a value is out of range.
         """
-        choices = {
+        chosen = {
             name: _choose(name, options.pop(name)) if name in options else self.choices[name]
             for name in CHANGEABLE
         }
         for name in options:
-            owners = [part for part in self.choices if name in (part, *self.choices[part].known)]
-            if owners and not set(owners) & set(CHANGEABLE):
-                raise ValueError(
-                    f"{name} belongs to the {owners[0]}, which is fixed while an environment "
-                    "lives: make another environment with it"
-                )
-        return self._made(self.choices | _routed(choices, options))
+            owners = [part for part, has in self.choices.items() if name in has.known]
+            if name in (*self.choices, "preset"):
+                what = f"the {name}"
+            elif owners and not set(owners) & set(CHANGEABLE):
+                what = f"{name} belongs to the {owners[0]}, which"
+            else:
+                continue
+            raise ValueError(
+                f"{what} is fixed while an environment lives: make another environment with it"
+            )
+        parts = {name: getattr(self, name) for name in self.choices}
+        chosen = _routed(chosen, options)
+        for name, new in chosen.items():
+            was = self.choices[name]
+            if new is was:
+                continue
+            if new.options.get("law") is was.options.get("law", new):
+                new = new.having({"law": parts[name].law})  # the same one, not one alike
+            parts[name] = new.part()
+        return self._made(self.choices | chosen, parts)
 
     def plain(self) -> dict[str, Any]:
         """The configuration in JSON types, from which `Config.of` makes the same.
@@ -217,7 +231,8 @@ class Config:
             if name in _SINGLE:
                 written |= {key: plain(value) for key, value in chosen.options.items()}
             elif chosen.made:
-                written[name] = plain(chosen.kind or chosen.make)
+                whole = chosen.options or not chosen.kind  # options are set over the object's own
+                written[name] = plain(chosen.part() if whole else chosen.kind)
             else:
                 written[name] = {"kind": chosen.kind} | plain(chosen.options)
         return written
@@ -258,10 +273,12 @@ def _routed(choices: dict[str, Choice], options: Mapping[str, Any]) -> dict[str,
     for option, value in options.items():
         owners = [name for name, has in known.items() if option in has]
         if not owners:
+            parts = [name for name in _REGISTRIES if name in choices]
+            here = ["preset", *parts] if len(parts) == len(_REGISTRIES) else parts
             every = ", ".join(name for has in choices.values() for name in has.known)
             raise TypeError(
-                f"got an unexpected keyword argument {option!r}: the options here are preset, "
-                f"{', '.join(_REGISTRIES)}, and of the chosen parts {every}"
+                f"got an unexpected keyword argument {option!r}: the options here are "
+                f"{', '.join(here)}, and of the chosen parts {every}"
             )
         if len(owners) > 1:
             raise ValueError(
@@ -283,16 +300,17 @@ def _with_preset(
             del given[own]
     if options.get("interface") is not None:  # it brings its own calibration
         given = {name: value for name, value in given.items() if name not in _calibration()}
-    bare = {name for name in ("task", "field") if not choices[name].options}
-    if "field" in bare and choices["field"].kind in ("gaussian", "dipole"):
-        shape = values.field(choices["field"].kind)
-        del shape["kind"]
-        choices = choices | {"field": choices["field"].having(shape)}
-    if "task" in bare and choices["task"].kind == "fixed":
-        choices = choices | {"task": choices["task"].having({"radius_cm": values.radius_cm})}
+    of_kinds: dict[str, dict[str, Any]] = {}
+    if choices["field"].kind in ("gaussian", "dipole"):
+        of_kinds["field"] = values.field(choices["field"].kind)
+        del of_kinds["field"]["kind"]
+    if choices["task"].kind == "fixed":
+        of_kinds["task"] = {"radius_cm": values.radius_cm}
     for name, chosen in choices.items():
         mine = {key: value for key, value in given.items() if key in chosen.known}
-        choices = choices | {name: chosen._replace(options=mine | chosen.options)}
+        mine |= of_kinds.get(name, {})
+        if not chosen.made:  # an object has values of its own
+            choices = choices | {name: chosen._replace(options=mine | chosen.options)}
     return choices
 
 

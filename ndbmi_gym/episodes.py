@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.animals import check_pool
 from ndbmi_gym.checks import shown
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.config import Config
@@ -95,6 +96,7 @@ class Episodes:
         self.config = config
         self.n_trials = n_trials
         self.task: Task = config.task
+        check_pool(config.cortex, config.calibration, config.animals)
         self.loops: tuple[ClosedLoop, ...] = tuple(map(config.make_loop, config.animals.pool))
         for loop in self.loops:  # an interface on file brings a workspace of its own
             self.task.check(loop.field, loop.interface.half_side_cm)
@@ -183,7 +185,7 @@ class Episodes:
             animal = _put(animal, which, given.animal[which])
         elif len(self.loops) > 1:
             animal = _put(animal, which, rng.integers(len(self.loops), size=n))
-        starts = self.task.draw_starts(rng, n, self.half_side_cm)
+        starts = self.task.draw_starts(rng, number, self.half_side_cm)
         drawn = (given.perturbation or self.config.perturbation).sample(rng, number)
         placed = self.loops[0].plant.place(
             starts if given.start is None else given.start[which],
@@ -192,16 +194,19 @@ class Episodes:
         )
         state = Device(_put(self.state.values, which, placed.values))
         targets, signals = self.target.copy(), self.signals
+        numbered = _put(self.trial, which, number)
         for loop, pool, members in self._by_animal(animal, which):
             chosen = state.select(members)
             if given.target is None:
-                targets[members] = self.task.draw_targets(rng, chosen.position, pool)
+                targets[members] = self.task.draw_targets(
+                    rng, chosen.position, pool, numbered[members]
+                )
             else:
                 targets[members] = given.target[members]
             signals = signals.put(members, loop.listen(chosen, None, rng))
         # nothing above has changed this batch: a task without a fitting target leaves it whole
         self.animal, self.state, self.target, self.signals = animal, state, targets, signals
-        self.trial = _put(self.trial, which, number)
+        self.trial = numbered
         self.action = _put(self.action, which, 0.0)
         self._task_of[which] = len(self._tasks) - 1
         if len(self._tasks) > 1 and self._task_of.min() == len(self._tasks) - 1:
@@ -259,7 +264,9 @@ class Episodes:
     def change(self, **options: Any) -> None:
         """Change task and perturbation of the trials that begin from now on.
 
-        Trials that are running end as they began. Spaces stay as they are.
+        Trials that are running end as they began. Spaces stay as they are. An option alone keeps
+        all others; a part that is chosen anew, as by ``task="hold"``, begins from its defaults,
+        without the options that it was made with.
 
         Parameters
         ----------
@@ -276,7 +283,8 @@ class Episodes:
             would leave the observation's bounds. Nothing has changed then.
         """
         config = self.config.change(**options)
-        if config.perturbation.law is not self.config.perturbation.law:
+        law, present = config.perturbation.law, self.config.perturbation.law
+        if law is not present and law != present:
             raise ValueError(
                 "a law is part of the environment: make another one with it; curl and push can "
                 "change between trials"

@@ -82,11 +82,17 @@ class Layout(NamedTuple):
         _observe(seen, self.starts, self.factors, signals.counts, device.values, action, target)
         return seen
 
+    @property
+    def _bounds_velocity(self) -> bool:
+        """Whether the velocity is observed and has a bound: not without drag, nor under a law."""
+        seen = self.columns.get("velocity")
+        return seen is not None and bool((self.bounds[1, seen] < _HUGE).all())
+
     def refuse(self, perturbation: Perturbation, pools: Sequence[FloatArray]) -> None:
         """Raise ValueError if what trials are to have would leave these bounds."""
         most = np.abs(perturbation.ranges()).max(axis=1)
         push = float(np.hypot(*most[Force.PUSH_X :]))
-        if "velocity" in self.columns and push > self.most_push:
+        if self._bounds_velocity and push > self.most_push:
             raise ValueError(
                 f"push of {push:g} kg·cm/s²: the observed velocity is bounded for at most "
                 f"{self.most_push:g}; make the environment with the largest push that "

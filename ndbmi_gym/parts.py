@@ -124,9 +124,9 @@ class Registry(Mapping[str, Callable[..., P]], Generic[P]):
         ValueError
             If the name is taken by another part, or is none.
         """
-        if not name.isidentifier():
-            raise ValueError(f"name = {name!r}: give letters, digits and underscores")
-        if self._parts.get(name, make) is not make:
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise ValueError(f"name = {shown(name)}: give letters, digits and underscores")
+        if self._parts.get(name, make) != make:
             raise ValueError(f"there is a {self.word} {name!r} already: choose another name")
         self._parts[name] = make
 

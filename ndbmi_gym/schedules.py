@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ndbmi_gym.checks import RuleError, declare, integer, settle
+from ndbmi_gym.checks import RuleError, declare, integer, settle, shown
 from ndbmi_gym.perturbations import Draw, FloatArray, ForceLaw, IntArray
+
+_MOST_TRIALS = 10**9  # of a block; sums over blocks stay whole numbers of 64 bits
 
 Block = tuple[int | None, Draw]
 
@@ -28,8 +30,8 @@ def _block(given: Any, last: bool) -> Block:
     trials = options.pop("trials", None)
     if trials is None and not last:
         raise RuleError(f"{given!r} is not the last block and has no number of trials")
-    if trials is not None and integer(trials) < 1:
-        raise RuleError(f"{trials!r} trials")
+    if trials is not None and not 1 <= integer(trials) <= _MOST_TRIALS:
+        raise RuleError(f"{shown(trials)} trials are not from 1 to {_MOST_TRIALS:,}")
     return (None if trials is None else integer(trials)), Draw(**options)
 
 

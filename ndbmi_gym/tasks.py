@@ -6,16 +6,30 @@ step is worth, `Reach.draw_starts`, `Reach.pool`), and is named as ``"module:att
 registered in `TASKS` (`ndbmi_gym.parts`).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.checks import RuleError, choice, declare, nested, number, real, settle, span, whole
+from ndbmi_gym.checks import (
+    RuleError,
+    choice,
+    declare,
+    integer,
+    nested,
+    number,
+    real,
+    settle,
+    shown,
+    span,
+    whole,
+)
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import Field, target_of
 from ndbmi_gym.loop import ClosedLoop
@@ -23,6 +37,7 @@ from ndbmi_gym.parts import Registry
 from ndbmi_gym.plants import Device
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 Point = tuple[float, float]
 
 REWARDS = ("dense", "sparse")
@@ -30,6 +45,9 @@ REWARDS = ("dense", "sparse")
 
 STARTS = ("square", "centre")
 """Places where trials start; see `Reach`."""
+
+
+_MOST_ON_CIRCLE, _MOST_POINTS = 1_000, 10_000  # each is checked, and written into specs
 
 
 class Judged(IntEnum):
@@ -121,14 +139,14 @@ class Task(Protocol):
         """Targets that may be drawn with an animal's loop, (M, 2), cm."""
 
     def draw_starts(
-        self, rng: np.random.Generator, n_trials: int, half_side_cm: float
+        self, rng: np.random.Generator, trial: IntArray, half_side_cm: float
     ) -> FloatArray:
-        """Draw start positions, (B, 2), cm."""
+        """Draw start positions of trials with these numbers (B,), (B, 2), cm."""
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray
+        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray, trial: IntArray
     ) -> FloatArray:
-        """Draw a target for each start, (B, 2), cm."""
+        """Draw a target for each start of trials with these numbers (B,), (B, 2), cm."""
 
     def assess(
         self,
@@ -143,9 +161,11 @@ class Task(Protocol):
 
 
 def _points(value: Any) -> tuple[Point, ...]:
-    items = list(value)
+    items = list(islice(value, _MOST_POINTS + 1))
     if not items:
         raise RuleError("there is no point")
+    if len(items) > _MOST_POINTS:
+        raise RuleError(f"there are more than {_MOST_POINTS:,} points")
     points: tuple[Point, ...] = nested(items, (len(items), 2))
     return points
 
@@ -157,12 +177,17 @@ def _targets(value: Any) -> str | tuple[Point, ...]:
         return value
     if isinstance(value, Mapping):
         given = dict(value)
-        count, radius = given.pop("centre_out", None), given.pop("radius_cm", 5.0)
+        count, radius = given.pop("centre_out", 0), given.pop("radius_cm", 5.0)
         if given:
             raise RuleError(f"unknown {min(map(str, given))!r}")
-        if isinstance(count, bool) or not real(count) == int(count) >= 1:
-            raise RuleError(f"centre_out = {count!r} is no number of targets")
-        angle = 2 * np.pi * np.arange(int(count)) / int(count)
+        try:
+            count = integer(count)
+        except TypeError:
+            count = 0
+        if not 1 <= count <= _MOST_ON_CIRCLE:
+            wrong = shown(value.get("centre_out"))
+            raise RuleError(f"centre_out = {wrong} is no whole number from 1 to {_MOST_ON_CIRCLE}")
+        angle = 2 * np.pi * np.arange(count) / count
         if not real(radius) > 0:
             raise RuleError(f"radius_cm = {radius!r} is no radius > 0 cm")
         return _points(np.round(real(radius) * np.array([np.cos(angle), np.sin(angle)]).T, 12))
@@ -175,6 +200,14 @@ def _starts(value: Any) -> str | tuple[Point, ...]:
             raise RuleError("no such starts")
         return value
     return _points(value)
+
+
+# options that tell how something is drawn: by which choice; defaults, beside a task's own
+_OF_DRAWS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
+    "start_side": ("starts", "square", (0.8,)),
+    "target_range_cm": ("targets", "calibration", ((3.0, 7.0), (2.0, 6.0))),
+    "min_start_distance_cm": ("targets", "calibration", (5.0, 0.0)),
+}
 
 
 @dataclass(frozen=True)
@@ -203,19 +236,19 @@ class Reach:
     start_side : float
         Side of the start square, in units of the workspace's side.
     bonus : float
-        Reward on arrival.
+        Reward on arrival; nothing arrives with ``dwell=0``.
     inside_reward : float
         Reward per step that ends inside.
     reward : {"dense", "sparse"}
         Dense: −distance/L − `effort_weight`·mean|action| + bonus + inside reward. Sparse: the last
         two only.
     effort_weight : float
-        Price of volition.
+        Price of volition in the dense reward.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range.
+        If a parameter is out of range, or tells how to draw what is not drawn.
     """
 
     targets: str | tuple[Point, ...] = declare(
@@ -238,19 +271,32 @@ class Reach:
         2, "step ends inside that end the trial; 0: it does not end", least=0, most=10**9
     )
     target_range_cm: tuple[float, float] = span(
-        (3.0, 7.0), "distances of calibration points that qualify as targets", "cm"
+        (3.0, 7.0),
+        "distances of calibration points that qualify as targets, if such are drawn",
+        "cm",
     )
     min_start_distance_cm: float = number(
         5.0, "distance of a drawn calibration point from the start", "cm", least=0, most=1e6
     )
-    start_side: float = number(0.8, "side of the start square, in workspace sides", above=0, most=1)
-    bonus: float = number(1.0, "reward on arrival", least=0, most=1e6)
+    start_side: float = number(
+        0.8, "side of the start square, in workspace sides, if starts are on it", above=0, most=1
+    )
+    bonus: float = number(
+        1.0, "reward on arrival; with dwell = 0 nothing arrives", least=0, most=1e6
+    )
     inside_reward: float = number(0.0, "reward per step that ends inside", least=0, most=1e6)
     reward: str = choice("dense", REWARDS, "whether distance and effort are priced")
-    effort_weight: float = number(0.3, "price of volition", least=0, most=1e6)
+    effort_weight: float = number(0.3, "price of volition in the dense reward", least=0, most=1e6)
 
     def __post_init__(self) -> None:
         settle(self)
+        for name, (by, chosen, defaults) in _OF_DRAWS.items():
+            value = getattr(self, name)
+            if getattr(self, by) != chosen and value not in (*defaults, getattr(type(self), name)):
+                raise ValueError(
+                    f"{name} = {value}: it has no meaning unless {by} = {chosen!r}; drop {name}, "
+                    f"or leave {by} as it is by default"
+                )
 
     @property
     def holds(self) -> bool:
@@ -289,20 +335,43 @@ class Reach:
             If there is none.
         """
         if self.targets == "calibration":
-            return self.eligible(loop.interface.points)
+            eligible = self.eligible(loop.interface.points)
+            self.check_starts(eligible, loop.interface.half_side_cm)
+            return eligible
         if self.targets == "field":
             return np.array([target_of(loop.field)])
         return np.array(self.targets)
 
+    def check_starts(self, eligible: FloatArray, half_side_cm: float) -> None:
+        """Raise ValueError unless every place where trials start is far enough from a target.
+
+        To be overridden along with `draw_starts`.
+
+        Parameters
+        ----------
+        eligible : ndarray (M, 2)
+            Calibration points that qualify as targets, cm.
+        half_side_cm : float
+            Half side L of the workspace.
+        """
+        if self.starts == "square":
+            nearest, place = _least_reach(eligible, self.start_side * half_side_cm)
+        else:
+            places = np.zeros((1, 2)) if self.starts == "centre" else np.array(self.starts)
+            reach = ((places[:, None] - eligible) ** 2).sum(axis=-1).max(axis=1)
+            nearest, place = reach.min(), places[reach.argmin()]
+        if nearest < self.min_start_distance_cm**2:
+            raise self._stranded(place, f"; at most {math.sqrt(nearest):.4g} cm leaves one to all")
+
     def draw_starts(
-        self, rng: np.random.Generator, n_trials: int, half_side_cm: float
+        self, rng: np.random.Generator, trial: IntArray, half_side_cm: float
     ) -> FloatArray:
-        """Draw start positions, (B, 2), cm."""
-        along = rng.random(n_trials)
+        """Draw start positions of trials (B,), whatever their numbers, (B, 2), cm."""
+        along = rng.random(len(trial))
         if self.starts == "square":
             return self.on_square(along, half_side_cm)
         if self.starts == "centre":
-            return np.zeros((n_trials, 2))
+            return np.zeros((len(trial), 2))
         places = np.array(self.starts)
         return places[(along * len(places)).astype(np.int64)]
 
@@ -329,9 +398,19 @@ class Reach:
         return chosen
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray
+        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray, trial: IntArray
     ) -> FloatArray:
         """Draw a target for each start (B, 2), uniformly from those far enough away, (B, 2).
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        starts : ndarray (B, 2)
+            cm.
+        pool : ndarray (M, 2)
+            Targets to draw from (`pool`), cm.
+        trial : ndarray of int (B,)
+            Numbers of the trials, which make no difference here.
 
         Raises
         ------
@@ -341,11 +420,15 @@ class Reach:
         apart = self.min_start_distance_cm if self.targets == "calibration" else 0.0
         chosen, stranded = _choose(rng.random(len(starts)), starts, pool, apart)
         if stranded >= 0:
-            raise ValueError(
-                f"no target lies {apart} cm away from the start {starts[stranded]}: lower "
-                "min_start_distance_cm or widen target_range_cm"
-            )
+            raise self._stranded(starts[stranded])
         return chosen
+
+    def _stranded(self, start: FloatArray, more: str = "") -> ValueError:
+        x, y = start
+        return ValueError(
+            f"no target lies {self.min_start_distance_cm} cm away from the start ({x:.4g}, "
+            f"{y:.4g}): lower min_start_distance_cm or widen target_range_cm{more}"
+        )
 
     def assess(
         self,
@@ -451,6 +534,28 @@ def _assess(  # type: ignore[no-untyped-def]
             + row[Judged.REWARD_INSIDE]
         )
     return judged
+
+
+def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
+    """Least squared distance of a square's perimeter from the farthest of points, and where.
+
+    Along a side the squared distance from the farthest point is convex.
+    """
+    fixed, axis = half * np.array([1, 1, -1, -1])[:, None], np.array([0, 1, 0, 1])
+    across = (fixed - points.T[axis]) ** 2  # (4, M)
+
+    def reach(along: FloatArray) -> FloatArray:
+        return ((along[:, None] - points.T[1 - axis]) ** 2 + across).max(axis=1)
+
+    low, high = np.full(4, -half), np.full(4, half)
+    for _ in range(50):
+        third = (high - low) / 3
+        left = reach(low + third) < reach(high - third)
+        low, high = np.where(left, low, low + third), np.where(left, high - third, high)
+    side = int(reach(low).argmin())
+    place = np.empty(2)
+    place[axis[side]], place[1 - axis[side]] = fixed[side, 0], low[side]
+    return float(reach(low)[side]), place
 
 
 @compiled

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ndbmi_gym import animals
-from ndbmi_gym.animals import Animals, Calibration, forget, interface_of
+from ndbmi_gym.animals import Animals, Calibration, check_pool, forget, interface_of
 from ndbmi_gym.config import Config
 from ndbmi_gym.cortex.topographic import Topographic
 from ndbmi_gym.envs.scalar import BMIEnv
@@ -94,6 +94,32 @@ def test_a_model_that_cannot_be_a_key_is_calibrated_each_time(calibrated):
     one, other = (interface_of(Fresh(), Calibration(2), 0) for _ in range(2))
     np.testing.assert_array_equal(one.points, other.points)
     assert calibrated == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("n_animals", "options", "message"),
+    [
+        (1024, {}, r"takes about \d+ s and 13.* GiB; lower it to 15\d, or lower rep"),
+        (64, {"dataset": 7}, r"takes about 1\d\d s and 9.* GiB; lower it to 1\d, or lower rep"),
+        (8, {"repetitions": 10**9}, "calibration with 32 stimuli x 1000"),
+        (8, {"repetitions": 10**400}, "repetitions = 1000.*: give a whole number"),
+    ],
+)
+def test_a_pool_that_would_take_minutes_is_refused_before_any_is_calibrated(
+    n_animals, options, message, calibrated
+):
+    with pytest.raises(ValueError, match=message):
+        BMIEnv(animal=None, n_animals=n_animals, **options)
+    assert not calibrated
+
+
+@pytest.mark.parametrize(
+    ("n_animals", "options"),
+    [(64, {}), (8, {"dataset": 7}), (1024, {"repetitions": 2}), (64, {"cortex": "soc"})],
+)
+def test_a_pool_that_takes_seconds_is_not(n_animals, options):
+    config = Config.of(animal=None, n_animals=n_animals, **options)
+    check_pool(config.cortex, config.calibration, config.animals)
 
 
 def test_the_pool():

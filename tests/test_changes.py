@@ -58,11 +58,14 @@ def test_running_trials_keep_their_task_and_later_ones_have_the_new():
     [
         ({"mass": 1.0}, ValueError, "mass belongs to the plant, which is fixed while an environ"),
         ({"dataset": 5}, ValueError, "dataset belongs to the cortex"),
-        ({"field": "linear"}, ValueError, "field belongs to the field"),
-        ({"radius": 1.0}, TypeError, "unexpected keyword argument 'radius'"),
+        ({"field": "linear"}, ValueError, "^the field is fixed while an environment lives"),
+        ({"cortex": "soc"}, ValueError, "^the cortex is fixed while an environment lives"),
+        ({"preset": "paper"}, ValueError, "^the preset is fixed while an environment lives"),
+        ({"radius": 1.0}, TypeError, "'radius': the options here are task, perturbation, and of"),
         ({"radius_cm": -1.0}, ValueError, "radius_cm = -1.0: give a finite number > 0"),
         ({"targets": [[99, 0]]}, ValueError, r"targets holds \(99.0, 0.0\)"),
         ({"target_range_cm": [40, 50]}, ValueError, "no calibration point lies 40.0 to 50.0 cm"),
+        ({"min_start_distance_cm": 500}, ValueError, "no target lies 500.0 cm away from the start"),
         ({"push": [2, 0]}, ValueError, "push of 2 kg.* at most 0.5; make the environment with"),
         ({"curl": 3}, ValueError, "curl 3, push 0"),
         ({"effort_weight": 0, "mass": 1.0}, ValueError, "mass belongs"),
@@ -147,7 +150,37 @@ def test_a_law_cannot_be_changed():
 
 
 class Pull:
-    """A law that is named by its class."""
+    """A law that is named by its class, or made with options."""
+
+    def __init__(self, strength=0.1, centre=(0, 0)):
+        self.strength, self.centre = strength, np.array(centre)
 
     def __call__(self, position, velocity):
-        return -0.1 * position
+        return -self.strength * (position - self.centre)
+
+
+@dataclass(frozen=True)
+class Drag:
+    """A law that equals another of the same options."""
+
+    strength: float = 0.1
+
+    def __call__(self, position, velocity):
+        return -self.strength * velocity
+
+
+def test_a_law_made_with_options_stays_while_all_else_changes():
+    given = {"law": {"kind": "test_changes:Pull", "strength": 0.3, "centre": [1, 2]}}
+    episodes, _ = make(perturbation=given)
+    law = episodes.config.perturbation.law
+    episodes.change(radius_cm=2.0)
+    episodes.change(curl=0.2, effort_weight=0.1)
+    assert episodes.config.perturbation.law is law
+    assert (episodes.config.perturbation.curl, episodes.task.radius_cm) == ((0.2, 0.2), 2.0)
+    assert Config.of(**episodes.config.plain()).perturbation.law.strength == 0.3
+    with pytest.raises(ValueError, match="a law is part of the environment"):
+        episodes.change(perturbation={"law": dict(given["law"])})  # of which one cannot tell
+    alike, _ = make(perturbation={"law": {"kind": "test_changes:Drag", "strength": 0.3}})
+    alike.change(perturbation={"law": Drag(0.3), "curl": 0.1})
+    with pytest.raises(ValueError, match="a law is part of the environment"):
+        alike.change(law=Drag(0.4))

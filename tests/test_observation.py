@@ -161,6 +161,17 @@ def test_what_would_leave_the_bounds_is_refused(observe, seen, spec, message):
         episodes.layout.refuse(perturbation, episodes._pools)
 
 
+@pytest.mark.parametrize("options", [{"viscosity": 0.0}, {"perturbation": {"law": np.subtract}}])
+def test_where_nothing_bounds_the_velocity_any_push_may_come(options):
+    episodes, rng = make(observe="full", **options)
+    episodes.change(push=[1.0, 1.0])
+    episodes.begin(rng)
+    assert (episodes.info()["push"] == 1).all()
+    bounded, _ = make(observe="full")
+    with pytest.raises(ValueError, match=r"push of 1.41.* bounded for at most 0"):
+        bounded.change(push=[1.0, 1.0])
+
+
 def test_targets_beyond_the_bounds_are_refused():
     episodes, _ = make()
     none = make_perturbation(None)

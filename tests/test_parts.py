@@ -158,6 +158,7 @@ def test_one_adds_a_name(springs):
     springs.register("mine", Rubber)
     springs.register("mine", Rubber)  # a module may be imported twice
     springs.register("named", f"{__name__}:Spring")
+    springs.register("named", ":".join((__name__, "Spring")))  # equal, and not the same string
     assert springs.make("mine").pull() == 2.0
     assert springs.make({"kind": "named", "stiffness": 2}) == Spring(2)
     assert [*springs][-2:] == ["mine", "named"]
@@ -165,8 +166,8 @@ def test_one_adds_a_name(springs):
     assert springs["named"] is Spring
     with pytest.raises(ValueError, match="there is a spring 'spring' already: choose another name"):
         springs.register("spring", Rubber)
-    for name in ("a:b", "", "two words", "1st"):
-        with pytest.raises(ValueError, match=f"name = '{name}': give letters, digits and under"):
+    for name in ("a:b", "", "two words", "1st", 3, None, b"mine"):
+        with pytest.raises(ValueError, match=f"name = {name!r}: give letters, digits and under"):
             springs.register(name, Rubber)
 
 

@@ -23,7 +23,7 @@ def test_named_columns_can_be_written_through():
     device = Device(np.zeros((2, 10)))
     device.position[1], device.time_s[:] = (3.0, 4.0), 0.5
     expected = np.zeros((2, 10))
-    expected[1, :2], expected[:, 9] = (3.0, 4.0), 0.5
+    expected[1, :2], expected[:, Column.TIME] = (3.0, 4.0), 0.5
     np.testing.assert_array_equal(device.values, expected)
 
 

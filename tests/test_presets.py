@@ -9,6 +9,7 @@ import pytest
 from ndbmi_gym.calibration import SCALINGS
 from ndbmi_gym.config import Config
 from ndbmi_gym.fields import DipoleField, GaussianField, LinearField, make_field, target_of
+from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.presets import IDEALS, PRESETS, SPONTANEOUS, Preset, load_preset
 from ndbmi_gym.tasks import make_task
 
@@ -287,12 +288,20 @@ def test_a_preset_is_an_option(odd):
     assert Config.of(preset=odd, sigma=1.5).field.sigma == 1.5
 
 
-def test_a_field_or_task_in_full_overrides_the_presets(odd):
-    field, task = {"kind": "gaussian", "amplitude": 1.0}, {"kind": "fixed", "radius_cm": 0.7}
-    config = Config.of(preset=odd, field=field, task=task)
-    assert config.field == GaussianField(amplitude=1.0)
-    assert config.task == make_task(task)
-    assert Config.of(preset=odd, field="linear").field == LinearField()
+def test_options_override_a_preset_one_by_one_flat_or_in_a_mapping(odd):
+    away = {"obstacle": (3.0, 1.0), "sigma": 4.0}
+    flat = Config.of(preset=odd, field="dipole", task="fixed", dwell=2, **away)
+    whole = Config.of(
+        preset=odd, field={"kind": "dipole"} | away, task={"kind": "fixed", "dwell": 2}
+    )
+    assert flat == whole
+    assert flat.field == make_field(ODD.field("dipole") | away)
+    assert flat.task == make_task({"kind": "fixed", "dwell": 2, "radius_cm": ODD.radius_cm})
+    assert Config.of(**whole.plain()) == whole
+    for own in (GaussianField(amplitude=1.0), LinearField()):
+        assert Config.of(preset=odd, field=own).field == own
+    heavy = PointMass(mass=ODD.mass + 1)
+    assert Config.of(preset=odd, plant=heavy).plant == heavy
 
 
 def test_a_preset_is_beside_an_interface_what_the_interface_leaves_open(odd, tmp_path):

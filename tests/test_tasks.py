@@ -11,7 +11,7 @@ from ndbmi_gym.tasks import N_JUDGED, TASKS, Judged, Outcome, Reach, make_task
 
 
 def test_starts_lie_uniformly_on_the_square():
-    starts = Reach().draw_starts(np.random.default_rng(0), 20_000, half_side_cm=10.0)
+    starts = Reach().draw_starts(np.random.default_rng(0), np.arange(20_000), half_side_cm=10.0)
     np.testing.assert_allclose(np.abs(starts).max(axis=1), 8.0)
     upright = np.abs(starts[:, 0]) == 8.0
     side = np.where(upright, np.sign(starts[:, 0]), 2 * np.sign(starts[:, 1]))
@@ -27,7 +27,7 @@ def test_targets_are_uniform_among_the_eligible_that_are_far_enough():
     start = np.array([8.0, 3.0])
     far = np.hypot(*(eligible - start).T) >= 5.0
     assert 0 < far.sum() < 40
-    drawn = Reach().draw_targets(rng, np.tile(start, (20_000, 1)), eligible)
+    drawn = Reach().draw_targets(rng, np.tile(start, (20_000, 1)), eligible, np.arange(20_000))
     index = (drawn[:, None] == eligible).all(axis=-1).argmax(axis=1)
     counts = np.bincount(index, minlength=40)
     assert (counts[~far] == 0).all()
@@ -44,7 +44,9 @@ def test_a_task_without_targets_says_so():
     with pytest.raises(ValueError, match=r"no calibration point lies 3.0 to 7.0 cm.*target_range"):
         Reach().eligible(np.ones((5, 2)))
     with pytest.raises(ValueError, match=r"no target lies 5.0 cm away.*min_start_distance_cm"):
-        Reach().draw_targets(np.random.default_rng(), np.zeros((1, 2)), np.ones((3, 2)))
+        Reach().draw_targets(
+            np.random.default_rng(), np.zeros((1, 2)), np.ones((3, 2)), np.zeros(1, int)
+        )
 
 
 def judge(task, position, target=(0.0, 0.0), action=(0.5, -0.5, 0.2), streak=0):
@@ -140,9 +142,15 @@ def test_bad_tasks_are_refused(spec, message):
         ([["a", "b"]], ""),
         (5, ""),
         (None, ""),
-        ({"centre_out": 0}, "centre_out = 0 is no number of targets"),
-        ({"centre_out": 2.5}, "centre_out = 2.5 is no number"),
-        ({"centre_out": True}, "centre_out = True is no number"),
+        ({"centre_out": 0}, "centre_out = 0 is no whole number from 1 to 1000"),
+        ({"centre_out": 2.5}, "centre_out = 2.5 is no whole number"),
+        ({"centre_out": 8.0}, "centre_out = 8.0 is no whole number"),
+        ({"centre_out": True}, "centre_out = True is no whole number"),
+        ({"centre_out": 1001}, "centre_out = 1001 is no whole number from 1 to 1000"),
+        ({"centre_out": 10**6}, "centre_out = 1000000 is no whole number"),
+        ({"radius_cm": 5.0}, "centre_out = None is no whole number"),
+        (range(2**40), "there are more than 10,000 points"),
+        (np.zeros((10_001, 2)), "there are more than 10,000 points"),
         ({"centre_out": 8, "radius_cm": 0}, "radius_cm = 0 is no radius > 0 cm"),
         ({"centre_out": 8, "radius_cm": -1}, "radius_cm = -1 is no radius"),
         ({"centre_out": 8, "size": 1}, "unknown 'size'"),
@@ -198,7 +206,7 @@ def test_a_list_of_targets_is_drawn_from_uniformly_wherever_a_trial_starts():
     loop = Config.of(repetitions=2).make_loop(0)
     rng = np.random.default_rng(0)
     starts = np.tile(points[1], (9000, 1))  # no distance is kept
-    drawn = task.draw_targets(rng, starts, task.pool(loop))
+    drawn = task.draw_targets(rng, starts, task.pool(loop), np.arange(9000))
     index = (drawn[:, None] == np.array(points)).all(axis=-1).argmax(axis=1)
     # false alarm 1e-3, with the seed fixed
     assert chisquare(np.bincount(index, minlength=3)).pvalue > 1e-3
@@ -206,9 +214,9 @@ def test_a_list_of_targets_is_drawn_from_uniformly_wherever_a_trial_starts():
 
 def test_starts_may_be_the_centre_or_a_list():
     rng = np.random.default_rng(0)
-    assert (Reach(starts="centre").draw_starts(rng, 5, 10.0) == 0).all()
+    assert (Reach(starts="centre").draw_starts(rng, np.arange(5), 10.0) == 0).all()
     points = np.array([[1.0, 2.0], [-3.0, 4.0]])
-    drawn = Reach(starts=points).draw_starts(rng, 4000, 10.0)
+    drawn = Reach(starts=points).draw_starts(rng, np.arange(4000), 10.0)
     index = (drawn[:, None] == points).all(axis=-1)
     assert (index.sum(axis=1) == 1).all()
     # 4.9 standard deviations: false alarm 1e-6, with the seed fixed
@@ -220,7 +228,7 @@ def test_places_draw_as_much_as_the_square_does():
     after = []
     for starts in ("square", "centre", [[1, 2]]):
         rng = np.random.default_rng(3)
-        Reach(starts=starts).draw_starts(rng, 7, 10.0)
+        Reach(starts=starts).draw_starts(rng, np.arange(7), 10.0)
         after.append(rng.random())
     assert len(set(after)) == 1
 
@@ -246,6 +254,47 @@ def test_what_does_not_fit_the_workspace_is_refused_before_a_calibration(
     monkeypatch.setattr(config, "interface_of", None)
     with pytest.raises(ValueError, match=message):
         Config.of(**options)
+
+
+def test_every_start_has_a_target():
+    """The least distance that leaves one is found by search; here, on a fine grid."""
+    loop = Config.of(repetitions=2).make_loop(0)
+    eligible = Reach().eligible(loop.interface.points)
+    square = Reach().on_square(np.arange(40_000) / 40_000, loop.interface.half_side_cm)
+    most = np.hypot(*(square[:, None] - eligible).transpose(2, 0, 1)).max(axis=1).min()
+    assert len(Reach(min_start_distance_cm=most - 1e-3).pool(loop)) == len(eligible)
+    for distance in (most + 1e-3, 500.0):
+        with pytest.raises(ValueError, match=rf"at most {most:.2f}.* leaves one to all"):
+            Reach(min_start_distance_cm=distance).pool(loop)
+    for starts in ("centre", [[1, 2], [-3, 4]]):
+        places = np.zeros((1, 2)) if starts == "centre" else np.array(starts)
+        most = np.hypot(*(places[:, None] - eligible).transpose(2, 0, 1)).max(axis=1).min()
+        Reach(starts=starts, min_start_distance_cm=most - 1e-9).pool(loop)
+        with pytest.raises(ValueError, match=r"no target lies .* away from the start \("):
+            Reach(starts=starts, min_start_distance_cm=most + 1e-9).pool(loop)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"targets": [[1, 2]], "target_range_cm": (1, 9)}, r"target_range_cm = \(1.*drop target_r"),
+        ({"task": "fixed", "min_start_distance_cm": 2}, "unless targets = 'calibration'"),
+        ({"starts": "centre", "start_side": 0.5}, "start_side = 0.5.* unless starts = 'square'"),
+        ({"n_animals": 4}, "n_animals = 4.*animal = 0 is one animal; drop n_animals"),
+    ],
+)
+def test_options_of_what_is_not_drawn_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Config.of(**options)
+
+
+def test_defaults_of_what_is_not_drawn_are_not():
+    for kind in TASKS:
+        for targets in ("field", [[1, 2]]):
+            config = Config.of(task=kind, repetitions=2).change(targets=targets, starts="centre")
+            assert Config.of(task=config.task).task == config.task
+            assert Config.of(**config.plain()) == config
+    Config.of(n_animals=4, animal=None)
 
 
 # Judgements

@@ -202,3 +202,16 @@ def test_policies_that_need_rates_refuse_a_cortex_that_tells_none(policy):
         assert env.action_space.contains(make_policy(name, env).predict(observation)[0])
     with pytest.raises(ValueError, match=r"rates.*Latencies.*mean_counts"):
         make_policy(policy, env).predict(observation)
+
+
+def test_a_task_is_told_the_numbers_of_trials():
+    targets = np.array([[5.0, 0.0], [0.0, 5.0], [-5.0, 0.0]])
+    options = {"task": "third_party:Obstacle", "targets": targets, "repetitions": 3}
+    env = gymnasium.make(ID, **options)
+    aims = [env.reset(seed=0 if i == 0 else None)[1]["target"] for i in range(5)]
+    np.testing.assert_array_equal(aims, targets[[0, 1, 2, 0, 1]])
+    batch = gymnasium.make_vec(ID, num_envs=3, animal=None, n_animals=2, **options)
+    batch.reset(seed=0)
+    batch.reset(options={"reset_mask": np.array([False, True, True])})
+    _, info = batch.reset(options={"reset_mask": np.array([True, False, True])})
+    np.testing.assert_array_equal(info["target"], targets[[1, 1, 2]])

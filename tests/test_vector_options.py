@@ -89,6 +89,22 @@ def test_a_partial_reset_takes_the_entries_of_its_trials():
     assert info["trial"].tolist() == [0, 1, 0]
 
 
+@pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_a_start_without_a_target_is_refused_and_nothing_drawn(vector, seed):
+    make = gymnasium.make_vec if vector else gymnasium.make
+    env, other = (make(SHIFT, target_range_cm=(3, 4), repetitions=5) for _ in range(2))
+    near = {"start": env.unwrapped.episodes.loops[0].interface.points.mean(axis=0)}
+    with pytest.raises(ValueError, match=r"no target lies 5\.0 cm away"):
+        env.reset(options=near)  # before there is a generator
+    env.reset(seed=3)
+    other.reset(seed=3)
+    with pytest.raises(ValueError, match=r"no target lies 5\.0 cm away"):
+        env.reset(seed=seed, options=near)
+    assert env.unwrapped.np_random_seed == other.unwrapped.np_random_seed
+    np.testing.assert_array_equal(env.reset()[0], other.reset()[0])
+
+
 def test_options_that_are_refused_change_nothing():
     env, other = (BMIVectorEnv(3) for _ in range(2))
     for each in (env, other):

@@ -66,11 +66,15 @@ class EverySecond:
 
 @dataclass(frozen=True)
 class Obstacle(Reach):
-    """A task: reach the target, and fail where a step leads through a disc."""
+    """A task: reach targets in turn, trial by trial, and fail where a step leads through a disc."""
 
     obstacle_cm: tuple[float, float] = numbers((0.0, 0.0), (2,), "centre of the disc", "cm")
     obstacle_radius_cm: float = number(0.5, "radius of the disc", "cm", above=0)
     fine: float = number(1.0, "what a failure costs", least=0)
+
+    def draw_targets(self, rng, starts, pool, trial):
+        """The targets of the pool in turn."""
+        return pool[trial % len(pool)]
 
     def assess(self, before, after, target, action, streak, half_side_cm):
         """Judge a step, which ends in failure if its segment enters the disc."""

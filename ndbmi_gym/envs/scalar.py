@@ -48,6 +48,20 @@ class Written:
         self._spec = spec
 
 
+def stream(env: Any) -> tuple[Any, Any, Any]:
+    """Where an environment's random generator stands, for `rewind`."""
+    generator = env._np_random
+    state = None if generator is None else generator.bit_generator.state
+    return generator, env._np_random_seed, state
+
+
+def rewind(env: Any, generator: Any, seed: Any, state: Any) -> None:
+    """Leave the generator as it was, when what drew from it was refused."""
+    env._np_random, env._np_random_seed = generator, seed
+    if generator is not None:
+        generator.bit_generator.state = state
+
+
 def made(who: str, options: dict[str, Any]) -> Config:
     """The configuration of an environment from its keyword arguments.
 
@@ -214,8 +228,13 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; see the class for `options`."""
         given = self.episodes.check_begin(options)
-        super().reset(seed=None if seed is None else checked_seed(seed))
-        self.episodes.begin(self.np_random, given=given, anew=seed is not None)
+        before = stream(self)
+        try:
+            super().reset(seed=None if seed is None else checked_seed(seed))
+            self.episodes.begin(self.np_random, given=given, anew=seed is not None)
+        except Exception:
+            rewind(self, *before)
+            raise
         self._begun = True
         if self.render_mode is not None:
             self._view.restart()

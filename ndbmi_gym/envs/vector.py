@@ -17,6 +17,8 @@ from ndbmi_gym.envs.scalar import (
     checked_seed,
     made,
     observation_space,
+    rewind,
+    stream,
 )
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import BoolArray, Episodes
@@ -45,7 +47,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
     render_mode : str or None
         ``"rgb_array"``: `render` returns a picture per trial.
     **options
-        The fields of `ndbmi_gym.config.Config`.
+        Those of `BMIEnv`: of `ndbmi_gym.config.Config.of`.
     """
 
     def __init__(
@@ -106,8 +108,13 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             options = dict(options)
             mask = self._check_mask(options.pop("reset_mask"))
         given = self.episodes.check_begin(options)
-        self._seed(seed)
-        self.episodes.begin(self.np_random, mask, given, anew=seed is not None)
+        before = stream(self)
+        try:
+            self._seed(seed)
+            self.episodes.begin(self.np_random, mask, given, anew=seed is not None)
+        except Exception:
+            rewind(self, *before)
+            raise
         self._all_begun = self._all_begun or self.episodes.all_begun
         self._ended = self._ended & ~mask
         self._elapsed = np.where(mask, 0, self._elapsed)

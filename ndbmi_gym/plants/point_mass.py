@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ndbmi_gym.checks import declare, internal, number, real, settle, shown, whole
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.perturbations import ForceLaw, takes_time
-from ndbmi_gym.plants import Column, Device, FloatArray, placed
+from ndbmi_gym.plants import POSITION, VELOCITY, Column, Device, FloatArray, placed
 
 _FINE = 0.5  # Runge-Kutta steps are at most this many time constants of the law
 _MOST_SUBSTEPS = 5000
@@ -172,7 +172,10 @@ class PointMass:
         """
         axis = np.linspace(-half_side_cm, half_side_cm, 5)
         places = np.stack(np.meshgrid(axis, axis, axis, axis), axis=-1).reshape(-1, 4)
-        position, velocity = np.ascontiguousarray(places[:, :2]), places[:, 2:] / self.step_s
+        position, velocity = (
+            np.ascontiguousarray(places[:, POSITION]),
+            places[:, VELOCITY] / self.step_s,
+        )
         still = np.zeros(len(places))
         base = self._outer_force(law, position, velocity, still)
         slopes = np.zeros((len(places), 4, 4))

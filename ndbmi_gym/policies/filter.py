@@ -87,14 +87,14 @@ class ParticleFilter(LookAhead):
         return self._choose(estimate, self._see(observation, "target")), cloud
 
     def _prior(self, begun: BoolArray) -> FloatArray:
-        """Particles at the start of trials, (B, P, 9)."""
+        """Particles at the start of trials, (B, P, columns)."""
         episodes, shape = self.episodes, (int(begun.sum()), self._particles)
-        starts = episodes.task.draw_starts(self._rng, shape[0] * shape[1], episodes.half_side_cm)
+        number = np.repeat(episodes.trial[begun], shape[1])
+        starts = episodes.task.draw_starts(self._rng, number, episodes.half_side_cm)
         if self._knows_force:
             now = episodes.state.select(np.repeat(np.flatnonzero(begun), shape[1]))
             curl, push = now.curl, now.push
         else:
-            number = np.repeat(episodes.trial[begun], shape[1])
             drawn = episodes.config.perturbation.sample(self._rng, number)
             curl, push = drawn[:, Force.CURL], drawn[:, Force.PUSH_X :]
         placed = episodes.loops[0].plant.place(starts, curl=curl, push=push)

@@ -88,7 +88,7 @@ class SOC:
     electrodes: int = whole(25, "recording electrodes n", least=1)
     core: str = choice("linear", CORES, "whether neurons hear states or gains")
     carry: bool = flag(False, "whether a transient starts from what the last one left")
-    circuit: str | None = path("file of 'ndbmi-gym soc build'; None: the packaged circuit")
+    circuit: str | None = path("file of 'ndbmi-gym circuit build'; None: the packaged circuit")
     control: str = choice("none", CONTROLS, "a control in place of the stabilised circuit")
     match_signal: bool = flag(False, "whether a control's recorded signal is made as large")
     window_s: float = number(WINDOW_S, "recording window T", "s", above=0, most=10)

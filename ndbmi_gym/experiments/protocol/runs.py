@@ -40,7 +40,8 @@ def protocol_starts(
     rng: np.random.Generator, half_side_cm: float, n_starts: int = 24, repetitions: int = 10
 ) -> FloatArray:
     """Random starts on the square of 0.8 times the workspace's side, each repeated, (B, 2)."""
-    return np.repeat(Reach().draw_starts(rng, n_starts, half_side_cm), repetitions, axis=0)
+    starts = Reach().draw_starts(rng, np.arange(n_starts), half_side_cm)
+    return np.repeat(starts, repetitions, axis=0)
 
 
 class Heard(Protocol):
