@@ -59,7 +59,19 @@ class Option(NamedTuple):
 def declare(
     default: Any, meaning: str, rule: str, take: Callable[[Any], Any], unit: str = ""
 ) -> Any:
-    """A field of a part, with a rule of its own."""
+    """A field of a part, with a rule of its own.
+
+    Parameters
+    ----------
+    default
+    meaning : str
+        In one line, for tables of options.
+    rule : str
+        What to give, in words: the end of the message that refuses anything else.
+    take : callable
+        The value as plain Python; raises ValueError (`RuleError`, if it tells why) or TypeError.
+    unit : str
+    """
     return field(default=default, metadata={"declared": Declaration(meaning, unit, rule, take)})
 
 
@@ -73,7 +85,19 @@ def number(
     most: float | None = None,
     optional: bool = False,
 ) -> Any:
-    """A finite real number within bounds; `above` is open, the others are closed."""
+    """A finite real number within bounds; `above` is open, the others are closed.
+
+    Parameters
+    ----------
+    default : float or None
+    meaning : str
+        In one line, for tables of options.
+    unit : str
+    above, least, most : float, optional
+        Bounds.
+    optional : bool
+        Whether None may be given, too.
+    """
 
     def take(value: Any) -> float:
         given = real(value)
@@ -94,7 +118,18 @@ def whole(
     most: int | None = None,
     optional: bool = False,
 ) -> Any:
-    """A whole number within bounds."""
+    """A whole number within bounds.
+
+    Parameters
+    ----------
+    default : int or None
+    meaning : str
+        In one line, for tables of options.
+    least, most : int, optional
+        Bounds, both closed.
+    optional : bool
+        Whether None may be given, too.
+    """
 
     def take(value: Any) -> int:
         given = integer(value)
@@ -107,7 +142,14 @@ def whole(
 
 
 def flag(default: bool, meaning: str) -> Any:
-    """True or False, and nothing that merely counts as one of them."""
+    """True or False, and nothing that merely counts as one of them.
+
+    Parameters
+    ----------
+    default : bool
+    meaning : str
+        In one line, for tables of options.
+    """
 
     def take(value: Any) -> bool:
         if not isinstance(value, bool | np.bool_):
@@ -120,7 +162,17 @@ def flag(default: bool, meaning: str) -> Any:
 def choice(
     default: str | None, choices: Sequence[str], meaning: str, optional: bool = False
 ) -> Any:
-    """One of several words."""
+    """One of several words.
+
+    Parameters
+    ----------
+    default : str or None
+    choices : sequence of str
+    meaning : str
+        In one line, for tables of options.
+    optional : bool
+        Whether None may be given, too.
+    """
 
     def take(value: Any) -> str:
         if not isinstance(value, str) or value not in choices:
@@ -138,7 +190,20 @@ def numbers(
     optional: bool = False,
     most: float = 1e9,
 ) -> Any:
-    """A nested tuple of numbers in a given shape, none beyond `most` in magnitude."""
+    """A nested tuple of numbers in a given shape, none beyond `most` in magnitude.
+
+    Parameters
+    ----------
+    default
+    shape : tuple of int
+    meaning : str
+        In one line, for tables of options.
+    unit : str
+    optional : bool
+        Whether None may be given, too.
+    most : float
+        Largest magnitude.
+    """
 
     def take(value: Any) -> Any:
         given = nested(value, shape)
@@ -152,7 +217,17 @@ def numbers(
 
 
 def span(default: tuple[float, float], meaning: str, unit: str = "", least: float = 0.0) -> Any:
-    """A pair low <= high of finite numbers."""
+    """A pair low <= high of finite numbers.
+
+    Parameters
+    ----------
+    default : (float, float)
+    meaning : str
+        In one line, for tables of options.
+    unit : str
+    least : float
+        What `low` is at least.
+    """
 
     def take(value: Any) -> tuple[float, float]:
         low, high = nested(value, (2,))
@@ -165,7 +240,13 @@ def span(default: tuple[float, float], meaning: str, unit: str = "", least: floa
 
 
 def path(meaning: str) -> Any:
-    """The path of a file, or None."""
+    """The path of a file, or None.
+
+    Parameters
+    ----------
+    meaning : str
+        In one line, for tables of options.
+    """
 
     def take(value: Any) -> str:
         if not isinstance(value, str | os.PathLike):

@@ -99,6 +99,16 @@ def write_arrays(
 ) -> None:
     """Write arrays and a header of JSON types to a ``.npz`` file, without pickle.
 
+    Parameters
+    ----------
+    path : path
+    header : mapping
+        In JSON types.
+    arrays : mapping
+        By name.
+    kind : Kind, optional
+        What the file is, to be written into the header.
+
     Raises
     ------
     ValueError

@@ -215,6 +215,21 @@ class ResponseBank:
 
         The distance to a group is the power mean of the distances to its members,
         ``(mean D^z)^(1/z)``; a negative exponent z favours the close ones.
+
+        Parameters
+        ----------
+        trains : SpikeTrains
+            B responses.
+        size : int
+            Calibration responses in a group.
+        exponent : float
+            Power z, not 0.
+
+        Raises
+        ------
+        ValueError
+            If the responses are of another size, groups do not divide the calibration, or the
+            power is 0 or not finite.
         """
         self.check(trains)
         if size < 1 or len(self.trains) % size:

@@ -26,8 +26,8 @@ import numpy as np
 from fuzz_cases import KINDS, Finding, make, play
 from tqdm import tqdm
 
-LIMIT_S, WARM_UP_S = 40.0, 300.0
-"""Longest silence of a process during cases, and while numba compiles."""
+LIMIT_S, WARM_UP_S = 35.0, 300.0
+"""Longest silence of a process during a case (made, played), and while numba compiles."""
 
 MEMORY = 6 * 2**30
 """Address space of a process, bytes."""

@@ -48,6 +48,20 @@ def test_refusals_have_type_value_and_remedy_in_time(raised, seconds, finding):
             fuzz_cases.refused(raised, {"mass"}, seconds)
 
 
+def test_a_slow_refusal_of_a_change_is_a_finding(monkeypatch):
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, {"repetitions": 2})
+
+    def change(**_):
+        time.sleep(0.02)
+        raise ValueError("give another target")
+
+    monkeypatch.setattr(env.unwrapped, "change", change)
+    fuzz_cases.changed(env, np.random.default_rng(0), None)
+    monkeypatch.setattr(fuzz_cases, "REFUSED_S", 0.01)
+    with pytest.raises(fuzz_cases.Finding, match=r"refused after 0\.0 s"):
+        fuzz_cases.changed(env, np.random.default_rng(0), None)
+
+
 def test_observations_and_infos_are_checked():
     env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, {"repetitions": 2})
     observation, info = env.reset(seed=0)
