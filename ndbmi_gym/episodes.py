@@ -25,8 +25,12 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Observation = npt.NDArray[np.float32]
 
-OPTIONS = ("start", "target", "animal", "perturbation")
+OPTIONS = ("start", "target", "animal", "trial", "perturbation")
 """What a beginning takes in place of what would be drawn."""
+
+
+MOST_TRIALS = 10**9
+"""Largest number of a trial."""
 
 
 class Given(NamedTuple):
@@ -38,6 +42,8 @@ class Given(NamedTuple):
         cm.
     animal : ndarray of int (B,) or None
         Index into `Episodes.loops`.
+    trial : ndarray of int (B,) or None
+        The trials' numbers.
     perturbation : Perturbation or None
         What the trials' forces are drawn from.
     """
@@ -45,6 +51,7 @@ class Given(NamedTuple):
     start: FloatArray | None = None
     target: FloatArray | None = None
     animal: IntArray | None = None
+    trial: IntArray | None = None
     perturbation: Any = None
 
 
@@ -180,6 +187,8 @@ class Episodes:
         which = np.arange(self.n_trials) if trials is None else np.flatnonzero(trials)
         n = len(which)
         number = np.zeros(n, np.int64) if anew else self.trial[which] + 1
+        if given.trial is not None:
+            number = given.trial[which]
         animal = self.animal
         if given.animal is not None:
             animal = _put(animal, which, given.animal[which])
@@ -224,8 +233,8 @@ class Episodes:
         ----------
         options : mapping or None
             ``"start"`` and ``"target"`` in cm, (2,) or (B, 2); ``"animal"``, a number or (B,) of
-            them, of those that the environment draws from; ``"perturbation"`` as the environment's
-            option of that name, without a law.
+            them, of those that the environment draws from; ``"trial"``, the number of the trial, or
+            (B,) of them; ``"perturbation"`` as the environment's option of that name, without law.
 
         Raises
         ------
@@ -249,6 +258,7 @@ class Episodes:
             start=self._points("start", asked.get("start")),
             target=self._points("target", asked.get("target")),
             animal=self._indices(asked.get("animal")),
+            trial=self._trials(asked.get("trial")),
         )
         if "perturbation" not in asked:
             return given
@@ -485,6 +495,19 @@ class Episodes:
         if not (np.abs(points) <= self.half_side_cm).all():
             raise ValueError(f"{name} = {shown(value)}: {rule}")
         return np.broadcast_to(points.astype(float), (self.n_trials, 2))
+
+    def _trials(self, value: Any) -> IntArray | None:
+        """Numbers of trials, (B,)."""
+        if value is None:
+            return None
+        numbers = np.asarray(value)
+        whole = numbers.dtype.kind in "iu" and numbers.shape in ((), (self.n_trials,))
+        if not whole or numbers.min() < 0 or numbers.max() > MOST_TRIALS:
+            raise ValueError(
+                f"trial = {shown(value)}: give a whole number from 0 to {MOST_TRIALS}, or "
+                f"{self.n_trials} for the trials"
+            )
+        return np.broadcast_to(numbers.astype(np.int64), (self.n_trials,))
 
     def _indices(self, value: Any) -> IntArray | None:
         """Indices of the loops of animals, one for each trial, (B,)."""

@@ -114,7 +114,8 @@ def score(
     """Play a policy on trials, and measure each.
 
     All trials of a batch begin at once and each counts once, however long it takes: none is left
-    out for being slow. The same seed gives every policy the same starts and targets.
+    out for being slow. The same seed gives every policy the same starts and targets. Trials are
+    numbered 0, 1, ... throughout, so that blocks of trials are met as they are set.
 
     Parameters
     ----------
@@ -300,7 +301,9 @@ def play(
         running = running & ~ended
 
 
-def measure(env: Vector, actor: Actor, seed: int, deterministic: bool = True) -> FloatArray:
+def measure(
+    env: Vector, actor: Actor, seed: int, deterministic: bool = True, first: int = 0
+) -> FloatArray:
     """`QUANTITIES` of one trial in each place of a batch.
 
     Parameters
@@ -312,12 +315,18 @@ def measure(env: Vector, actor: Actor, seed: int, deterministic: bool = True) ->
         Of the trials.
     deterministic : bool
         Whether a stochastic policy takes its mean.
+    first : int
+        Number of the first trial; the others follow. A schedule of perturbations goes by it. A
+        batch of several separate environments numbers its trials itself.
 
     Returns
     -------
     ndarray (5, B)
     """
-    seen, _ = env.reset(seed=seed)
+    options = None
+    if env.num_envs == 1 or isinstance(env.unwrapped, BMIVectorEnv):  # others share one option
+        options = {"trial": first + np.arange(env.num_envs)}
+    seen, _ = env.reset(seed=seed, options=options)
     success = np.zeros(env.num_envs)
     taken, inside, rewards, efforts = [], [], [], []
     for running, reward, info in play(env, actor, seen, deterministic):
@@ -353,7 +362,7 @@ def measured(
         The last one is cut to size.
     """
     for i, done in enumerate(range(0, trials, env.num_envs)):
-        yield measure(env, actor, seed + i, deterministic)[:, : trials - done]
+        yield measure(env, actor, seed + i, deterministic, done)[:, : trials - done]
 
 
 def film(

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from ndbmi_gym.config import Config
+from ndbmi_gym.envs.scalar import BMIEnv
+from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.tasks import Judged
 
@@ -307,13 +309,13 @@ def test_a_perturbation_that_does_not_fit_is_refused():
 
 @pytest.mark.parametrize("options", [[], "start", 3, {1}], ids=repr)
 def test_options_are_a_mapping(options):
-    with pytest.raises(ValueError, match="give a dict of start, target, animal, perturbation"):
+    with pytest.raises(ValueError, match="give a dict of start, target, animal, trial, perturbation"):
         make()[0].check_begin(options)
 
 
 def test_an_unknown_option_of_a_reset_is_named_with_the_known():
     with pytest.raises(
-        ValueError, match="unknown reset option 'goal': the options are start, target, animal, pert"
+        ValueError, match="unknown reset option 'goal': the options are start, target, animal, trial"
     ):
         make()[0].check_begin({"start": (0, 0), "goal": (0, 0)})
     assert make()[0].check_begin({"start": None}) == make()[0].check_begin(None)
@@ -361,3 +363,23 @@ def test_a_field_without_equilibrium_has_no_fixed_task():
     with pytest.raises(ValueError, match=r"declares none.*targets='calibration'"):
         make(task="fixed", field="limit_cycle")
     make(task="shift", field="limit_cycle")
+
+
+def test_a_trial_can_be_given_its_number(noiseless):
+    blocks = {"kind": "blocks", "blocks": [{"trials": 2}, {"curl": 1.0}]}
+    options = {"cortex": noiseless, "perturbation": blocks, "repetitions": 3}
+    env = BMIEnv(**options)
+    assert [env.reset(options={"trial": k})[1]["curl"] for k in (0, 2, 1, 7)] == [0, 1, 0, 1]
+    assert env.reset()[1]["trial"] == 8  # and goes on from there
+    assert env.reset(seed=3)[1]["trial"] == 0
+    batch = BMIVectorEnv(3, **options)
+    _, info = batch.reset(seed=0, options={"trial": [5, 0, 2]})
+    np.testing.assert_array_equal(info["trial"], [5, 0, 2])
+    np.testing.assert_array_equal(info["curl"], [1, 0, 1])
+
+
+@pytest.mark.parametrize("number", [-1, 1.5, True, "2", [1, 2], 10**10])
+def test_what_is_no_number_of_a_trial_is_refused(number):
+    env = BMIEnv(repetitions=3)
+    with pytest.raises(ValueError, match=r"trial = .*: give a whole number from 0 to 1000000000"):
+        env.reset(options={"trial": number})

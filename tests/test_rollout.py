@@ -21,7 +21,7 @@ class Durations:
             episodes=SimpleNamespace(task=SimpleNamespace(holds=holds))
         )
 
-    def reset(self, seed=None):
+    def reset(self, seed=None, options=None):
         self.left = np.arange(1, self.num_envs + 1)
         self.fresh = np.zeros(self.num_envs, bool)
         self.starts = [np.ones(self.num_envs, bool)]
@@ -108,6 +108,15 @@ def half(observation):
 
 
 class TestScore:
+    @pytest.mark.parametrize("batch", [30, 7, 1])
+    def test_blocks_of_trials_are_met_whatever_the_batch(self, batch, monkeypatch):
+        monkeypatch.setattr(rollout, "BATCH", batch)
+        blocks = {"kind": "blocks", "blocks": [{"trials": 12}, {"push": [50.0, 0.0]}]}
+        options = {"repetitions": 3, "max_episode_steps": 20}
+        found = rollout.score("ndbmi/FixedField-v0", "zero", 30, perturbation=blocks, **options)
+        assert found["success"][:12].all()  # the field leads there
+        assert not found["success"][12:].any()  # and cannot against such a push
+
     def test_a_class_an_object_a_function_and_a_name_score_alike(self):
         batch = native(20, ENV, mode="NextStep")
         expected = rollout.measure(batch, Half(batch), seed=1000)
