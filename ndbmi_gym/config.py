@@ -7,6 +7,7 @@ the one chosen part that has an option of its name.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as declared
+from difflib import get_close_matches
 from typing import Any
 
 from ndbmi_gym.animals import Animals, Calibration, interface_of
@@ -277,8 +278,8 @@ def _routed(choices: dict[str, Choice], options: Mapping[str, Any]) -> dict[str,
             here = ["preset", *parts] if len(parts) == len(_REGISTRIES) else parts
             every = ", ".join(name for has in choices.values() for name in has.known)
             raise TypeError(
-                f"got an unexpected keyword argument {option!r}: the options here are "
-                f"{', '.join(here)}, and of the chosen parts {every}"
+                f"got an unexpected keyword argument {option!r}{_hint(option, every)}: the options "
+                f"here are {', '.join(here)}, and of the chosen parts {every}"
             )
         if len(owners) > 1:
             raise ValueError(
@@ -287,6 +288,20 @@ def _routed(choices: dict[str, Choice], options: Mapping[str, Any]) -> dict[str,
             )
         choices = choices | {owners[0]: choices[owners[0]].having({option: value})}
     return choices
+
+
+def _hint(option: str, every: str) -> str:
+    """What an unknown option may have been meant for."""
+    having = [
+        f"{part} {kind!r}"
+        for part, kinds in option_tables().items()
+        for kind, options in kinds.items()
+        if option in (each.name for each in options)
+    ]
+    if having:
+        return f" (an option of {', '.join(having)})"
+    near = get_close_matches(option, every.split(", "), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _with_preset(

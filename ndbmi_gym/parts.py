@@ -22,7 +22,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from ndbmi_gym.checks import options_of, shown
+from ndbmi_gym.checks import RuleError, options_of, shown
 
 P = TypeVar("P")
 
@@ -203,7 +203,7 @@ def attribute(name: str) -> Any:
         for step in path.split("."):
             found = getattr(found, step)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
+        raise RuleError(
             f"{name!r}: {error}: give 'module:attribute', of a module that can be imported"
         ) from error
     return found

@@ -45,7 +45,7 @@ def test_parts_have_their_defaults():
 def test_unknown_options_are_refused_in_pythons_words_with_the_known_ones():
     with pytest.raises(
         TypeError,
-        match=r"^got an unexpected keyword argument 'datset': the options here are preset, task, "
+        match=r"^got an unexpected keyword argument 'datset' .*: the options here are preset, task, "
         r"cortex, field, perturbation, plant, and of the chosen parts targets, .*dataset, .*animal",
     ):
         Config.of(datset=6)
@@ -477,3 +477,16 @@ def test_a_saved_interface_can_be_used_and_must_fit(tmp_path):
     assert Config.of(interface=path).make_loop(0).plant.wall_cm == wide.plant.wall_cm == 50.0
     with pytest.raises(FileNotFoundError):
         Config.of(interface=tmp_path / "none.npz").make_loop(0)
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("obstacle", r"'obstacle' \(an option of field 'dipole', field 'divergent'\): the options"),
+        ("datset", r"'datset' \(did you mean 'dataset'\?\): the options"),
+        ("grasp", r"'grasp': the options"),
+    ],
+)
+def test_an_unknown_option_may_have_been_meant_for_another(option, hint):
+    with pytest.raises(TypeError, match=hint):
+        Config.of(**{option: 1})
