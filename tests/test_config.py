@@ -45,8 +45,8 @@ def test_parts_have_their_defaults():
 def test_unknown_options_are_refused_in_pythons_words_with_the_known_ones():
     with pytest.raises(
         TypeError,
-        match=r"^got an unexpected keyword argument 'datset' .*: the options here are preset, task, "
-        r"cortex, field, perturbation, plant, and of the chosen parts targets, .*dataset, .*animal",
+        match=r"^got an unexpected keyword argument 'datset' .*: the options here are preset, "
+        r"task, cortex, field, perturbation, plant, and of the chosen parts targets, .*dataset, .*animal",
     ):
         Config.of(datset=6)
 
