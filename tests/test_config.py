@@ -46,7 +46,8 @@ def test_unknown_options_are_refused_in_pythons_words_with_the_known_ones():
     with pytest.raises(
         TypeError,
         match=r"^got an unexpected keyword argument 'datset' .*: the options here are preset, "
-        r"task, cortex, field, perturbation, plant, and of the chosen parts targets, .*dataset, .*animal",
+        r"task, cortex, field, perturbation, plant, and of the chosen parts targets, .*dataset, "
+        r".*animal",
     ):
         Config.of(datset=6)
 
