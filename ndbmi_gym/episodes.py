@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.animals import check_pool
+from ndbmi_gym.calibration import MAX_SPIKES
 from ndbmi_gym.checks import shown
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.config import Config
@@ -125,6 +126,7 @@ class Episodes:
         window_s = cortex.n_bins * cortex.clock_s
         self.max_rate_hz = config.volition.max_rate_hz or cortex.max_count / window_s
         self.max_count = self.max_rate_hz * window_s
+        self._check_spikes()
         self.low = config.volition.low
         self.half_side_cm = loop.interface.half_side_cm
         self.layout = lay_out(
@@ -150,6 +152,19 @@ class Episodes:
         # trials keep the task that they began with: which of these it is, the last being `task`
         self._tasks: list[Task] = [self.task]
         self._task_of = np.zeros(n_trials, np.int64)
+
+    def _check_spikes(self) -> None:
+        """Raise ValueError if more spikes are expected of a response than can be decoded."""
+        for loop in self.loops:
+            added = getattr(loop.cortex, "volition_adds", True)
+            volitional = self.n_electrodes * self.max_count if added else 0.0
+            expected = loop.cortex.spikes_per_response + volitional
+            if expected > MAX_SPIKES:
+                raise ValueError(
+                    f"{expected:,.0f} spikes are expected of a response at full volition, and "
+                    f"{MAX_SPIKES:,} can be decoded: lower max_rate_hz ({self.max_rate_hz:g} Hz "
+                    "here) or the evoked rates, or shorten window_s"
+                )
 
     @property
     def all_begun(self) -> bool:

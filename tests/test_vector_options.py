@@ -307,3 +307,16 @@ def test_junk_actions_are_refused_while_trials_run_and_while_they_begin_anew(jun
         env.step(junk)
     action = np.full((2, 9), 0.1, np.float32)
     np.testing.assert_array_equal(env.step(action)[0], other.step(action)[0])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_rate_hz": 1e5}, {"degraded": "test", "gamma_shape": 1e-6}, {"max_rate_hz": 7000.0}],
+    ids=repr,
+)
+def test_more_spikes_than_can_be_decoded_are_refused_when_it_is_made(options):
+    with pytest.raises(ValueError, match=r"spikes are expected of a response .*32,768.*: lower"):
+        BMIVectorEnv(2, repetitions=2, **options)
+    env = BMIVectorEnv(2, repetitions=2, max_rate_hz=6000.0)  # 32,400 at full volition
+    env.reset(seed=0)
+    env.step(np.ones(env.action_space.shape, np.float32))
