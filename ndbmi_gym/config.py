@@ -298,10 +298,10 @@ def _hint(option: str, every: str) -> str:
         for kind, options in kinds.items()
         if option in (each.name for each in options)
     ]
-    if having:
-        return f" (an option of {', '.join(having)})"
+    hints = [f"an option of {', '.join(having)}"] if having else []
     near = get_close_matches(option, every.split(", "), 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    hints += [f"did you mean {near[0]!r}?"] if near else []
+    return f" ({'; '.join(hints)})" if hints else ""
 
 
 def _with_preset(

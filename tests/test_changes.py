@@ -61,7 +61,11 @@ def test_running_trials_keep_their_task_and_later_ones_have_the_new():
         ({"field": "linear"}, ValueError, "^the field is fixed while an environment lives"),
         ({"cortex": "soc"}, ValueError, "^the cortex is fixed while an environment lives"),
         ({"preset": "paper"}, ValueError, "^the preset is fixed while an environment lives"),
-        ({"radius": 1.0}, TypeError, "'radius': the options here are task, perturbation, and of"),
+        (
+            {"radius": 1.0},
+            TypeError,
+            "'radius' .*did you mean 'radius_cm'.*: the options here are task, p",
+        ),
         ({"radius_cm": -1.0}, ValueError, "radius_cm = -1.0: give a finite number > 0"),
         ({"targets": [[99, 0]]}, ValueError, r"targets holds \(99.0, 0.0\)"),
         ({"target_range_cm": [40, 50]}, ValueError, "no calibration point lies 40.0 to 50.0 cm"),

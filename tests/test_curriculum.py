@@ -139,7 +139,7 @@ class TestTraining:
         ("stages", "text"),
         [
             ([{"from": 0, "option": {"nonsense": 1}}], "keyword argument 'nonsense'"),
-            ([STAGES[0], {"from": 0.9, "option": {"field": "dipole"}}], "belongs to the field"),
+            ([STAGES[0], {"from": 0.9, "option": {"field": "dipole"}}], "the field is fixed while"),
             ([STAGES[0], {"from": 5000, "option": {"radius_cm": -1}}], "radius_cm = -1"),
         ],
     )

@@ -149,7 +149,7 @@ def test_bad_arguments():
         gymnasium.make("ndbmi/Reach-v0")
     with pytest.raises(
         TypeError,
-        match=r"BMIEnv\.__init__\(\) got an unexpected keyword argument 'radius': .*radius_cm",
+        match=r"BMIEnv\.__init__\(\) got an unexpected keyword argument 'radius' .*'radius_cm'",
     ):
         gymnasium.make("ndbmi/ShiftTarget-v0", radius=1)
     with pytest.raises(ValueError, match="render_mode = 'ansi'"):
