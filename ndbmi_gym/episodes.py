@@ -355,7 +355,7 @@ class Episodes:
         """
         given = np.asarray(action)
         self.check_action(given)
-        if given.dtype != np.float32:
+        if given.dtype is not _FLOAT32:
             given = given.astype(float)
         clipped, volition, finite = _clip(given, self.low, self.max_count)
         if not finite:
@@ -541,6 +541,7 @@ class Episodes:
 
 # looking a member of an enumeration up takes as long as indexing an array
 _CURL, _TIME = int(Column.CURL), int(Column.TIME)
+_FLOAT32 = np.dtype(np.float32)
 # the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
 _FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)
 _FLAGS = slice(_FIRST_FLAG, int(Judged.SUCCESS) + 1)

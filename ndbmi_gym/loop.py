@@ -166,14 +166,14 @@ class ClosedLoop:
         bank, trains = self.interface.bank, response.trains
         if self.decoder == "multiple-points":
             nearest = bank.nearest(trains)
-            point = self.interface.points.take(nearest, axis=0)
-            force = self._force_table.take(nearest, axis=0)
+            point = self.interface.points.take(nearest, 0)
+            force = self._force_table.take(nearest, 0)
         elif self.decoder == "single-point":
             nearest = bank.nearest_group(
                 trains, self.interface.n_repetitions, self.interface.exponent
             )
-            point = self.interface.sites.take(nearest, axis=0)
-            force = self._force_table.take(nearest, axis=0)
+            point = self.interface.sites.take(nearest, 0)
+            force = self._force_table.take(nearest, 0)
         else:
             point = self.interface.project(trains)
             force = self.field(point)

@@ -101,7 +101,7 @@ class Outcome(NamedTuple):
     @property
     def terminated(self) -> npt.NDArray[np.bool_]:
         """Trials that have arrived or failed, (B,)."""
-        return np.asarray(self.values[:, _ARRIVED] + self.values[:, _FAILED] != 0)
+        return _ended(self.values)
 
     def alone(self) -> tuple[float, bool]:
         """Reward of a single trial, and whether it has arrived or failed."""
@@ -556,6 +556,14 @@ def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
     place = np.empty(2)
     place[axis[side]], place[1 - axis[side]] = fixed[side, 0], low[side]
     return float(reach(low)[side]), place
+
+
+@compiled
+def _ended(judged):  # type: ignore[no-untyped-def]
+    ended = np.empty(judged.shape[0], np.bool_)
+    for b in range(judged.shape[0]):
+        ended[b] = judged[b, Judged.ARRIVED] != 0 or judged[b, Judged.FAILED] != 0
+    return ended
 
 
 @compiled

@@ -200,7 +200,7 @@ class TopographicCortex(RateCortex):
         Positive volition adds Poisson spikes; negative volition lowers the evoked rate, at most to
         silence.
         """
-        evoked = self.evoked.take(stimulus, axis=0)
+        evoked = self.evoked.take(stimulus, 0)
         drawn = sample(rng, evoked, self.n_bins, volition, self.shape)
         return Response(*drawn, np.empty((len(stimulus), 0)))
 

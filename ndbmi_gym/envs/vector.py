@@ -94,6 +94,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         self._everywhere = np.ones(self.num_envs, np.bool_)
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._all_begun = False
+        self._masks: tuple[str, ...] = ()
         self._elapsed = np.zeros(self.num_envs, np.int64)
 
     def reset(
@@ -191,10 +192,10 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
     def _info(self, mask: BoolArray | None = None) -> dict[str, Any]:
         """Arrays by name, each with its mask under ``_name`` as Gymnasium's wrappers expect."""
         where = (self._everywhere if mask is None else mask).copy()
-        info: dict[str, Any] = {}
-        for name, values in self.episodes.info().items():
-            info[name], info[f"_{name}"] = values, where
-        return info
+        info = self.episodes.info()
+        if not self._masks:
+            self._masks = tuple(f"_{name}" for name in info)
+        return info | dict.fromkeys(self._masks, where)
 
     def _seed(self, seed: int | Sequence[int | None] | None) -> None:
         if seed is None:
