@@ -189,8 +189,25 @@ class SumField:
         return total
 
 
+class _Composed:
+    """A field whose options say what it is the sum of."""
+
+    _sum: SumField
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+    def max_force(self, reach_cm: float) -> float:
+        """Bound of the magnitude within `reach_cm` of the origin."""
+        return self._sum.max_force(reach_cm)
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """Force (..., 2) at positions (..., 2)."""
+        return self._sum(position)
+
+
 @dataclass(frozen=True)
-class DivergentField:
+class DivergentField(_Composed):
     """Repulsion from an obstacle plus attraction to a pole, both Gaussian (Eq 16).
 
     Attributes
@@ -220,24 +237,13 @@ class DivergentField:
         optional=True,
     )
 
-    def __post_init__(self) -> None:
-        settle(self)
-
     @property
     def target(self) -> Point:
         """The pole."""
         return self.pole
 
-    def max_force(self, reach_cm: float) -> float:
-        """Bound of the magnitude within `reach_cm` of the origin."""
-        return self._sum.max_force(reach_cm)
-
-    def __call__(self, position: FloatArray) -> FloatArray:
-        """Force (..., 2) at positions (..., 2)."""
-        return self._sum(position)
-
     @cached_property
-    def _sum(self) -> SumField:
+    def _sum(self) -> SumField:  # type: ignore[override]
         given = self.pole_amplitude
         attraction = self.amplitude / 2 if given is None else given
         return SumField(
@@ -249,7 +255,7 @@ class DivergentField:
 
 
 @dataclass(frozen=True)
-class DipoleField:
+class DipoleField(_Composed):
     """Gaussian field plus divergent field (Eq 15): reach the centre, avoid the obstacle.
 
     Attributes
@@ -277,24 +283,13 @@ class DipoleField:
         optional=True,
     )
 
-    def __post_init__(self) -> None:
-        settle(self)
-
     @property
     def target(self) -> Point:
         """The centre."""
         return self.center
 
-    def max_force(self, reach_cm: float) -> float:
-        """Bound of the magnitude within `reach_cm` of the origin."""
-        return self._sum.max_force(reach_cm)
-
-    def __call__(self, position: FloatArray) -> FloatArray:
-        """Force (..., 2) at positions (..., 2)."""
-        return self._sum(position)
-
     @cached_property
-    def _sum(self) -> SumField:
+    def _sum(self) -> SumField:  # type: ignore[override]
         return SumField(
             (
                 GaussianField(self.center, self.amplitude, self.sigma),
