@@ -8,16 +8,20 @@ from typing import Any
 
 
 def add_command(
-    commands: Any, name: str, what: str, run: Callable[[argparse.Namespace], int]
+    commands: Any,
+    name: str,
+    what: str,
+    run: Callable[[argparse.Namespace], int],
+    extra: str = "reproduce",
 ) -> argparse.ArgumentParser:
-    """The parser of a command among others, which `run` carries out."""
+    """The parser of a command among others, which `run` carries out with an extra installed."""
     made: argparse.ArgumentParser = commands.add_parser(
         name,
         help=what,
         description=what,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    made.set_defaults(command=run)
+    made.set_defaults(command=run, extra=extra)
     return made
 
 

@@ -9,7 +9,7 @@ from ndbmi_gym.cli.options import add_command, add_files
 def add_to(commands: Any) -> None:
     """Add the command to others."""
     what = "search for the parameters that the text does not give"
-    made = add_command(commands, "recover", what, run)
+    made = add_command(commands, "recover", what, run, extra="recover")
     add_files(made, "recover")
     made.add_argument("--trials", type=int, default=800, help="in all; a search is continued")
     made.add_argument(
