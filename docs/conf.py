@@ -54,7 +54,9 @@ sphinx_gallery_conf = {
     # training is shown, but takes too long to be run while the site is built
     "filename_pattern": r"/(?!centre_out|stable_baselines)\w+\.py$",
     "within_subsection_order": "derived.LearningOrder",
+    "default_thumb_file": str(ROOT / "docs" / "trajectories.png"),
     "download_all_examples": False,
+    "write_computation_times": False,
     "show_signature": False,
     "plot_gallery": "True",
 }
@@ -63,5 +65,6 @@ html_theme = "furo"
 html_title = f"ndbmi_gym {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_show_sphinx = False
+html_theme_options = {"top_of_page_buttons": []}
+html_show_sphinx = html_copy_source = False
 copybutton_exclude = ".linenos, .gp, .go"

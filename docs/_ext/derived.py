@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import tables
+import site_tables
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -34,7 +34,7 @@ class LearningOrder:
 
 
 class Derived(SphinxDirective):
-    """``{derived} spaces ndbmi/ShiftTarget-v0``: what a function of `tables` writes."""
+    """``{derived} spaces ndbmi/ShiftTarget-v0``: what a function of `site_tables` writes."""
 
     required_arguments = 1
     optional_arguments = 4
@@ -42,7 +42,9 @@ class Derived(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Parse it as if it stood on the page."""
         name, *given = self.arguments
-        return self.parse_text_to_nodes(getattr(tables, name)(*given), allow_section_headings=True)
+        return self.parse_text_to_nodes(
+            getattr(site_tables, name)(*given), allow_section_headings=True
+        )
 
 
 def without_markdown(

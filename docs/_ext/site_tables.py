@@ -211,5 +211,7 @@ def _described(option: Any) -> tuple[str, str]:
 def _interval(ends: Sequence[float] | None, digits: int) -> str:
     if ends is None:  # where zero volition is no floor
         return "–"
-    middle, low, high = (f"{value:.{digits}f}".replace("-0.", "−0.") for value in ends)
-    return middle if low == high else f"{middle} ({low}–{high})"
+    middle, *around = (
+        f"{value:.{digits}f}".replace("-", "−") for value in ends if value is not None
+    )
+    return f"{middle} ({'–'.join(around)})" if len(set(around)) > 1 else middle  # one run has none
