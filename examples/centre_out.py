@@ -1,4 +1,9 @@
-"""PPO of Stable-Baselines3 on eight targets around the centre, for half a minute."""
+"""
+Train on a batch: eight targets around the centre
+=================================================
+
+Train PPO on 128 trials side by side, for half a minute.
+"""
 
 from collections.abc import Mapping
 from typing import Any

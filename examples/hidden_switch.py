@@ -1,9 +1,15 @@
-"""A hidden force that begins at trial 40: as a schedule, and by hand between trials."""
+"""
+A hidden force that begins at trial 40
+======================================
+
+Switch a force on in the middle of a session: as a schedule, and by hand between trials.
+"""
 
 from typing import Any
 
 import gymnasium
 import numpy as np
+from matplotlib import pyplot as plt
 
 import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.policies import make_policy
@@ -27,10 +33,20 @@ def successes(switched_by_hand: bool, **options: Any) -> list[bool]:
     return arrived
 
 
+# %%
+# Both ways give the same trials up to the switch, and the same force after it.
+
 blocks = {"kind": "blocks", "blocks": [{"trials": SWITCH}, HIDDEN]}
+figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for name, arrived in (
     ("blocks", successes(False, perturbation=blocks)),
     ("change", successes(True)),
 ):
     before, after = np.mean(arrived[:SWITCH]), np.mean(arrived[SWITCH:])
     print(f"{name}: success {before:.2f} before trial {SWITCH}, {after:.2f} from then on")
+    of_ten = np.reshape(arrived, (-1, 10)).mean(1)
+    ax.plot(np.arange(5, TRIALS, 10), of_ten, "o-", label=name)
+ax.axvline(SWITCH, color="0.5", ls="--")
+ax.set(xlabel="trial", ylabel="success, of ten trials", ylim=(0, 1))
+ax.legend()
+plt.show()

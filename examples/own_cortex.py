@@ -1,14 +1,24 @@
-"""A cortex of one's own, another in every animal: bursts, which volition prolongs."""
+"""
+A cortex of one's own
+=====================
+
+Answer stimuli with bursts, tuned otherwise in every animal, which volition prolongs.
+"""
 
 from dataclasses import dataclass, replace
 
 import gymnasium
 import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.patches import Circle
 
 import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.checks import internal, whole
 from ndbmi_gym.cortex import Cortex, FloatArray, IntArray, Response
 from ndbmi_gym.spikes import from_times
+
+# %%
+# A cortex says how many stimuli, electrodes and ticks of the clock there are, and how it responds.
 
 
 @dataclass(frozen=True)
@@ -45,14 +55,25 @@ class Bursts(Cortex):
         return Response(from_times(times, 0.3), counts, np.empty((len(stimulus), 0)))
 
 
+# %%
+# Calibration, decoding and control work as they do with the paper's cortex: without volition the
+# device comes to the equilibrium of the field, in either animal.
+
+figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 for animal in range(2):
     env = gymnasium.make(
         "ndbmi/FixedField-v0", cortex=f"{__name__}:Bursts", n_electrodes=9, animal=animal
     )
     observation, info = env.reset(seed=0)
-    ended = False
+    path_cm, ended = [info["position"]], False
     while not ended:
         observation, _, terminated, truncated, info = env.step(np.zeros(9, np.float32))
+        path_cm.append(info["position"])
         ended = terminated or truncated
     x, y = info["position"]
     print(f"animal {animal}: after {info['time_s']:4.1f} s at ({x:5.2f}, {y:5.2f}) cm")
+    ax.plot(*np.transpose(path_cm), ".-", label=f"animal {animal}")
+ax.add_patch(Circle((0, 0), 1.5, fill=False, ls="--"))
+ax.set(title="two animals in the fixed field", xlabel="x (cm)", ylabel="y (cm)", aspect="equal")
+ax.legend()
+plt.show()

@@ -1,11 +1,17 @@
-"""Step the environment by hand and read what passes through the loop."""
+"""
+Step by hand
+============
+
+Step an environment with random volition, and read what passes through the loop.
+"""
 
 import gymnasium
 import numpy as np
+from matplotlib import pyplot as plt
 
 import ndbmi_gym  # noqa: F401 (registers the ids)
 
-env = gymnasium.make("ndbmi/ShiftTarget-v0")
+env = gymnasium.make("ndbmi/ShiftTarget-v0", render_mode="rgb_array")
 observation, info = env.reset(seed=0)
 rng = np.random.default_rng(0)
 for _ in range(10):
@@ -19,3 +25,13 @@ for _ in range(10):
     )
     if terminated or truncated:
         break
+
+# %%
+# The last of these steps as the environment draws it. With ``render_mode="human"`` there is a
+# window that moves.
+
+picture = np.asarray(env.render())
+plt.figure(figsize=(4, 6))
+plt.axes((0, 0, 1, 1)).imshow(picture)
+plt.axis("off")
+plt.show()

@@ -1,6 +1,11 @@
-"""Train with Stable-Baselines3 on one environment, and score the agent beside the references.
+"""
+Train with Stable-Baselines3
+============================
 
-Takes about a minute of training; ``agents/`` trains on a batch of them, far faster.
+Train PPO on a single environment, and score the agent beside the references.
+
+Takes a minute or two; the native vector environment is far faster
+(:doc:`centre_out`, and ``agents/`` in the checkout).
 """
 
 import gymnasium

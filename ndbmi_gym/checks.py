@@ -63,7 +63,7 @@ def declare(
 
     Parameters
     ----------
-    default
+    default : object
     meaning : str
         In one line, for tables of options.
     rule : str
@@ -194,7 +194,7 @@ def numbers(
 
     Parameters
     ----------
-    default
+    default : object
     shape : tuple of int
     meaning : str
         In one line, for tables of options.

@@ -11,14 +11,14 @@ Vato et al. 2014, Eqs 14-16.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.checks import Declaration, nested, number, numbers, settle, shown, taking
+from ndbmi_gym.checks import Declaration, declare, nested, number, numbers, settle, shown, taking
 from ndbmi_gym.parts import Registry
 
 FloatArray = npt.NDArray[np.float64]
@@ -158,8 +158,16 @@ class SumField:
         The equilibrium that the sum is meant to have.
     """
 
-    fields: tuple[Field, ...]
-    weights: tuple[float, ...] | None = None
+    # taken in __post_init__: the errors are those of the fields, and weights go by their number
+    fields: tuple[Field, ...] = declare(
+        MISSING, "fields that are added up", "give a sequence of fields", lambda value: value
+    )
+    weights: tuple[float, ...] | None = declare(
+        None,
+        "factor on each field; None: 1",
+        "give a finite number for each field, or None",
+        lambda value: value,
+    )
     target: Point | None = numbers(None, (2,), "equilibrium of the sum", "cm", optional=True)
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ QUANTITIES = ("score", "success", "return", "effort", "steps")
 
 The score is the number of steps to arrival (a miss takes all there are), or in tasks that do not
 end on arrival the share of the last 25 steps that ended in the target. The effort is the mean of
-|action| over electrodes and steps.
+the absolute action over electrodes and steps.
 """
 
 LAST_STEPS = 25  # those that count when a target is to be held
@@ -349,12 +349,14 @@ def measured(
 
     Parameters
     ----------
-    env, actor, deterministic
+    env : VectorEnv
         As of `measure`.
+    actor : Actor
     trials : int
         How many.
     seed : int
         Of the first batch; the next have seed + 1, seed + 2, ....
+    deterministic : bool
 
     Yields
     ------

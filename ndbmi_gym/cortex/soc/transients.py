@@ -48,7 +48,7 @@ class Gain:
             )
 
     def __call__(self, x: FloatArray) -> FloatArray:
-        """g(x), within (−r₀, r_max − r₀) and of slope 1 at 0."""
+        """Gain g(x), within (−r₀, r_max − r₀) and of slope 1 at 0."""
         reach = np.where(x < 0, self.baseline_hz, self.max_hz - self.baseline_hz)
         return np.asarray(reach * np.tanh(x / reach))
 

@@ -1,0 +1,217 @@
+"""Tables of the documentation, as Markdown, from registry, declarations, docstrings and results."""
+
+import inspect
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+import ndbmi_gym  # noqa: F401 (registers the ids)
+from ndbmi_gym.config import option_tables
+from ndbmi_gym.envs.scalar import BMIEnv
+from ndbmi_gym.observation import OBSERVATIONS
+
+RESULTS = Path(__file__).parents[2] / "agents" / "results"
+POLICIES = {
+    "zero": "zero volition (floor)",
+    "eq24": "Eq 24, the paper's command",
+    "filter": "particle filter",
+    "ceiling": "ceiling",
+}
+
+
+def ids() -> str:
+    """Every registered id: its page, parts, reward and step limit."""
+    rows = []
+    for spec in _specs():
+        env = _made(spec.id)
+        config, given = env.unwrapped.episodes.config, dict(spec.kwargs)
+        rows.append(
+            (
+                f"[`{spec.id}`]({_page(spec.id)})",
+                f"`{given.pop('task')}`",
+                _end(config.task),
+                spec.max_episode_steps,
+                _keywords(given) or "–",
+            )
+        )
+    heads = ("id", "task", "a trial ends", "step limit", "what else it sets")
+    return table(heads, rows)
+
+
+def spaces(env_id: str) -> str:
+    """Action space, observation spaces and limits of an id."""
+    spec, env = gymnasium.spec(env_id), _made(env_id)
+    rows = []
+    for observe in OBSERVATIONS:
+        name = f'observation space, `observe="{observe}"`'
+        space = _box(_made(env_id, observe=observe).observation_space)
+        rows.append((name + (" (default)" if observe == OBSERVATIONS[0] else ""), f"`{space}`"))
+    config = env.unwrapped.episodes.config
+    rows += [
+        ("step limit", f"{spec.max_episode_steps} steps of {config.plant.step_s:g} s"),
+        ("scalar", f'`gymnasium.make("{env_id}")`'),
+        ("native vector", f'`gymnasium.make_vec("{env_id}", num_envs=256)`'),
+    ]
+    return table(("action space", f"`{_box(env.action_space)}`"), rows)
+
+
+def observed(env_id: str) -> str:
+    """The entries of an observation, their units and bounds, and who sees them."""
+    layouts = {
+        observe: _made(env_id, observe=observe).unwrapped.episodes.layout
+        for observe in OBSERVATIONS
+    }
+    full = layouts["full"]
+    units = {"counts": "spikes", "position": "cm", "velocity": "cm/s", "action": "", "target": "cm"}
+    rows = []
+    for name, where in full.columns.items():
+        low, high = full.bounds[:, where]
+        unit = f"{full.scales[name]:.3g} {units[name]}" if units[name] else ""
+        seen = ["yes" if name in layouts[observe].columns else "" for observe in OBSERVATIONS]
+        rows.append(
+            (name, where.stop - where.start, unit, f"{low.min():.3g}", f"{high.max():.3g}", *seen)
+        )
+    return table(("quantity", "entries", "unit", "low", "high", *OBSERVATIONS), rows)
+
+
+def parts(env_id: str) -> str:
+    """The parts that an id is made of, with the values of their options."""
+    config = _made(env_id).unwrapped.episodes.config
+    rows = []
+    for name, chosen in config.choices.items():
+        part = getattr(config, name)
+        values = {option: getattr(part, option) for option in _names(name, chosen.kind)}
+        kind = "" if chosen.kind == name else f"`{chosen.kind}`"
+        rows.append((f"[{name}](options.md#{name})", kind, _keywords(values)))
+    return table(("part", "kind", "its options"), rows)
+
+
+def options(part: str) -> str:
+    """The options of every kind of a part."""
+    kinds = option_tables()[part]
+    names = [[option.name for option in each] for each in kinds.values()]
+    if len(kinds) > 1 and all(each == names[0] for each in names):  # they differ in defaults alone
+        rows: list[Sequence[Any]] = [
+            (f"`{same[0].name}`", *(_value(each.default) for each in same), *_described(same[0]))
+            for same in zip(*kinds.values(), strict=True)
+        ]
+        return table(("option", *(f'`"{kind}"`' for kind in kinds), "meaning", "rule"), rows)
+    written = []
+    for kind, each in kinds.items():
+        if len(kinds) > 1:
+            written += [f'**`{part}="{kind}"`**', ""]
+        rows = [(f"`{o.name}`", _value(o.default), *_described(o)) for o in each]
+        written += [table(("option", "default", "meaning", "rule"), rows), ""]
+    return "\n".join(written)
+
+
+def docstring(*section: str) -> str:
+    """A section of the environment's docstring, which is Markdown."""
+    text = inspect.getdoc(BMIEnv) or ""
+    title = " ".join(section)
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    if not found:
+        raise ValueError(f"section {title!r}: BMIEnv's docstring has none of that name")
+    return found[1].replace("``", "`")
+
+
+def scores(env_id: str) -> str:
+    """What `agents.evaluate` found, a table for each file of results."""
+    written = []
+    for path in sorted(RESULTS.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("env") != env_id:
+            continue
+        share, runs = found["score"].startswith("share"), {len(r) for r in found["runs"].values()}
+        rows = [
+            (
+                POLICIES.get(row["policy"], f"**{row['policy']}**"),
+                _interval(row["score"], 3 if share else 1),
+                _interval(row["success"], 3),
+                _interval(row["normalised"], 2),
+                _interval(row["effort"], 2),
+            )
+            for row in found["table"]
+        ]
+        animals = found["settings"]["animals"] or [found["options"].get("animal", 0)]
+        whose = "animal" if len(animals) == 1 else "animals"
+        observe = found["options"].get("observe", OBSERVATIONS[0])
+        trained = f", {max(runs)} training runs" if max(runs) > 1 else ""
+        written += [
+            table(("policy", found["score"], "success", "normalised", "effort"), rows),
+            "",
+            f'`observe="{observe}"`, {whose} {", ".join(map(str, animals))}, '
+            f"{found['settings']['episodes']:,} trials each{trained}; 95 % intervals in brackets "
+            f"(`agents/results/{path.name}`).",
+            "",
+        ]
+    return "\n".join(written)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in Markdown; bars within a cell are escaped."""
+    cells = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells
+    )
+
+
+def _specs() -> list[Any]:
+    return [spec for name, spec in gymnasium.registry.items() if name.startswith("ndbmi/")]
+
+
+@cache
+def _made(env_id: str, **options: Any) -> Any:
+    return gymnasium.make(env_id, **options)
+
+
+def _page(env_id: str) -> str:
+    """The page of an id: ``ShiftTargetSOC-v0`` has ``shift_target_soc.md``."""
+    name = env_id.removeprefix("ndbmi/").partition("-")[0]
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", name)
+    return "_".join(words).lower() + ".md"
+
+
+def _end(task: Any) -> str:
+    within = f"within {task.radius_cm:g} cm of the target"
+    if task.holds:
+        return f"at the step limit ({within} is inside)"
+    return within + (f" at {task.dwell} consecutive step ends" if task.dwell > 1 else "")
+
+
+def _box(space: gymnasium.spaces.Box) -> str:
+    def end(bound: Any) -> str:
+        return f"{bound[0]:.3g}" if np.all(bound == bound[0]) else "..."
+
+    return f"Box({end(space.low)}, {end(space.high)}, {space.shape}, {space.dtype})"
+
+
+def _names(part: str, kind: str) -> list[str]:
+    return [option.name for option in option_tables()[part][kind]]
+
+
+def _keywords(values: dict[str, Any]) -> str:
+    return ", ".join(f"`{name}={value!r}`" for name, value in values.items())
+
+
+def _value(value: Any) -> str:
+    return f"`{round(value, 6)!r}`" if isinstance(value, float) else f"`{value!r}`"
+
+
+def _described(option: Any) -> tuple[str, str]:
+    return option.meaning, option.rule
+
+
+def _interval(ends: Sequence[float] | None, digits: int) -> str:
+    if ends is None:  # where zero volition is no floor
+        return "–"
+    middle, *around = (
+        f"{value:.{digits}f}".replace("-", "−") for value in ends if value is not None
+    )
+    return f"{middle} ({'–'.join(around)})" if len(set(around)) > 1 else middle  # one run has none

@@ -1,0 +1,100 @@
+"""The tables of the site say what registry, declarations and results say."""
+
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+import ndbmi_gym  # noqa: F401
+from ndbmi_gym.config import option_tables
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "environments"
+IDS = [name for name in gymnasium.registry if name.startswith("ndbmi/")]
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    return import_module("site_tables")
+
+
+def cells(text):
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+
+
+def test_every_id_has_a_page(tables):
+    rows = cells(tables.ids())[2:]
+    index = (PAGES / "index.md").read_text(encoding="utf-8")
+    assert len(rows) == len(IDS)
+    for row, name in zip(rows, IDS, strict=True):
+        page = re.fullmatch(rf"\[`{name}`\]\((\w+)\.md\)", row[0])[1]
+        assert row[3] == str(gymnasium.spec(name).max_episode_steps)
+        assert f"\n{page}\n" in index
+        text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
+        for table in ("spaces", "observed", "scores", "parts"):
+            assert f"{{derived}} {table} {name}\n" in text
+        assert f"../animations/{page}.gif" in text
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_spaces_and_their_columns(tables, name):
+    env = gymnasium.make(name)
+    assert str(env.observation_space.shape) in tables.spaces(name)
+    head, _, *rows = cells(tables.observed(name))
+    neural = head.index("neural")
+    assert sum(int(row[1]) for row in rows if row[neural]) == env.observation_space.shape[0]
+    env.close()
+
+
+def test_every_option_of_every_part(tables):
+    page = (PAGES / "options.md").read_text(encoding="utf-8")
+    for part, kinds in option_tables().items():
+        assert f"\n## {part}\n" in page
+        assert f"{{derived}} options {part}\n" in page
+        text = tables.options(part)
+        for kind, options in kinds.items():
+            assert len(kinds) == 1 or f'"{kind}"' in text
+            for option in options:
+                assert f"| `{option.name}` |" in text
+                assert option.meaning
+                assert option.meaning in text
+
+
+def test_options_that_differ_in_their_defaults_share_a_table(tables):
+    (row,) = (row for row in cells(tables.options("task")) if row[0] == "`dwell`")
+    assert row[1:4] == ["`1`", "`2`", "`0`"]
+
+
+def test_parts_of_an_id(tables):
+    rows = {row[0].split("]")[0][1:]: row for row in cells(tables.parts("ndbmi/ShiftTargetSOC-v0"))}
+    assert rows["cortex"][1] == "`soc`"
+    assert "`stimuli=32`" in rows["cortex"][2]
+    assert "`volition='signed'`" in rows["volition"][2]
+
+
+def test_scores_are_those_on_file(tables):
+    found = json.loads((ROOT / "agents" / "results" / "hold_neural.json").read_text())
+    (agent,) = (row for row in found["table"] if row["policy"].startswith("ppo"))
+    (shown,) = (row for row in cells(tables.scores(found["env"])) if "ppo, neural" in row[0])
+    middle, low, high = agent["score"]
+    assert shown[1] == f"{middle:.3f} ({low:.3f}–{high:.3f})"
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_id_has_scores(tables, name):
+    assert "| ceiling |" in tables.scores(name)
+
+
+def test_sections_of_the_docstring(tables):
+    assert "effort_weight" in tables.docstring("Rewards")
+    with pytest.raises(ValueError, match="section 'Nothing'"):
+        tables.docstring("Nothing")
+
+
+def test_bars_within_a_cell(tables):
+    assert tables.table(("a",), [("|x|",)]).endswith("| \\|x\\| |")
