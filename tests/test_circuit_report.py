@@ -105,6 +105,18 @@ def test_every_file_is_written(written):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_pictures_are_drawn_anew_from_files(written, tmp_path):
+    folder, _ = written
+    with pytest.raises(ValueError, match=r"holds no tables to draw.*without --redraw"):
+        report.redraw(tmp_path)
+    for file in folder.glob("*.csv"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert report.redraw(tmp_path) == list(PICTURES)
+    for name in PICTURES:
+        picture = f"{name}.png"
+        assert (tmp_path / picture).read_bytes() == (folder / picture).read_bytes()
+
+
 def test_results_tell_what_made_them(written, circuit, path):
     text = (written[0] / "circuit.json").read_text()
     saved = json.loads(text)
