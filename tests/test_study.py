@@ -7,6 +7,7 @@ import pytest
 from matplotlib.axis import Axis
 from matplotlib.text import Text
 
+from ndbmi_gym import cli
 from ndbmi_gym.experiments.bench import batches
 from ndbmi_gym.experiments.bench.statistics import mean_interval, ratio_interval
 from ndbmi_gym.experiments.bench.tables import read_csv, where, write_csv
@@ -414,12 +415,13 @@ def test_picture_of_volition():
         assert means(axes) == [{0.0}, {0.5}, {1.0}]
 
 
-def test_pictures_are_drawn_anew_from_files(tmp_path):
+def test_pictures_are_drawn_anew_from_files(tmp_path, capsys):
     tables = constructed()
     for name in ("carry", "volition"):
         for table, columns in tables[name].items():
             write_csv(tmp_path / name / f"{table}.csv", columns)
-    assert study.redraw(tmp_path) == ["carry", "volition"]
+    assert cli.main(["circuit", "study", "--redraw", "--out", str(tmp_path)]) == 0
+    assert "drawn anew: carry, volition" in capsys.readouterr().out
     draw("carry", tables["carry"]).savefig(tmp_path / "own.png", dpi=110)
     assert (tmp_path / "own.png").read_bytes() == (tmp_path / "carry.png").read_bytes()
     assert not (tmp_path / "structure.png").exists()
