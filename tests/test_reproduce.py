@@ -53,7 +53,7 @@ def test_data_pictures_and_parameters_are_left(few, tmp_path, capsys):
     parameters = json.loads((tmp_path / "fig10" / "parameters.json").read_text())
     assert parameters["parameters"]["tau_s"] == 0.1
     assert (parameters["animals"], parameters["seed"]) == ([0, 1], 3)
-    assert (tmp_path / "fig2" / "fig2.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "fig2.png").read_bytes().startswith(b"\x89PNG")
     assert "fig10" in capsys.readouterr().out  # the time of the stage
 
 

@@ -33,6 +33,15 @@ def add_files(command: argparse.ArgumentParser, folder: str) -> None:
     command.add_argument("--out", type=Path, default=out, help="folder of results")
 
 
+def add_redraw(command: argparse.ArgumentParser) -> None:
+    """Whether only pictures are wanted."""
+    command.add_argument(
+        "--redraw",
+        action="store_true",
+        help="measure nothing: draw the pictures anew from the tables in the folder",
+    )
+
+
 def add_preset(command: argparse.ArgumentParser) -> None:
     """The parameters."""
     command.add_argument(
