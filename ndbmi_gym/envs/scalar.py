@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from ndbmi_gym.checks import shown
 from ndbmi_gym.config import Config
+from ndbmi_gym.envs.keys import arrow_keys
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.parts import plain
@@ -46,6 +47,11 @@ class Written:
         if spec is not None:
             spec.kwargs = {name: plain(value) for name, value in spec.kwargs.items()}
         self._spec = spec
+
+    @property
+    def title(self) -> str:
+        """The environment's id, where it was made by one."""
+        return self._spec.id if self._spec else type(self).__name__
 
 
 def stream(env: Any) -> tuple[Any, Any, Any]:
@@ -275,9 +281,21 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
             gymnasium.logger.warn('nothing to render: pass render_mode="rgb_array" to make()')
             return None
         if self.render_mode == "human":
-            self._view.show(0)
+            self._view.show(0, self.title)
             return None
-        return self._view.draw(0)
+        return self._view.draw(0, self.title)
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...] | str, Array]:
+        """Actions of the arrow keys for `gymnasium.utils.play.play`: pushes by Eq 24.
+
+        Raises
+        ------
+        ValueError
+            If the cortex does not tell its expected rates.
+        """
+        episodes = self.episodes
+        loop = episodes.loops[episodes.animal[0]]
+        return arrow_keys(loop, episodes.low, episodes.max_count)
 
     def close(self) -> None:
         """Release the window and the drawing."""
