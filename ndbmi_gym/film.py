@@ -31,7 +31,7 @@ _WRITERS: dict[str, dict[str, Any]] = {
         "pix_fmt_out": "pal8",
         "output_params": [
             "-vf",
-            "split[a][b];[a]palettegen=max_colors=128[p];[b][p]paletteuse=dither=none",
+            "split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=none",
         ],
     },
 }
@@ -118,7 +118,9 @@ def pictures(
     for trial in range(trials):
         seen, _ = env.reset(seed=seed + trial)
         yield env.picture(0)
-        for _ in play(env, actor, seen, deterministic):
+        for running, *_ in play(env, actor, seen, deterministic):
+            if not running[0]:  # others may take longer
+                break
             last = env.picture(0)
             yield last
         yield from [last] * env.metadata["render_fps"]
@@ -153,7 +155,9 @@ def write_film(path: str | PathLike[str], pictures: Iterable[Picture], fps: floa
     first = next(pictures)
     with whole_file(as_path(path)) as part:
         # even sides are all that H.264 needs
-        writer = write_frames(part, first.shape[1::-1], fps=fps, macro_block_size=2, **how)
+        writer = write_frames(
+            part, first.shape[1::-1], fps=fps, macro_block_size=2, ffmpeg_log_level="error", **how
+        )
         writer.send(None)
         for picture in chain([first], pictures):
             writer.send(np.ascontiguousarray(picture))
