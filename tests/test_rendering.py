@@ -1,13 +1,10 @@
 """The picture says what the data say: every mark is looked for in the pixels."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from gymnasium.error import DependencyNotInstalled
 
 from ndbmi_gym.envs.canvas import DESIGN_PX, FloatArray, RGBArray
 from ndbmi_gym.envs.rendering import (
@@ -279,20 +276,6 @@ def test_regions_of_equal_or_far_sites() -> None:
     assert beyond.shape == (0, 2)
     (everything,) = voronoi_cells(np.zeros((1, 2)), 10.0)
     assert everything.shape == (4, 2)
-
-
-def test_importing_the_module_loads_neither_matplotlib_nor_pygame() -> None:
-    code = (
-        "import sys, ndbmi_gym.envs.rendering; "
-        "sys.exit(bool({'matplotlib', 'pygame'} & sys.modules.keys()))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_missing_matplotlib_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(DependencyNotInstalled, match=r'pip install "ndbmi-gym\[render\]"'):
-        Renderer(SCENE)
 
 
 def test_the_perturbing_force_has_an_arrow_of_its_own():

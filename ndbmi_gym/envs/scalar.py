@@ -208,6 +208,15 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ``change(...)`` gives options of task and perturbation new values for the trials that begin
     from then on: a curriculum.
 
+    ## Rendering
+    ``render_mode="rgb_array"``: `render` returns a picture, an array (height, width, 3), which
+    ``PIL.Image.fromarray`` or ``matplotlib.pyplot.imshow`` shows in a notebook; ``"human"``: a
+    window shows every step. ``render_size=(900, 600)`` is its width and height in pixels.
+    `ndbmi_gym.film.film` writes a film of a policy, and Gymnasium's ``RecordVideo`` works.
+    ``gymnasium.utils.play.play(gymnasium.make(id, render_mode="rgb_array"))`` lets you be the
+    animal: the arrow keys push by the paper's command. All of it comes with
+    ``pip install "ndbmi-gym[render]"``.
+
     ## Vectorized environment
     ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one
     random stream; with n = 1 and ``autoreset_mode="SameStep"`` it reproduces the scalar environment
