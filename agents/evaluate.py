@@ -24,11 +24,12 @@ from tqdm import tqdm
 from agents.intervals import around, interval
 from agents.lineup import CEILING, DEFAULT_ENV, FLOOR, Lineup, actor, find, line_up, place, trained
 from agents.options import JSON, check_positive, parse, plain_errors, setting
-from agents.pictures import draw_figure, write_video
+from agents.pictures import draw_figure
 from agents.runs import Agent, make_env, versions
 from ndbmi_gym.files import write_json, write_text
+from ndbmi_gym.film import pictures, write_film
 from ndbmi_gym.policies import POLICIES
-from ndbmi_gym.rollout import BATCH, LAST_STEPS, QUANTITIES, film, measured, play
+from ndbmi_gym.rollout import BATCH, LAST_STEPS, QUANTITIES, measured, play
 from ndbmi_gym.tasks import Reach, Task
 
 DATA, TABLE, FIGURE, VIDEO = "evaluation.json", "table.md", "trajectories.png", "agent.mp4"
@@ -300,8 +301,8 @@ def save(data: JSON, settings: Settings) -> list[Path]:
         named = settings.policy[-1] if settings.policy else CEILING
         env = make_env(data["env"], 1, data["options"], render_mode="rgb_array")
         acting = actor(*find(named, settings.trust), env)
-        frames = film(env, acting, settings.seed, not settings.stochastic)
-        write_video(out / VIDEO, frames, env.metadata["render_fps"])
+        shots = pictures(env, acting, settings.seed, not settings.stochastic)
+        write_film(out / VIDEO, shots, env.metadata["render_fps"])
         env.close()
         files.append(out / VIDEO)
     return files

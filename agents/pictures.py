@@ -1,16 +1,13 @@
-"""Trajectories as a figure, made from the data file of an evaluation alone; frames as a film."""
+"""Trajectories as a figure, made from the data file of an evaluation alone."""
 
 import json
-from collections.abc import Iterable
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ndbmi_gym.envs.rendering import FIELD, INK, QUIET, TARGET, voronoi_cells
-from ndbmi_gym.files import whole_file
 
 # Okabe and Ito's blue and vermilion; line style and end mark tell the two apart as well
 _ARRIVED: dict[str, Any] = {"color": "#0072b2", "ls": "-", "marker": "o"}
@@ -63,32 +60,6 @@ def draw_figure(data: Path, picture: Path) -> None:
         )
     _add_legend(figure, scene["half_side_cm"])
     figure.savefig(picture, bbox_inches="tight", pad_inches=0.08)
-
-
-def write_video(path: Path, frames: Iterable[npt.NDArray[np.uint8]], fps: float) -> None:
-    """Write pictures as an MP4 film.
-
-    A reader finds the old file or the whole new one.
-
-    Parameters
-    ----------
-    path : Path
-    frames : iterable of ndarray of uint8 (H, W, 3)
-        Height and width must be even.
-    fps : float
-        Pictures per second.
-    """
-    from imageio_ffmpeg import write_frames
-
-    frames = iter(frames)
-    first = next(frames)
-    with whole_file(path) as part:
-        # even sides are all that H.264 needs
-        writer = write_frames(part, first.shape[1::-1], fps=fps, macro_block_size=2, quality=8)
-        writer.send(None)
-        for frame in chain([first], frames):
-            writer.send(np.ascontiguousarray(frame))
-        writer.close()
 
 
 def _draw_scene(panel: Any, scene: dict[str, Any], target: tuple[float, float]) -> None:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ndbmi_gym.animals import Animals, Calibration, interface_of
-from ndbmi_gym.checks import choice, number, options_of, settle, shown
+from ndbmi_gym.checks import choice, declare, integer, number, options_of, settle, shown
 from ndbmi_gym.cortex import CORTICES, Cortex, CortexModel
 from ndbmi_gym.fields import FIELDS, Field
 from ndbmi_gym.interface import DECODERS
@@ -74,6 +74,37 @@ class Volition:
         return -1.0 if self.volition == "signed" else 0.0
 
 
+def _sides(value: Any) -> tuple[int, int]:
+    """Width and height of a picture; raises TypeError or ValueError."""
+    width, height = map(integer, value)
+    for side in (width, height):
+        if not 64 <= side <= 4096 or side % 2:
+            raise ValueError
+    return width, height
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How trials are drawn.
+
+    Attributes
+    ----------
+    render_size : (int, int)
+        Width and height, pixels. Type and lines are in proportion; films want even sides.
+    """
+
+    render_size: tuple[int, int] = declare(
+        (900, 600),
+        "width and height of pictures",
+        "give width and height, two even whole numbers from 64 to 4096 px",
+        _sides,
+        "px",
+    )
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+
 _REGISTRIES: dict[str, tuple[Registry[Any], str | None]] = {
     "task": (TASKS, "shift"),
     "cortex": (CORTICES, "topographic"),
@@ -89,6 +120,7 @@ _SINGLE: dict[str, type] = {
     "volition": Volition,
     "observation": Observation,
     "animals": Animals,
+    "picture": Picture,
 }
 """Parts of which there is one kind."""
 
@@ -119,6 +151,7 @@ class Config:
     observation : Observation
         What the agent sees (`ndbmi_gym.observation`).
     animals : Animals
+    picture : Picture
     choices : dict
         How each part was chosen.
     """
@@ -133,6 +166,7 @@ class Config:
     volition: Volition
     observation: Observation
     animals: Animals
+    picture: Picture
     choices: dict[str, Choice] = declared(compare=False, repr=False)
 
     @classmethod

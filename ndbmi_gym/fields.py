@@ -24,6 +24,7 @@ from ndbmi_gym.parts import Registry
 FloatArray = npt.NDArray[np.float64]
 Field = Callable[[FloatArray], FloatArray]
 Point = tuple[float, float]
+Obstacles = tuple[tuple[Point, float], ...]
 
 MOST = 1e6
 """Largest strength of a force, kg·cm/s²: beyond, nothing that a device does means anything."""
@@ -60,6 +61,11 @@ class GaussianField:
     def target(self) -> Point | None:
         """The equilibrium, where the field attracts."""
         return self.center if self.amplitude > 0 else None
+
+    @property
+    def obstacles(self) -> Obstacles:
+        """The centre, where the field repels."""
+        return ((self.center, self.sigma),) if self.amplitude < 0 else ()
 
     def max_force(self, reach_cm: float) -> float:
         """Bound of the magnitude (everywhere)."""
@@ -184,6 +190,12 @@ class SumField:
     def _weights(self) -> tuple[float, ...]:
         return (1.0,) * len(self.fields) if self.weights is None else self.weights
 
+    @property
+    def obstacles(self) -> Obstacles:
+        """Those of the fields that are added."""
+        pairs = zip(self._weights(), self.fields, strict=True)
+        return tuple(each for w, f in pairs if w > 0 for each in obstacles_of(f))
+
     def max_force(self, reach_cm: float) -> float:
         """Bound of the magnitude within `reach_cm` of the origin."""
         pairs = zip(self._weights(), self.fields, strict=True)
@@ -204,6 +216,11 @@ class _Composed:
 
     def __post_init__(self) -> None:
         settle(self)
+
+    @property
+    def obstacles(self) -> Obstacles:
+        """Places that the field repels from."""
+        return self._sum.obstacles
 
     def max_force(self, reach_cm: float) -> float:
         """Bound of the magnitude within `reach_cm` of the origin."""
@@ -342,6 +359,15 @@ def target_of(field: Field) -> FloatArray | None:
     """The field's equilibrium, (2,), where it declares one."""
     target = getattr(field, "target", None)
     return None if target is None else np.asarray(target, dtype=float)
+
+
+def obstacles_of(field: Field) -> Obstacles:
+    """Places that a field keeps away from, each with its radius, cm.
+
+    A field may declare them, to be drawn, as its `obstacles`. Those of the fields above are the
+    centres of repulsion; at the radius the repulsion is strongest.
+    """
+    return tuple(getattr(field, "obstacles", ()))
 
 
 def max_force(field: Field, reach_cm: float) -> float:

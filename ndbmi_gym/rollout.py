@@ -367,41 +367,6 @@ def measured(
         yield measure(env, actor, seed + i, deterministic, done)[:, : trials - done]
 
 
-def film(
-    env: BMIVectorEnv, actor: Actor, seed: int, deterministic: bool = True, trials: int = 6
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """Pictures of successive trials of a batch's first place, each of which pauses at its end.
-
-    Parameters
-    ----------
-    env : BMIVectorEnv
-        With ``render_mode="rgb_array"``.
-    actor : Actor
-    seed : int
-        Of the first trial; the next have seed + 1, seed + 2, ....
-    deterministic : bool
-        Whether a stochastic policy takes its mean.
-    trials : int
-        How many.
-
-    Yields
-    ------
-    ndarray of uint8 (H, W, 3)
-
-    Raises
-    ------
-    ValueError
-        If the environment does not render.
-    """
-    for trial in range(trials):
-        seen, _ = env.reset(seed=seed + trial)
-        yield _picture(env)
-        for _ in play(env, actor, seen, deterministic):
-            last = _picture(env)
-            yield last
-        yield from [last] * env.metadata["render_fps"]
-
-
 def task_of(env: Any) -> Task:
     """What the trials of an environment ask for."""
     task: Task = _inner(env).unwrapped.episodes.task
@@ -457,13 +422,6 @@ def _step_limit(env: Vector) -> int | None:
         return getattr(env.unwrapped, "max_episode_steps", None)
     name = "_max_episode_steps"
     return inner.get_wrapper_attr(name) if inner.has_wrapper_attr(name) else None
-
-
-def _picture(env: BMIVectorEnv) -> npt.NDArray[np.uint8]:
-    pictures = env.render()
-    if pictures is None:
-        raise ValueError('nothing to film: make the environment with render_mode="rgb_array"')
-    return pictures[0]
 
 
 def _words(space: Any) -> str:

@@ -1,26 +1,20 @@
 """The picture says what the data say: every mark is looked for in the pixels."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from gymnasium.error import DependencyNotInstalled
 
+from ndbmi_gym.envs.canvas import DESIGN_PX, FloatArray, RGBArray
 from ndbmi_gym.envs.rendering import (
     ACTIVE,
     DECODED,
-    DESIGN_PX,
     INK,
     VOLITION,
-    FloatArray,
     Frame,
     Renderer,
-    RGBArray,
     Scene,
-    Window,
     voronoi_cells,
 )
 
@@ -261,14 +255,6 @@ def test_a_field_without_force_can_be_drawn() -> None:
     assert Renderer(replace(SCENE, field=np.zeros_like)).draw(FRAME).std() > 0
 
 
-def test_a_closed_renderer_can_be_closed_again_and_paints_anew() -> None:
-    renderer = Renderer(SCENE)
-    before = renderer.draw(FRAME)
-    renderer.close()
-    renderer.close()
-    np.testing.assert_array_equal(renderer.draw(FRAME), before)
-
-
 def test_regions_are_the_voronoi_cells_of_their_sites() -> None:
     rng = np.random.default_rng(4)
     sites = rng.uniform(-10, 10, (32, 2))
@@ -292,59 +278,62 @@ def test_regions_of_equal_or_far_sites() -> None:
     assert everything.shape == (4, 2)
 
 
-def test_importing_the_module_loads_neither_matplotlib_nor_pygame() -> None:
-    code = (
-        "import sys, ndbmi_gym.envs.rendering; "
-        "sys.exit(bool({'matplotlib', 'pygame'} & sys.modules.keys()))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_missing_matplotlib_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(DependencyNotInstalled, match=r'pip install "ndbmi-gym\[render\]"'):
-        Renderer(SCENE)
-
-
-def test_missing_pygame_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pygame", None)
-    with pytest.raises(DependencyNotInstalled, match=r'pip install "ndbmi-gym\[render\]"'):
-        Window(fps=30)
-
-
-def test_the_window_shows_the_picture(monkeypatch: pytest.MonkeyPatch, renderer: Renderer) -> None:
-    pygame = pytest.importorskip("pygame")
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    window = Window(fps=0, title="test")
-    try:
-        for picture in (renderer.draw(FRAME), Renderer(SCENE, (300, 200)).draw(FRAME)):
-            window.show(picture)
-            surface = pygame.display.get_surface()
-            shown = pygame.surfarray.array3d(surface).swapaxes(0, 1)
-            np.testing.assert_array_equal(shown, picture)
-    finally:
-        window.close()
-    assert not pygame.display.get_init()
-    window.close()
-
-
-def test_the_window_keeps_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    pygame = pytest.importorskip("pygame")
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    window = Window(fps=50)
-    picture = np.zeros((20, 30, 3), dtype=np.uint8)
-    window.show(picture)
-    start = pygame.time.get_ticks()
-    for _ in range(5):
-        window.show(picture)
-    window.close()
-    assert pygame.time.get_ticks() - start >= 80
-
-
 def test_the_perturbing_force_has_an_arrow_of_its_own():
     renderer = Renderer(SCENE)
     calm = renderer.draw(FRAME)
     pushed = renderer.draw(replace(FRAME, perturbing_force=np.array([0.0, 2.0])))
     assert (calm != pushed).any()
     np.testing.assert_array_equal(renderer.draw(FRAME), calm)
-    renderer.close()
+
+
+def test_an_obstacle_is_marked_where_it_is(renderer: Renderer) -> None:
+    plain, frame = Renderer(SCENE), at(-6.0, -6.0)
+    hindered = Renderer(replace(SCENE, obstacles=[((5.0, 2.0), 1.5)]))
+    before, after = plain.draw(frame), hindered.draw(frame)
+    spots = changed(before, after)
+    marked = spots[spots[:, 1] < WORKSPACE.stop]
+    px_per_cm = (mass_pixel(renderer, 6.0, 0.0) - mass_pixel(renderer, 0.0, 0.0))[1] / 6
+    off = np.linalg.norm(marked - mass_pixel(renderer, 5.0, 2.0), axis=1) / px_per_cm
+    assert off.max() == pytest.approx(1.5, abs=0.15)
+    assert (spots[:, 1] > BRAIN.start).sum() > 100  # the legend tells of it
+
+
+def test_title_and_note_are_written_above() -> None:
+    blank = Renderer(SCENE).draw(FRAME)
+    for words in ({"title": "ndbmi/ShiftTarget-v0"}, {"note": "projection decoder"}):
+        spots = changed(blank, Renderer(replace(SCENE, **words)).draw(FRAME))
+        assert len(spots) > 300
+        assert spots[:, 0].max() < 50
+
+
+def test_the_caption_goes_on_after_the_note() -> None:
+    scene = replace(SCENE, note="a decoder")
+    without = Renderer(scene).draw(FRAME)
+    spots = changed(without, Renderer(scene).draw(replace(FRAME, caption=", and a caption")))
+    blank = changed(Renderer(SCENE).draw(FRAME), without)
+    assert spots[:, 1].min() >= blank[:, 1].max() - 1
+
+
+@pytest.mark.parametrize("n", [9, 25])
+def test_counts_are_written_in_their_cells(n: int) -> None:
+    renderer = Renderer(replace(SCENE, grid_side=round(n**0.5)))
+    frame = replace(FRAME, volition=np.zeros(n), counts=np.zeros(n), max_count=1e6)
+    pale = renderer.draw(frame)
+    for count in (1.0, 18.0, 123.0):  # all of them are as pale as none
+        one = renderer.draw(replace(frame, counts=count * (np.arange(n) == n - 1)))
+        assert len(changed(pale, one)) > 15
+
+
+def test_pictures_of_any_shape_show_the_same_in_their_middle() -> None:
+    square = Renderer(SCENE, (600, 600)).draw(FRAME)
+    np.testing.assert_array_equal(square[100:500], Renderer(SCENE, (600, 400)).draw(FRAME))
+    assert (square[:100] == 255).all()
+    assert (square[500:] == 255).all()
+
+
+def test_a_style_of_the_users_own_changes_nothing() -> None:
+    import matplotlib
+
+    before = Renderer(SCENE).draw(FRAME)
+    with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "axes.grid": True}):
+        np.testing.assert_array_equal(Renderer(SCENE).draw(FRAME), before)

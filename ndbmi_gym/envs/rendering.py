@@ -1,29 +1,19 @@
-"""The closed loop as a picture: data in, pixels out, and a window that shows them.
+"""The closed loop as a picture: data in, pixels out.
 
 The left panel is the workspace: the sensory regions (Eq 1), the desired field, the mass, the
 virtual point that was decoded (Eqs 7-12) and the force it commands. The right column is the brain:
-its volition and the spikes that were recorded. Matplotlib and pygame are imported on first use.
+its volition and the spikes that were recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from itertools import chain
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.error import DependencyNotInstalled
 
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-FloatArray = npt.NDArray[np.float64]
-RGBArray = npt.NDArray[np.uint8]
+from ndbmi_gym.envs.canvas import DESIGN_PX, Canvas, FloatArray, RGBArray
 
 # After Okabe and Ito, to be told apart with the common colour vision deficiencies; every mark has
 # its own shape as well. Decoded things are vermilion, stimulated amber, the agent's own purple.
@@ -35,15 +25,24 @@ PERTURBING = "#0072b2"
 TARGET = "#00795a"
 ACTIVE = "#f0b429"
 VOLITION = "#8a5a94"
-COUNTS = "Blues"
-
-DESIGN_PX = (900, 600)  # the size the layout is made for
+COUNTS = ("#f7fbff", "#c6dbef", "#6baed6", "#2171b5", "#08306b")  # evenly spaced, from no spikes
+WHITE = "#ffffff"
 
 _VIEW = 1.25  # half side of the view, in half sides of the workspace
 _FIELD_ARROWS = 11  # per side of the view
 _FORCE_GAIN = 2.0  # the commanded force is drawn larger than the field it is read from
-_INDEX_COLUMNS, _DIGIT_COLUMNS = 5, 3  # electrode grids no wider than this are written in
-_DESIGN_DPI = 100  # at DESIGN_PX; other sizes scale it
+_FADING = 12  # pieces of a path that fade one by one
+_SHADES = 64  # of the counts' colour scale
+_LABEL, _SMALL = 12.5, 9.5  # sizes of type
+_HEADING = 18.0
+
+# Where the panels are: left, bottom, width and height, in the pixels of the design
+_WORKSPACE = (45.0, 30.0, 515.0, 515.0)
+_BARS = (626.0, 408.0, 252.0, 114.0)
+_GRID = (626.0, 153.0, 189.0, 189.0)
+_ROW = (626.0, 248.0, 189.0, 94.0)  # the grid's place, where electrodes form no square
+_LEGEND = (607.0, 115.0)  # middle of the first mark
+_LEGEND_STEP = (150.0, 23.3)
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,10 @@ class Scene:
         The n electrodes form a square grid of this side, the x index slowest, as in
         `ndbmi_gym.stimuli.electrode_grid`; if n is another number they are drawn in a row.
     title : str
+    note : str
+        What stands under the title, before the caption.
+    obstacles : sequence of ((float, float), float)
+        Places that the field keeps away from, and their radii, cm.
     volition_low : float
         Lower end of the volition axis: -1, or 0 where volition cannot be negative.
     """
@@ -75,6 +78,8 @@ class Scene:
     field: Callable[[FloatArray], FloatArray]
     grid_side: int
     title: str
+    note: str = ""
+    obstacles: Sequence[tuple[tuple[float, float], float]] = ()
     volition_low: float = -1.0
 
 
@@ -102,7 +107,7 @@ class Frame:
     inside : bool
         Whether the mass is in the target.
     caption : str
-        One line under the title.
+        Goes on after the scene's note.
     perturbing_force : ndarray (2,)
         What else acts on the mass, kg·cm/s².
     """
@@ -124,8 +129,8 @@ class Frame:
 class Renderer:
     """Draws the frames of one scene.
 
-    The scene is painted once, with the first frame; after that a frame repaints only what moves.
-    Equal frames give equal pictures, whatever was drawn before.
+    What stays is painted with the first frame; after that a frame paints only what moves. Equal
+    frames give equal pictures, whatever was drawn before.
 
     Parameters
     ----------
@@ -140,84 +145,26 @@ class Renderer:
     """
 
     def __init__(self, scene: Scene, size_px: tuple[int, int] = DESIGN_PX) -> None:
-        _require("matplotlib")
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        width, height = size_px
-        dpi = _DESIGN_DPI * min(width / DESIGN_PX[0], height / DESIGN_PX[1])
-        # Matplotlib truncates inches times dpi to pixels: half a pixel absorbs the round-off.
-        figure = Figure(((width + 0.5) / dpi, (height + 0.5) / dpi), dpi=dpi, facecolor="white")
-        self._figure = figure
-        self._canvas: Any = FigureCanvasAgg(figure)  # its methods carry no types
+        self._canvas = Canvas(size_px)
         self._scene = scene
         self._panels: list[_Panel] = []
-        self._background: Any = None
 
     def draw(self, frame: Frame) -> RGBArray:
         """Return the picture of a frame, ndarray (height, width, 3)."""
-        canvas, figure = self._canvas, self._figure
+        canvas, scene, n = self._canvas, self._scene, len(frame.counts)
         if not self._panels:
-            self._panels = _paint(figure, self._scene, n=len(frame.counts))
-            canvas.draw()
-            self._background = canvas.copy_from_bbox(figure.bbox)
-        canvas.restore_region(self._background)
+            self._panels = [
+                _Heading(canvas, scene),
+                _Workspace(canvas, scene),
+                _Volition(canvas, scene, n),
+                _Counts(canvas, scene, n),
+            ]
+            _legend(canvas, scene)
+            canvas.keep()
+        canvas.restore()
         for panel in self._panels:
-            panel.update(frame)
-            for artist in panel.moving:
-                figure.draw_artist(artist)
-        return np.array(np.asarray(canvas.buffer_rgba())[..., :3])
-
-    def close(self) -> None:
-        """Release the picture's memory; a later `draw` paints the scene anew."""
-        self._figure.clear()
-        self._panels, self._background = [], None
-
-
-class Window:
-    """A window on the screen that shows pictures at a steady rate.
-
-    Pygame has one window per process: two of these share it.
-
-    Parameters
-    ----------
-    fps : float
-        Frames per second that `show` waits for; 0 does not wait.
-    title : str
-
-    Raises
-    ------
-    gymnasium.error.DependencyNotInstalled
-        If pygame is missing.
-    """
-
-    def __init__(self, fps: float, title: str = "ndbmi_gym") -> None:
-        _require("pygame")
-        import pygame
-
-        pygame.display.init()
-        pygame.display.set_caption(title)
-        self._fps = fps
-        self._clock = pygame.time.Clock()
-
-    def show(self, rgb: RGBArray) -> None:
-        """Show a picture, ndarray (height, width, 3), and wait until its time is up."""
-        import pygame
-
-        size = (rgb.shape[1], rgb.shape[0])
-        screen = pygame.display.get_surface()
-        if screen is None or screen.get_size() != size:
-            screen = pygame.display.set_mode(size)
-        pygame.surfarray.blit_array(screen, rgb.swapaxes(0, 1))
-        pygame.event.pump()  # a window whose events nobody takes is reported as hung
-        pygame.display.flip()
-        self._clock.tick(self._fps)
-
-    def close(self) -> None:
-        """Close the window; harmless if it is closed already."""
-        import pygame
-
-        pygame.display.quit()
+            panel.draw(frame)
+        return canvas.picture()
 
 
 def voronoi_cells(sites: FloatArray, half_side: float) -> list[FloatArray]:
@@ -261,286 +208,288 @@ def _clip(polygon: FloatArray, normal: FloatArray, offset: float) -> FloatArray:
 
 
 class _Panel:
-    """Part of the picture: paints its still part when made, then keeps its moving artists."""
+    """Part of the picture: paints what stays when made, and what moves with every frame."""
 
-    moving: list[Artist]  # in painting order
-
-    def update(self, frame: Frame) -> None:
+    def draw(self, frame: Frame) -> None:
         raise NotImplementedError
 
 
-def _paint(figure: Figure, scene: Scene, n: int) -> list[_Panel]:
-    """Lay out the panels for n electrodes, in fractions of the figure."""
-    workspace = figure.add_axes((0.05, 0.05, 0.572, 0.858), anchor="NW")
-    panels = [
-        _Heading(figure, scene),
-        _Workspace(workspace, scene),
-        _Volition(figure.add_axes((0.695, 0.68, 0.28, 0.19)), scene, n),
-        _Counts(figure.add_axes((0.695, 0.255, 0.235, 0.315)), scene, n),
-    ]
-    _legend(figure)
-    for panel in panels:
-        for artist in panel.moving:
-            artist.set_animated(True)  # left out of the background
-    return panels
-
-
 class _Heading(_Panel):
-    def __init__(self, figure: Figure, scene: Scene) -> None:
-        figure.text(0.05, 0.957, scene.title, size=13, weight="bold", color=INK)
-        self._caption = figure.text(0.05, 0.924, "", size=9.5, color=QUIET)
-        self._step = figure.text(0.695, 0.957, "", size=13, weight="bold", color=INK)
-        self._inside = figure.text(
-            0.975, 0.957, "in target", size=11, weight="bold", color=TARGET, ha="right"
-        )
-        self.moving = [self._caption, self._step, self._inside]
+    def __init__(self, canvas: Canvas, scene: Scene) -> None:
+        self._canvas = canvas
+        canvas.text(45, 574, scene.title, _HEADING, INK, bold=True)
+        self._after = 45 + canvas.text(45, 554, scene.note, 13, QUIET)
 
-    def update(self, frame: Frame) -> None:
-        self._caption.set_text(frame.caption)
-        self._step.set_text(f"step {frame.step}")
-        self._inside.set_visible(frame.inside)
+    def draw(self, frame: Frame) -> None:
+        self._canvas.text(self._after, 554, frame.caption, 13, QUIET)
+        self._canvas.text(626, 574, f"step {frame.step}", _HEADING, INK, bold=True)
+        if frame.inside:
+            self._canvas.text(878, 574, "in target", 15, TARGET, bold=True, align=1)
 
 
 class _Workspace(_Panel):
-    def __init__(self, axes: Axes, scene: Scene) -> None:
-        from matplotlib.collections import LineCollection, PolyCollection
-        from matplotlib.patches import Circle, Polygon, Rectangle
+    def __init__(self, canvas: Canvas, scene: Scene) -> None:
+        self._canvas, self._sites = canvas, scene.sites
+        self._view = min(_VIEW * scene.half_side_cm, scene.wall_cm)
+        left, bottom, width, _ = _WORKSPACE
+        self._centre = np.array((left, bottom)) + width / 2
+        self._px_per_cm = width / 2 / self._view
+        self._reach = 0.97 * self._view  # further out a mark would not fit
+        self._cells = [self._at(cell) for cell in voronoi_cells(scene.sites, self._view)]
+        self._paint_ticks(scene.half_side_cm)
+        self._paint_regions(scene)
+        for centre, radius in scene.obstacles:
+            _obstacle(canvas, self._at(np.array(centre)), radius * self._px_per_cm)
+        self._px_per_force = self._paint_field(scene)
 
-        half, view = scene.half_side_cm, min(_VIEW * scene.half_side_cm, scene.wall_cm)
-        self._sites, self._view = scene.sites, view
-        self._reach = 0.97 * view  # further out a mark would not fit
-        self._cells = voronoi_cells(scene.sites, view)
-        axes.set(xlim=(-view, view), ylim=(-view, view), aspect="equal")
-        axes.set_xticks((-half, 0, half), (_signed(-half), "0", f"{half:g} cm"))
-        axes.set_yticks((-half, 0, half), (_signed(-half), "0", f"{half:g}"))
-        _quiet(axes)
+    def _at(self, position_cm: FloatArray) -> FloatArray:
+        """Where positions (..., 2) are in the picture."""
+        place: FloatArray = self._centre + self._px_per_cm * position_cm
+        return place
 
-        axes.add_collection(
-            PolyCollection(self._cells, facecolors=_tints(scene), edgecolors="white", lw=1.2)
-        )
-        axes.add_patch(
-            Rectangle(
-                (-half, -half), 2 * half, 2 * half, fill=False, ec=FIELD, lw=1, ls=(0, (5, 4))
-            )
-        )
-        axes.scatter(scene.sites[:, 0], scene.sites[:, 1], s=9, color=QUIET, linewidths=0)
-        cm_per_force = self._paint_field(axes, scene)
+    def _paint_ticks(self, half: float) -> None:
+        left, bottom, *_ = _WORKSPACE
+        for tick in (-half, 0.0, half):
+            x, y = self._at(np.array((tick, tick)))
+            self._canvas.text(x, bottom - 15, _signed(tick), _LABEL, QUIET, align=0.5)
+            self._canvas.text(left - 5, y - 4.5, _signed(tick), _LABEL, QUIET, align=1)
+        self._canvas.text(x + 13, bottom - 15, "cm", _LABEL, QUIET)
 
-        self._region = Polygon(self._cells[0], facecolor=ACTIVE + "59", edgecolor=ACTIVE, lw=2)
-        self._target = Circle((0, 0), edgecolor=TARGET, lw=2.5)
-        axes.add_patch(self._region)
-        axes.add_patch(self._target)
-        self._path = LineCollection([], linewidths=2.2, capstyle="round")
-        axes.add_collection(self._path, autolim=False)
-        (self._start,) = axes.plot([], [], "o", ms=7, mfc="white", mec=INK, mew=1.5)
-        (self._link,) = axes.plot([], [], ":", color=DECODED, lw=1.3)
-        (self._virtual,) = axes.plot([], [], "X", ms=10, mfc=DECODED, mec="white", mew=1)
-        self._force, self._perturbing = (
-            axes.quiver(
-                [0.0],
-                [0.0],
-                [0.0],
-                [0.0],
-                color=color,
-                zorder=3,
-                width=0.009,
-                scale_units="x",
-                scale=1 / (_FORCE_GAIN * cm_per_force),
-            )
-            for color in (DECODED, PERTURBING)
-        )
-        (self._mass,) = axes.plot([], [], mfc=INK, mec="white", mew=1.5)
-        self._beyond = axes.text(
-            0.98, 0.02, "", transform=axes.transAxes, size=10, weight="bold", color=INK, ha="right"
-        )
-        self.moving = [
-            self._region,
-            self._target,
-            self._path,
-            self._start,
-            self._link,
-            self._virtual,
-            self._force,
-            self._perturbing,
-            self._mass,
-            self._beyond,
-        ]
+    def _paint_regions(self, scene: Scene) -> None:
+        for cell, tint in zip(self._cells, _tints(scene), strict=True):
+            self._canvas.polygon(cell, tint, WHITE, 1.7)
+        square = scene.half_side_cm * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+        self._canvas.polygon(self._at(square), None, FIELD, 1.4, dashes=(7, 5.6))
+        for site in self._at(scene.sites):
+            self._canvas.disc(site, 2.1, QUIET)
 
-    def _paint_field(self, axes: Axes, scene: Scene) -> float:
-        """Paint the field's arrows and return their scale, cm per unit of force."""
+    def _paint_field(self, scene: Scene) -> float:
+        """Paint the field's arrows and return their scale, pixels per unit of force."""
         pitch = 2 * self._view / _FIELD_ARROWS
         line = pitch * (np.arange(_FIELD_ARROWS) - (_FIELD_ARROWS - 1) / 2)
-        grid = np.stack(np.meshgrid(line, line), axis=-1)
+        grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
         force = np.asarray(scene.field(grid), dtype=float)
         strongest = float(np.linalg.norm(force, axis=-1).max())
-        cm_per_force = pitch / strongest if strongest > 0 else 1.0
-        axes.quiver(
-            grid[..., 0],
-            grid[..., 1],
-            force[..., 0],
-            force[..., 1],
-            color=FIELD,
-            pivot="mid",
-            width=0.003,
-            scale_units="x",
-            scale=1 / cm_per_force,
-        )
-        return cm_per_force
+        px_per_force = pitch * self._px_per_cm / strongest if strongest > 0 else 1.0
+        vectors = px_per_force * force
+        self._canvas.polygon(_arrows(self._at(grid) - vectors / 2, vectors, 1.6), FIELD)
+        return px_per_force
 
-    def update(self, frame: Frame) -> None:
-        position = frame.trajectory[-1]
-        active = np.argmin(((self._sites - position) ** 2).sum(axis=1))
-        self._region.set_xy(self._cells[active])
+    def draw(self, frame: Frame) -> None:
+        with self._canvas.within(*_WORKSPACE):
+            self._draw_trial(frame)
+            self._draw_device(frame)
 
-        self._target.set_center((frame.target[0], frame.target[1]))
-        self._target.set_radius(frame.target_radius_cm)
-        self._target.set_facecolor(TARGET + ("66" if frame.inside else "1f"))
+    def _draw_trial(self, frame: Frame) -> None:
+        """Where the mass has been and is to go, and the region that it is in."""
+        canvas, path = self._canvas, self._at(frame.trajectory)
+        active = np.argmin(((self._sites - frame.trajectory[-1]) ** 2).sum(axis=1))
+        canvas.polygon(self._cells[active], ACTIVE + "59", ACTIVE, 2.8)
+        radius = frame.target_radius_cm * self._px_per_cm
+        inside = TARGET + ("66" if frame.inside else "1f")
+        canvas.disc(self._at(frame.target), radius, inside, TARGET, 3.5)
+        ends = np.linspace(0, len(path) - 1, min(len(path), _FADING + 1)).astype(int)
+        for first, last, opacity in zip(ends[:-1], ends[1:], _fade(len(ends) - 1), strict=True):
+            canvas.line(path[first : last + 1], f"{INK}{opacity:02x}", 3)
+        canvas.disc(path[0], 4.9, WHITE, INK, 2.1)
 
-        segments = np.stack([frame.trajectory[:-1], frame.trajectory[1:]], axis=1)
-        self._path.set_segments(list(segments))
-        self._path.set_color([(INK, alpha) for alpha in _fade(len(segments))])
-        self._start.set_data(*frame.trajectory[:1].T)
-
+    def _draw_device(self, frame: Frame) -> None:
+        """The mass, what was decoded, and the forces."""
+        canvas, position = self._canvas, frame.trajectory[-1]
         shown = np.clip(position, -self._reach, self._reach)
-        self._link.set_data(*np.stack([shown, frame.virtual_point]).T)
-        self._virtual.set_data(*frame.virtual_point[:, None])
-        for arrow, force in (
-            (self._force, frame.force),
-            (self._perturbing, frame.perturbing_force),
-        ):
-            arrow.set_offsets(shown)
-            arrow.set_UVC(*force)
-        self._mass.set_data(*shown[:, None])
-        if (shown != position).any():
-            outward = np.degrees(np.arctan2(*(position - shown)[::-1]))
-            self._mass.set(marker=(3, 0, outward - 90), markersize=17)
-            self._beyond.set_text("out of view: mass at ({:.1f}, {:.1f}) cm".format(*position))
-        else:
-            self._mass.set(marker="o", markersize=12)
-            self._beyond.set_text("")
+        mass, decoded = self._at(shown), self._at(frame.virtual_point)
+        canvas.line(np.stack([mass, decoded]), DECODED, 1.8, dashes=(1.8, 3))
+        _cross(canvas, decoded, 7.0)
+        for force, color in ((frame.force, DECODED), (frame.perturbing_force, PERTURBING)):
+            if force.any():
+                vector = _FORCE_GAIN * self._px_per_force * force
+                canvas.polygon(_arrows(mass[None], vector[None], 4.7), color)
+        if (shown == position).all():
+            canvas.disc(mass, 8.3, INK, WHITE, 2.1)
+            return
+        ahead = (position - shown) / np.linalg.norm(position - shown)
+        aside = np.array((-ahead[1], ahead[0]))
+        corners = np.stack([ahead, -0.5 * ahead + 0.87 * aside, -0.5 * ahead - 0.87 * aside])
+        canvas.polygon(mass + 11.5 * corners, INK, WHITE, 2.1)
+        x, y = position
+        where = f"out of view: mass at ({x:.1f}, {y:.1f}) cm"
+        left, bottom, width, _ = _WORKSPACE
+        canvas.text(left + 0.98 * width, bottom + 10, where, 14, INK, bold=True, align=1)
 
 
 class _Volition(_Panel):
-    def __init__(self, axes: Axes, scene: Scene, n: int) -> None:
-        axes.set_title("Volition per electrode: the action", loc="left", size=11, color=INK)
+    def __init__(self, canvas: Canvas, scene: Scene, n: int) -> None:
+        self._canvas = canvas
+        left, bottom, width, height = _BARS
+        canvas.text(left, bottom + height + 8, "Volition per electrode: the action", 15, INK)
         low = scene.volition_low
-        ticks = (low, 0, 1) if low < 0 else (0, 0.5, 1)
-        axes.set(xlim=(-0.6, n - 0.4), ylim=(low, 1))
-        axes.set_xticks(range(0, n, 1 + n // 20))
-        axes.set_yticks(ticks, [_signed(tick) for tick in ticks])
-        _quiet(axes)
-        axes.axhline(0, color=QUIET, lw=1)
-        self._bars = axes.bar(range(n), np.zeros(n), width=0.75, color=VOLITION)
-        self.moving = list(self._bars)
+        self._unit = height / (1 - low)
+        self._zero = bottom - low * self._unit
+        self._pitch = width / (n + 0.2)
+        self._lefts = [left + self._pitch * (i + 0.225) for i in range(n)]
+        for tick in (low, 0, 1) if low < 0 else (0, 0.5, 1):
+            y = self._zero + tick * self._unit
+            canvas.text(left - 5, y - 4.5, _signed(tick), _LABEL, QUIET, align=1)
+        for i in range(0, n, 1 + n // 20):
+            x = self._lefts[i] + 0.375 * self._pitch
+            canvas.text(x, bottom - 14, str(i), _LABEL, QUIET, align=0.5)
+        canvas.rectangle(left, self._zero, width, 1.4, QUIET)
 
-    def update(self, frame: Frame) -> None:
-        for bar, height in zip(self._bars, frame.volition, strict=True):
-            bar.set_height(height)
+    def draw(self, frame: Frame) -> None:
+        for left, volition in zip(self._lefts, frame.volition.tolist(), strict=True):
+            height = volition * self._unit
+            self._canvas.rectangle(left, self._zero, 0.75 * self._pitch, height, VOLITION)
 
 
 class _Counts(_Panel):
-    def __init__(self, axes: Axes, scene: Scene, n: int) -> None:
-        axes.set_title("Spikes recorded per electrode", loc="left", size=11, color=INK)
+    def __init__(self, canvas: Canvas, scene: Scene, n: int) -> None:
+        self._canvas = canvas
         square = scene.grid_side**2 == n
-        columns, rows = self._shape = (scene.grid_side, scene.grid_side) if square else (n, 1)
-        axes.set(anchor="NW", box_aspect=1 if square else 0.5, yticks=())
-        electrodes = range(0, 0 if square else n, 1 + n // 10)
-        axes.set_xticks([electrode + 0.5 for electrode in electrodes], map(str, electrodes))
-        _quiet(axes)
-        self._cells = axes.pcolormesh(
-            np.zeros((rows, columns)), cmap=COUNTS, vmin=0, vmax=1, edgecolors="white", lw=2
-        )
-        self._labels = []
-        if columns <= _INDEX_COLUMNS:
-            for electrode, (x, y) in enumerate(np.ndindex(columns, rows)):
-                index = axes.text(x + 0.1, y + 0.92, f"{electrode}", size=7.5, va="top")
-                digits = axes.text(x + 0.5, y + 0.42, "", size=11, ha="center", va="center")
-                digits.set_visible(columns <= _DIGIT_COLUMNS)
-                self._labels.append((index, digits))
+        columns, rows = (scene.grid_side, scene.grid_side) if square else (n, 1)
+        left, bottom, width, height = _GRID if square else _ROW
+        canvas.text(left, bottom + height + 11, "Spikes recorded per electrode", 15, INK)
+        self._side = width / columns, height / rows
+        self._corners = [  # the x index is the slowest
+            (left + x * self._side[0], bottom + y * self._side[1])
+            for x, y in np.ndindex(columns, rows)
+        ]
+        self._gap = 2.8 if self._side[0] > 12 else 1.0
+        self._written = self._side[0] >= _WRITABLE
+        if not self._written:
+            for i in range(0, 0 if square else n, 1 + n // 10):
+                x = left + (i + 0.5) * self._side[0]
+                canvas.text(x, bottom - 14, str(i), _LABEL, QUIET, align=0.5)
+        self._shades = _shades()
+        step = height / _SHADES
+        for i, shade in enumerate(self._shades):
+            canvas.rectangle(left + width + 11, bottom + i * step, 14, step, shade)
+        self._scale = left + width + 30, bottom + height - 9
+        canvas.text(self._scale[0], bottom, "0", _LABEL, QUIET)
 
-        scale = axes.inset_axes((1.06, 0.01, 0.07, 0.98))
-        scale.pcolormesh(np.linspace(0, 1, 64)[:, None], cmap=COUNTS)
-        scale.set(xticks=(), yticks=())
-        _quiet(scale)
-        scale.text(1.4, 0, "0", size=9, color=QUIET)
-        self._top = scale.text(1.4, 64, "", size=9, color=QUIET, va="top")
-        self.moving = [self._cells, self._top, *chain.from_iterable(self._labels)]
-
-    def update(self, frame: Frame) -> None:
-        share = frame.counts / frame.max_count
-        self._cells.set_array(share.reshape(self._shape).T)  # the x index is the slowest
-        self._top.set_text(f"{frame.max_count:g}")
-        for labels, value, dark in zip(self._labels, frame.counts, share > 0.5, strict=False):
-            index, digits = labels
-            ink = "white" if dark else INK
-            index.set_color(ink)
-            digits.set(text=f"{value:g}", color=ink)
+    def draw(self, frame: Frame) -> None:
+        canvas, (width, height), gap = self._canvas, self._side, self._gap
+        share = np.clip(frame.counts / frame.max_count, 0, 1)
+        shades = np.rint((_SHADES - 1) * share).astype(int).tolist()
+        canvas.text(*self._scale, f"{frame.max_count:g}", _LABEL, QUIET)
+        size = 15 if width > 45 else 13
+        counts = frame.counts.tolist()
+        for i, (x, y) in enumerate(self._corners):
+            low, shade = (x + gap / 2, y + gap / 2), self._shades[shades[i]]
+            canvas.rectangle(*low, width - gap, height - gap, shade)
+            if not self._written:
+                continue
+            ink, count = (WHITE if shades[i] > _SHADES / 2 else INK), f"{counts[i]:g}"
+            canvas.text(x + 4, y + height - 12, str(i), _SMALL, ink)
+            canvas.text(x + width / 2, y + 0.4 * height - 7, count, size, ink, align=0.5)
 
 
-def _legend(figure: Figure) -> None:
+def _legend(canvas: Canvas, scene: Scene) -> None:
     """Explain the workspace's marks in the bottom right of the picture."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
-    def mark(marker: str, label: str, **style: Any) -> Line2D:
-        return Line2D([], [], ls="", marker=marker, label=label, **style)
+    def arrow(color: str) -> Callable[[FloatArray], None]:
+        vector = np.array([(20.0, 0.0)])
+        return lambda at: canvas.polygon(_arrows(at - vector / 2, vector, 3.2), color)
 
-    figure.legend(
-        handles=[
-            mark("o", "mass (position x)", ms=10, c=INK),
-            mark("o", "start", ms=7, mfc="white", mec=INK, mew=1.5),
-            mark("o", "target", ms=11, mfc=TARGET + "1f", mec=TARGET, mew=2),
-            Patch(fc=ACTIVE + "59", ec=ACTIVE, lw=1.5, label="active region"),
-            mark("X", "decoded point y", ms=9, mfc=DECODED, mec="white"),
-            mark(r"$\rightarrow$", "decoded force F(y)", ms=15, c=DECODED),
-            mark(r"$\rightarrow$", "desired field F", ms=15, c=FIELD),
-            mark(r"$\rightarrow$", "perturbing force", ms=15, c=PERTURBING),
-            mark("o", "calibration site", ms=3.5, c=QUIET),
-        ],
-        ncols=2,
-        loc="upper left",
-        bbox_to_anchor=(0.652, 0.222),
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-        handlelength=1.4,
-        handletextpad=0.5,
-        columnspacing=1.2,
-        labelspacing=0.75,
+    def swatch(at: FloatArray) -> None:
+        corners = np.array([(-9, -5), (9, -5), (9, 5), (-9, 5)])
+        canvas.polygon(at + corners, ACTIVE + "59", ACTIVE, 2)
+
+    marks: list[tuple[str, Callable[[FloatArray], None]]] = [
+        ("mass (position x)", lambda at: canvas.disc(at, 7, INK)),
+        ("start", lambda at: canvas.disc(at, 4.9, WHITE, INK, 2.1)),
+        ("target", lambda at: canvas.disc(at, 7.6, TARGET + "1f", TARGET, 2.8)),
+        ("active region", swatch),
+        ("decoded point y", lambda at: _cross(canvas, at, 6.0)),
+        ("decoded force F(y)", arrow(DECODED)),
+        ("desired field F", arrow(FIELD)),
+        ("perturbing force", arrow(PERTURBING)),
+        ("calibration site", lambda at: canvas.disc(at, 2.4, QUIET)),
+    ]
+    if scene.obstacles:
+        marks.append(("obstacle", lambda at: _obstacle(canvas, at, 7.6)))
+    for i, (label, mark) in enumerate(marks):
+        column, row = divmod(i, 5)
+        x, y = _LEGEND[0] + column * _LEGEND_STEP[0], _LEGEND[1] - row * _LEGEND_STEP[1]
+        mark(np.array((x, y)))
+        canvas.text(x + 15, y - 4.5, label, _LABEL, INK)
+
+
+def _obstacle(canvas: Canvas, centre: FloatArray, radius: float) -> None:
+    canvas.disc(centre, radius, INK + "30", INK, 1.4)
+    for slope in (1, -1):
+        half = 0.707 * radius * np.array((1, slope))
+        canvas.line(np.stack([centre - half, centre + half]), INK, 1.4)
+
+
+def _cross(canvas: Canvas, centre: FloatArray, size: float) -> None:
+    """The mark of a decoded point: an X of a given half size."""
+    canvas.polygon(centre + size * _CROSS, DECODED, WHITE, 1.4)
+
+
+def _arrows(tails: FloatArray, vectors: FloatArray, width: float) -> FloatArray:
+    """Outlines (m, 7, 2) of arrows from tails (m, 2); short ones are thin as well."""
+    length = np.linalg.norm(vectors, axis=-1)
+    seen = length > 0.5
+    tails, vectors, length = tails[seen], vectors[seen], length[seen]
+    along = vectors / length[:, None]
+    across = np.stack([-along[:, 1], along[:, 0]], axis=-1)
+    unit = np.minimum(width, length / 5)  # the head is five widths long
+    outline_along = np.stack([0 * length, length - 4.5 * unit, length - 5 * unit, length], axis=-1)[
+        :, [0, 1, 2, 3, 2, 1, 0]
+    ]
+    outline_across = unit[:, None] * np.array([0.5, 0.5, 1.5, 0, -1.5, -0.5, -0.5])
+    outline: FloatArray = (
+        tails[:, None]
+        + outline_along[..., None] * along[:, None]
+        + outline_across[..., None] * across[:, None]
     )
-
-
-def _quiet(axes: Axes) -> None:
-    """Leave out all furniture, also what the user's matplotlib style would add."""
-    axes.patch.set_visible(False)
-    axes.grid(visible=False)
-    axes.tick_params(length=0, labelsize=9, labelcolor=QUIET, pad=3)
-    axes.spines[:].set_visible(False)
+    return outline
 
 
 def _signed(value: float) -> str:
-    """A number with a true minus sign, as matplotlib's own labels have it."""
+    """A number with a true minus sign."""
     return f"{value:g}".replace("-", "\u2212")
 
 
-def _tints(scene: Scene) -> FloatArray:
-    """Pale colours of the regions, (S, 3): the hue turns with the angle, the shade with radius."""
+def _tints(scene: Scene) -> list[str]:
+    """Pale colours of the S regions: the hue turns with the angle, the shade with radius."""
     angle = np.arctan2(scene.sites[:, 1], scene.sites[:, 0])
     radius = np.linalg.norm(scene.sites, axis=1) / scene.half_side_cm
     hue = np.cos(angle[:, None] - 2 * np.pi / 3 * np.arange(3))
-    tints: FloatArray = np.clip(0.945 - 0.035 * radius[:, None] + 0.025 * hue, 0, 1)
-    return tints
+    return _hex(np.clip(0.945 - 0.035 * radius[:, None] + 0.025 * hue, 0, 1))
 
 
-def _fade(n: int) -> FloatArray:
-    """Opacity of n successive pieces of a path, the oldest palest."""
-    return np.linspace(0.9, 0.15, n)[::-1]
+def _shades() -> list[str]:
+    """Colours of counts from none to the most."""
+    known = np.array([[int(shade[i : i + 2], 16) for i in (1, 3, 5)] for shade in COUNTS]) / 255
+    share, at = np.linspace(0, 1, _SHADES), np.linspace(0, 1, len(COUNTS))
+    return _hex(np.stack([np.interp(share, at, channel) for channel in known.T], axis=1))
 
 
-def _require(package: str) -> None:
-    try:
-        import_module(package)
-    except ImportError as error:
-        raise DependencyNotInstalled(
-            f'rendering needs {package}: run `pip install "ndbmi-gym[render]"`'
-        ) from error
+def _hex(colors: FloatArray) -> list[str]:
+    """Colours (k, 3) within 0 and 1 as the canvas takes them."""
+    return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in np.rint(255 * colors).astype(int)]
+
+
+def _fade(n: int) -> npt.NDArray[np.int64]:
+    """Opacity of n successive pieces of a path up to 255, the oldest palest."""
+    return np.linspace(230, 38, n).astype(int)[::-1]
+
+
+_WRITABLE = 28.0  # electrodes that are drawn as wide as this are written in
+_CROSS = 0.5 * np.array(  # twelve corners, as those of matplotlib's filled x
+    [
+        (-1, 2),
+        (0, 1),
+        (1, 2),
+        (2, 1),
+        (1, 0),
+        (2, -1),
+        (1, -2),
+        (0, -1),
+        (-1, -2),
+        (-2, -1),
+        (-1, 0),
+        (-2, 1),
+    ]
+)

@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from ndbmi_gym.checks import shown
 from ndbmi_gym.config import Config
+from ndbmi_gym.envs.keys import arrow_keys
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.parts import plain
@@ -46,6 +47,11 @@ class Written:
         if spec is not None:
             spec.kwargs = {name: plain(value) for name, value in spec.kwargs.items()}
         self._spec = spec
+
+    @property
+    def title(self) -> str:
+        """The environment's id, where it was made by one."""
+        return self._spec.id if self._spec else type(self).__name__
 
 
 def stream(env: Any) -> tuple[Any, Any, Any]:
@@ -202,6 +208,15 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ``change(...)`` gives options of task and perturbation new values for the trials that begin
     from then on: a curriculum.
 
+    ## Rendering
+    ``render_mode="rgb_array"``: `render` returns a picture, an array (height, width, 3), which
+    ``PIL.Image.fromarray`` or ``matplotlib.pyplot.imshow`` shows in a notebook; ``"human"``: a
+    window shows every step. ``render_size=(900, 600)`` is its width and height in pixels.
+    `ndbmi_gym.film.film` writes a film of a policy, and Gymnasium's ``RecordVideo`` works.
+    ``gymnasium.utils.play.play(gymnasium.make(id, render_mode="rgb_array"))`` lets you be the
+    animal: the arrow keys push by the paper's command. All of it comes with
+    ``pip install "ndbmi-gym[render]"``.
+
     ## Vectorized environment
     ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one
     random stream; with n = 1 and ``autoreset_mode="SameStep"`` it reproduces the scalar environment
@@ -275,9 +290,21 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
             gymnasium.logger.warn('nothing to render: pass render_mode="rgb_array" to make()')
             return None
         if self.render_mode == "human":
-            self._view.show(0)
+            self._view.show(0, self.title)
             return None
-        return self._view.draw(0)
+        return self._view.draw(0, self.title)
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...] | str, Array]:
+        """Actions of the arrow keys for `gymnasium.utils.play.play`: pushes by Eq 24.
+
+        Raises
+        ------
+        ValueError
+            If the cortex does not tell its expected rates.
+        """
+        episodes = self.episodes
+        loop = episodes.loops[episodes.animal[0]]
+        return arrow_keys(loop, episodes.low, episodes.max_count)
 
     def close(self) -> None:
         """Release the window and the drawing."""

@@ -183,7 +183,11 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         """Draw every trial."""
         if self.render_mode is None:
             return None
-        return tuple(self._view.draw(i) for i in range(self.num_envs))
+        return tuple(self.picture(i) for i in range(self.num_envs))
+
+    def picture(self, trial: int) -> npt.NDArray[np.uint8]:
+        """Draw one of the trials, (H, W, 3)."""
+        return self._view.draw(trial, self.title)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Release the drawing."""

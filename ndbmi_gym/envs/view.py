@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.envs.rendering import Frame, Renderer, Scene, Window
+from ndbmi_gym.envs.rendering import Frame, Renderer, Scene
+from ndbmi_gym.envs.window import Window
 from ndbmi_gym.episodes import BoolArray, Episodes
+from ndbmi_gym.fields import obstacles_of
 
 
 class View:
@@ -25,7 +27,7 @@ class View:
         self._episodes = episodes
         self._fps = fps
         self._paths: list[list[npt.NDArray[np.float64]]] = [[] for _ in range(episodes.n_trials)]
-        self._renderers: dict[int, Renderer] = {}
+        self._renderers: dict[tuple[int, str], Renderer] = {}
         self._window: Window | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -44,8 +46,8 @@ class View:
         for i in which:
             self._paths[i].append(self._episodes.state.position[i].copy())
 
-    def draw(self, trial: int) -> npt.NDArray[np.uint8]:
-        """Picture of a trial, (H, W, 3)."""
+    def draw(self, trial: int, title: str) -> npt.NDArray[np.uint8]:
+        """Picture of a trial under a title, (H, W, 3)."""
         episodes = self._episodes
         info = episodes.info(trial)
         path = self._paths[trial] or [episodes.state.position[trial]]
@@ -61,38 +63,39 @@ class View:
             step=len(path) - 1,
             inside=bool(info["inside"]),
             perturbing_force=info["perturbing_force"],
-            caption=f"{info['distance']:.1f} cm to the target",
+            caption=f", {info['distance']:.1f} cm to the target",
         )
-        return self._renderer(int(episodes.animal[trial])).draw(frame)
+        return self._renderer(int(episodes.animal[trial]), title).draw(frame)
 
-    def show(self, trial: int) -> None:
-        """Show a trial in a window."""
+    def show(self, trial: int, title: str) -> None:
+        """Show a trial in a window, under a title."""
         if self._window is None:
-            self._window = Window(fps=self._fps)
-        self._window.show(self.draw(trial))
+            self._window = Window(fps=self._fps, title=title)
+        self._window.show(self.draw(trial, title))
 
     def close(self) -> None:
         """Release window and renderers."""
-        for renderer in self._renderers.values():
-            renderer.close()
         self._renderers.clear()
         if self._window is not None:
             self._window.close()
             self._window = None
 
-    def _renderer(self, animal: int) -> Renderer:
-        if animal not in self._renderers:
+    def _renderer(self, animal: int, title: str) -> Renderer:
+        if (animal, title) not in self._renderers:
             loop = self._episodes.loops[animal]
             side = round(self._episodes.n_electrodes**0.5)
-            self._renderers[animal] = Renderer(
+            self._renderers[animal, title] = Renderer(
                 Scene(
                     half_side_cm=self._episodes.half_side_cm,
                     wall_cm=loop.plant.reach_cm,
                     sites=loop.interface.sites,
                     field=loop.field,
                     grid_side=side,
-                    title=f"{loop.decoder} decoder, {loop.interface.n_stimuli} stimuli",
+                    title=title,
+                    note=f"{loop.decoder} decoder, {loop.interface.n_stimuli} stimuli",
+                    obstacles=obstacles_of(loop.field),
                     volition_low=self._episodes.low,
-                )
+                ),
+                self._episodes.config.picture.render_size,
             )
-        return self._renderers[animal]
+        return self._renderers[animal, title]

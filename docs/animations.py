@@ -1,0 +1,56 @@
+"""The animations of README and documentation: ``python docs/animations.py [NAME ...]``.
+
+Each shows a few trials of an id under a policy that suits it, and is the same whenever it is made.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ndbmi_gym.film import film
+
+FOLDER = Path(__file__).parent / "animations"
+SIZE = (600, 400)
+
+
+class Animation(NamedTuple):
+    """What is shown."""
+
+    env: str
+    policy: str
+    trials: int
+    seed: int
+    options: dict[str, Any]
+
+
+ANIMATIONS = {
+    "fixed_field": Animation("ndbmi/FixedField-v0", "zero", 4, 29, {"field": "dipole"}),
+    "shift_target": Animation("ndbmi/ShiftTarget-v0", "eq24", 4, 0, {}),
+    "shift_target_curl": Animation("ndbmi/ShiftTargetCurl-v0", "filter", 4, 0, {}),
+    "hold_target": Animation("ndbmi/HoldTarget-v0", "filter", 2, 0, {}),
+    "shift_target_soc": Animation("ndbmi/ShiftTargetSOC-v0", "ceiling", 4, 0, {}),
+}
+
+
+def main() -> None:
+    """Make those that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ANIMATIONS))
+    for name in parser.parse_args().names or ANIMATIONS:
+        if name not in ANIMATIONS:
+            parser.error(f"no animation {name!r}: there are {', '.join(ANIMATIONS)}")
+        shown, path = ANIMATIONS[name], FOLDER / f"{name}.gif"
+        film(
+            shown.env,
+            shown.policy,
+            path,
+            shown.trials,
+            shown.seed,
+            render_size=SIZE,
+            **shown.options,
+        )
+        print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
