@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ndbmi_gym import cli
 from ndbmi_gym.cortex.soc.circuit import random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import read_csv, where
 from ndbmi_gym.experiments.circuit import construction, reaching, reliability, report
@@ -103,6 +104,18 @@ def test_every_file_is_written(written):
     for name in PICTURES:
         assert f"]({name}.png)" in report
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_are_drawn_anew_from_files(written, tmp_path):
+    folder, _ = written
+    with pytest.raises(ValueError, match=r"holds no tables to draw.*without --redraw"):
+        report.redraw(tmp_path)
+    for file in folder.glob("*.csv"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert cli.main(["circuit", "report", "--redraw", "--out", str(tmp_path)]) == 0
+    for name in PICTURES:
+        picture = f"{name}.png"
+        assert (tmp_path / picture).read_bytes() == (folder / picture).read_bytes()
 
 
 def test_results_tell_what_made_them(written, circuit, path):

@@ -381,7 +381,6 @@ class Settings(Mapping):
             {"kind": "sum", "fields": [{"kind": "linear"}, "gaussian"], "weights": [1, 1]},
         ),
     ],
-    ids=repr,
 )
 def test_sequences_and_numbers_of_any_library_become_plain_python(spec, plain):
     field = make_field(spec)

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from ndbmi_gym.experiments.recovery import identifiability
+from ndbmi_gym.experiments.bench.tables import write_csv
+from ndbmi_gym.experiments.recovery import identifiability, identifiability_drawing
 from ndbmi_gym.experiments.recovery.search import SPACE
 
 SEARCHED = ("C1", "C2", "C7", "C12")
@@ -13,7 +14,8 @@ DESIGN = 200
 @pytest.fixture(autouse=True, scope="module")
 def few_claims():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(identifiability, "SEARCHED", SEARCHED)
+        for part in (identifiability, identifiability_drawing):
+            patch.setattr(part, "SEARCHED", SEARCHED)
         yield
 
 
@@ -132,21 +134,6 @@ def test_thirty_random_trials_are_enough(random_trials, monkeypatch):
     assert found.importance.shape == (len(SEARCHED) + 1, len(SPACE))
 
 
-@pytest.mark.parametrize("n_later", [0, 40])
-def test_the_picture_has_every_claim_and_parameter(random_trials, found, n_later, tmp_path):
-    later = misleading_trials(n_later, np.random.default_rng(3), first=DESIGN)
-    canvas = identifiability.draw(stacked(random_trials, later), found, DESIGN)
-    texts = [t.get_text() for axes in canvas.axes for t in axes.get_yticklabels()]
-    assert [t.split()[0] for t in texts if t.startswith("C")][: len(SEARCHED)] == list(SEARCHED)
-    panels = {axes.get_xlabel(): axes for axes in canvas.axes}
-    assert set(SPACE) <= set(panels)
-    # what the search found is shown beside, and apart from, what is known
-    labels = panels["mass"].get_legend_handles_labels()[1]
-    assert ("best of the search" in labels) == bool(n_later)
-    assert {"random", "their best tenth"} <= set(labels)
-    canvas.savefig(tmp_path / "x.png", dpi=40)
-
-
 def test_results_are_written(random_trials, found, tmp_path, monkeypatch):
     monkeypatch.setattr(identifiability, "identify", lambda trials, design: found)
     assert identifiability.write(tmp_path, random_trials, DESIGN) is found
@@ -156,4 +143,29 @@ def test_results_are_written(random_trials, found, tmp_path, monkeypatch):
     assert saved["importance"]["C1"]["radius_cm"] == round(found.importance[0].max(), 4)
     assert saved["spans"]["mass"] == list(found.spans["mass"])
     assert saved["conflicts"] == [list(pair) for pair in found.conflicts]
-    assert (tmp_path / "identifiability.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("identifiability", "best_trials"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_are_drawn_anew_from_files(random_trials, found, tmp_path, monkeypatch):
+    monkeypatch.setattr(identifiability, "identify", lambda trials, design: found)
+    identifiability.write(tmp_path, random_trials, DESIGN)
+    pictures = [tmp_path / f"{name}.png" for name in ("identifiability", "best_trials")]
+    first = [picture.read_bytes() for picture in pictures]
+    for picture in pictures:
+        picture.unlink()
+    with pytest.raises(ValueError, match=r"trials\.csv is not there.*without --redraw"):
+        identifiability.redraw(tmp_path, DESIGN)
+    write_csv(tmp_path / "trials.csv", random_trials)
+    names = identifiability.redraw(tmp_path, DESIGN)
+    assert [tmp_path / f"{name}.png" for name in names] == pictures
+    assert pictures[0].read_bytes().startswith(b"\x89PNG")  # of numbers to four digits
+    assert pictures[1].read_bytes() == first[1]
+    saved = json.loads((tmp_path / "identifiability.json").read_text())
+    back = identifiability.from_json(saved)
+    assert identifiability.as_json(back) == identifiability.as_json(
+        back._replace(spans=found.spans)
+    )
+    np.testing.assert_allclose(back.importance, found.importance, atol=6e-5)
+    assert back.spans == found.spans
+    assert back.conflicts == found.conflicts

@@ -87,7 +87,7 @@ def test_sequences_of_other_libraries_become_tuples(curl, pair):
     assert make_perturbation(MappingProxyType({"curl": curl})).curl == pair
 
 
-@pytest.mark.parametrize("spec", [3, [1, 2], ("curl", 1), object(), Draw], ids=repr)
+@pytest.mark.parametrize("spec", [3, [1, 2], ("curl", 1), object(), Draw])
 def test_what_is_no_perturbation_is_named_with_the_remedy(spec):
     with pytest.raises(ValueError, match=r"choose one of draw, blocks.*ranges, sample, law") as e:
         make_perturbation(spec)

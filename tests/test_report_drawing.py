@@ -74,7 +74,11 @@ def test_construction(pictures, tables):
     course, before, after = pictures["construction"].axes
     np.testing.assert_array_equal(course.lines[0].get_ydata(), tables["construction"]["abscissa"])
     assert len(before.lines[0].get_xdata()) == 50
-    assert [t.get_text() for t in after.get_legend().get_texts()] == ["SOC", "scaled", "shuffled"]
+    assert [t.get_text() for t in after.get_legend().get_texts()] == [
+        "stabilised circuit",
+        "random weights",
+        "shuffled inhibition",
+    ]
     lost = (where(tables["eigenvalues"], circuit="SOC")["real"] < after.get_xlim()[0]).sum()
     assert f"({lost} of" in after.get_title()
 
@@ -84,13 +88,19 @@ def test_balance(pictures, tables):
     table = tables["balance"]
     expected = [where(table, population=p)["exact"] for p in "EI"]
     np.testing.assert_allclose(heights(chart), np.concatenate(expected))
-    assert [axes.get_title().split(":")[0] for axes in panels] == ["SOC", "scaled", "shuffled"]
+    names = [axes.get_title().split(":")[0] for axes in panels]
+    assert names == [report_drawing.WORDS[name] for name in ("SOC", "scaled", "shuffled")]
     assert all(len(axes.lines) == 2 for axes in panels)
 
 
 def test_transients(pictures, tables):
     canvas = pictures["transients"]
-    assert titles(canvas)[:4] == ["energy of the preferred states", "SOC", "from v1", "from random"]
+    assert titles(canvas)[:4] == [
+        "How much states are amplified",
+        "Activity of the stabilised circuit",
+        "Activity from the state amplified most",
+        "Activity from a random state",
+    ]
     assert [len(axes.lines) for axes in canvas.axes] == [5, 3, 4, 4, 7, 7, 7, 7]
     own = where(tables["courses"], circuit="SOC", state="v1")["norm"]
     np.testing.assert_array_equal(canvas.axes[2].lines[0].get_ydata(), own)
@@ -105,12 +115,12 @@ def test_reliability(pictures, tables):
     identified = tables["identification"]["identified"].reshape(-1, 2).mean(axis=1)
     np.testing.assert_allclose(widths, identified)
     labels = [t.get_text() for t in chart.get_yticklabels()]
-    assert labels[-2:] == ["SOC, 50 ms", "SOC, S = 32"]
-    assert "scaled, matched" in labels
+    assert labels[-2:] == ["stabilised circuit, 50 ms", "stabilised circuit, 32 stimuli"]
+    assert {"random weights, weaker signal", "random weights, same signal"} < set(labels)
 
 
 def test_richness(pictures, tables):
-    curve, chart, outside = pictures["richness"].axes
+    curve, outside, chart = pictures["richness"].axes
     assert len(curve.lines) == 4 + 1
     table = tables["dimensions"]
     np.testing.assert_allclose(heights(chart), table["participation"])
@@ -119,18 +129,28 @@ def test_richness(pictures, tables):
 
 def test_reaching(pictures, tables):
     canvas = pictures["reaching"]
-    assert len(canvas.axes) == 7 * 8 + 2
+    assert len(canvas.axes) == 4 * 4 + 2
     first = canvas.axes[0]
-    assert first.get_ylabel() == "SOC"
+    rows = [axes.get_ylabel().replace("\n", " ") for axes in canvas.axes[:16:4]]
+    assert rows == [
+        "stabilised circuit",
+        "random weights, same signal",
+        "shuffled inhibition, same signal",
+        "symmetric weights, same signal",
+    ]
     target = where(tables["paths"], circuit="target", movement=0)
     np.testing.assert_array_equal(first.lines[0].get_xdata(), target["x"])
     # target, single trials of few units and of many, start
-    assert all(len(axes.lines) == 1 + 3 + 1 + 1 for axes in canvas.axes[:56])
+    assert all(len(axes.lines) == 1 + 3 + 1 + 1 for axes in canvas.axes[1:16])
+    assert len(first.lines) == 1 + 3 + 1 + 1 + 1  # and a length
     widths = [line.get_linewidth() for line in first.lines[1:5]]
     assert widths[0] == widths[1] == widths[2] < widths[3]
-    places = np.abs([tables["paths"][axis] for axis in "xy"]).max()
-    assert first.get_xlim()[1] > places  # nothing is cut off
-    fit = canvas.axes[56]
+    for axes in canvas.axes[:16]:  # nothing is cut off
+        for line in axes.lines:
+            x, y = line.get_data()
+            assert axes.get_xlim()[0] < np.min(x) <= np.max(x) < axes.get_xlim()[1]
+            assert axes.get_ylim()[0] < np.min(y) <= np.max(y) < axes.get_ylim()[1]
+    fit = canvas.axes[16]
     assert [t.get_text() for t in fit.get_xticklabels()] == ["1", "4", "16", "64"]
 
 

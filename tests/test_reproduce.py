@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -51,7 +53,7 @@ def test_data_pictures_and_parameters_are_left(few, tmp_path, capsys):
     parameters = json.loads((tmp_path / "fig10" / "parameters.json").read_text())
     assert parameters["parameters"]["tau_s"] == 0.1
     assert (parameters["animals"], parameters["seed"]) == ([0, 1], 3)
-    assert (tmp_path / "fig2" / "fig2.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "fig2.png").read_bytes().startswith(b"\x89PNG")
     assert "fig10" in capsys.readouterr().out  # the time of the stage
 
 
@@ -168,11 +170,11 @@ def test_words_become_figures_once_each(line, names, animals, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("missing", "package"),
     [
-        ("ray", "pip install ray\n"),
-        ("dask", "pip install 'dask[distributed]'\n"),
-        ("distributed", "pip install 'dask[distributed]'\n"),
-        ("matplotlib", "pip install -c constraints.txt -e '.[reproduce]'\n"),
-        ("optuna", "pip install -c constraints.txt -e '.[recover]'\n"),
+        ("ray", "ray"),
+        ("dask", "dask[distributed]"),
+        ("distributed", "dask[distributed]"),
+        ("matplotlib", "ndbmi-gym[reproduce]"),
+        ("joblib", "ndbmi-gym[reproduce]"),
     ],
 )
 def test_a_missing_package_is_named(missing, package, tmp_path, monkeypatch, capsys):
@@ -181,7 +183,19 @@ def test_a_missing_package_is_named(missing, package, tmp_path, monkeypatch, cap
 
     monkeypatch.setattr(batches, "run", fail)
     assert cli.main(["reproduce", "fig2", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"ndbmi-gym: No module named {missing!r}: {package}"
+    said = capsys.readouterr().err
+    assert said == f'ndbmi-gym: No module named {missing!r}: run `pip install "{package}"`\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "extra"),
+    [("recover", "recover"), ("readings", "recover"), ("circuit study", "reproduce")],
+)
+def test_each_command_names_the_extra_that_it_wants(line, extra):
+    without = "import sys; sys.modules['joblib'] = None; from ndbmi_gym import cli; cli.main()"
+    run = [sys.executable, "-c", without, *line.split()]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert f'pip install "ndbmi-gym[{extra}]"' in done.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_named(few, tmp_path, capsys):

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -28,6 +29,12 @@ IDS = [name for name in registry if name.startswith("ndbmi/")]
 # zero volition arrives in 6 to 10 steps: staggered ends of both kinds, some of them at once
 STAGGERED = {"observe": "state"}
 LIMIT = 8
+
+
+def test_without_sb3_the_extra_is_named():
+    code = "import sys; sys.modules['stable_baselines3'] = None; import ndbmi_gym.sb3"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert 'run `pip install "ndbmi-gym[sb3]"`' in done.stderr.splitlines()[-1]
 
 
 def scalar(**options):

@@ -292,7 +292,6 @@ def law(position, velocity):
         {"cortex": {"kind": "soc", "stimuli": 8, "carry": True}},
         {"preset": "paper", "field": "dipole"},
     ],
-    ids=repr,
 )
 @pytest.mark.parametrize("vector", [False, True])
 def test_every_environment_that_is_made_is_made_again_from_its_spec(options, vector):

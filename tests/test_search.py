@@ -6,7 +6,7 @@ import pytest
 
 from ndbmi_gym import cli
 from ndbmi_gym.experiments.bench.tables import read_csv
-from ndbmi_gym.experiments.recovery import identifiability, search
+from ndbmi_gym.experiments.recovery import identifiability, identifiability_drawing, search
 from ndbmi_gym.experiments.recovery.search import (
     ANIMALS,
     FINAL_ANIMALS,
@@ -268,7 +268,8 @@ def test_few_trials_are_all_finalists(invented, trials, tmp_path):
 
 
 def test_the_command_finds_identifies_and_chooses(invented, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(identifiability, "SEARCHED", ("C1", "C12"))  # a forest for each takes long
+    for part in (identifiability, identifiability_drawing):  # a forest for each takes long
+        monkeypatch.setattr(part, "SEARCHED", ("C1", "C12"))
     assert cli.main(["recover", "--trials", "47", "--jobs", "1", "--out", str(tmp_path)]) == 0
     assert [call[1:] for call in invented[:47]] == [(ANIMALS, 0, True)] * 47
     assert [call[1:] for call in invented[47:]] == [(FINAL_ANIMALS, 0, False)] * FINALISTS
@@ -281,7 +282,12 @@ def test_the_command_finds_identifies_and_chooses(invented, tmp_path, monkeypatc
     assert max(found["importance"]["C12"], key=found["importance"]["C12"].get) == "scaling"
     assert found["explained"]["C1"] > 0.8
     assert found["choices"]["scaling"]["box"] == 1.0
-    assert (tmp_path / "identifiability.png").read_bytes().startswith(b"\x89PNG")
+    picture = tmp_path / "identifiability.png"
+    picture.unlink()
+    calls = len(invented)
+    assert cli.main(["recover", "--redraw", "--out", str(tmp_path)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert len(invented) == calls  # nothing is measured
     out = capsys.readouterr().out
     assert "47 trials; at most 23 of 23 claims have a margin above 0 in one" in out
     assert f"reproduce claims --preset {tmp_path / 'best.json'}" in out

@@ -10,6 +10,7 @@ def table():
     return {
         "condition": np.array(["set 6", 'odd, "name"']),
         "run": np.array([0, 12]),
+        "carry": np.array([False, True]),
         "wtpe": np.array([0.123456789, np.nan]),
     }
 
@@ -20,6 +21,8 @@ def test_csv_returns_what_was_written(tmp_path):
     assert list(back) == list(table())
     assert back["condition"].tolist() == table()["condition"].tolist()
     assert back["run"].dtype.kind == "i"
+    np.testing.assert_array_equal(back["carry"], table()["carry"])
+    assert back["carry"].dtype == bool
     np.testing.assert_allclose(back["wtpe"], [0.123457, np.nan])
 
 

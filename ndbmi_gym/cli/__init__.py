@@ -8,13 +8,8 @@ from contextlib import suppress
 
 from ndbmi_gym.cli import circuit, parts, readings, recover, reproduce
 
-_PACKAGES = {
-    "ray": "ray",
-    "dask": "'dask[distributed]'",
-    "distributed": "'dask[distributed]'",
-    "optuna": "-c constraints.txt -e '.[recover]'",
-    "sklearn": "-c constraints.txt -e '.[recover]'",
-}
+_ENGINES = {"ray": "ray", "dask": "dask[distributed]", "distributed": "dask[distributed]"}
+"""What `--backend` wants, by the module that is missing; all else is in the command's extra."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
         return 130
     except ImportError as error:
-        wanted = _PACKAGES.get(str(error.name), "-c constraints.txt -e '.[reproduce]'")
-        print(f"ndbmi-gym: {error}: pip install {wanted}", file=sys.stderr)
+        wanted = _ENGINES.get(str(error.name), f"ndbmi-gym[{asked.extra}]")
+        print(f'ndbmi-gym: {error}: run `pip install "{wanted}"`', file=sys.stderr)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"ndbmi-gym: {error}", file=sys.stderr)
     return 2

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ndbmi_gym.cli.options import add_animals, add_command, add_files
+from ndbmi_gym.cli.options import add_animals, add_command, add_files, add_redraw
 
 _FEWEST = 20  # neurons
 
@@ -34,11 +34,13 @@ def add_to(commands: Any) -> None:
     report.add_argument("--circuit", help="file of 'circuit build' (default: the packaged circuit)")
     report.add_argument("--seed", type=int, default=0, help="of noise and movements")
     report.add_argument("--out", type=Path, default=Path("runs/circuit/report"), help="folder")
+    add_redraw(report)
 
     what = "the circuit in the closed loop, beside other cortices"
     study = add_command(own, "study", what, run_study)
     add_files(study, "circuit/study")
     add_animals(study, 0)
+    add_redraw(study)
 
 
 def run_build(asked: argparse.Namespace) -> int:
@@ -70,6 +72,9 @@ def run_report(asked: argparse.Namespace) -> int:
     """Measure a circuit by itself."""
     from ndbmi_gym.experiments.circuit import report
 
+    if asked.redraw:
+        print(f"drawn anew: {', '.join(report.redraw(asked.out))}")
+        return 0
     print(report.write(asked.out, asked.circuit, asked.seed))
     print(f"results are in {asked.out}")
     return 0
@@ -79,6 +84,9 @@ def run_study(asked: argparse.Namespace) -> int:
     """Measure the circuit in the closed loop."""
     from ndbmi_gym.experiments.circuit import study
 
+    if asked.redraw:
+        print(f"drawn anew: {', '.join(study.redraw(asked.out))}")
+        return 0
     if asked.animals < 1:
         raise ValueError(f"--animals {asked.animals}: give at least one animal")
     animals = range(asked.first_animal, asked.first_animal + asked.animals)

@@ -8,16 +8,20 @@ from typing import Any
 
 
 def add_command(
-    commands: Any, name: str, what: str, run: Callable[[argparse.Namespace], int]
+    commands: Any,
+    name: str,
+    what: str,
+    run: Callable[[argparse.Namespace], int],
+    extra: str = "reproduce",
 ) -> argparse.ArgumentParser:
-    """The parser of a command among others, which `run` carries out."""
+    """The parser of a command among others, which `run` carries out with an extra installed."""
     made: argparse.ArgumentParser = commands.add_parser(
         name,
         help=what,
         description=what,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    made.set_defaults(command=run)
+    made.set_defaults(command=run, extra=extra)
     return made
 
 
@@ -27,6 +31,15 @@ def add_files(command: argparse.ArgumentParser, folder: str) -> None:
     command.add_argument("--jobs", type=int, default=jobs, help="processes")
     out = Path("runs") / folder
     command.add_argument("--out", type=Path, default=out, help="folder of results")
+
+
+def add_redraw(command: argparse.ArgumentParser) -> None:
+    """Whether only pictures are wanted."""
+    command.add_argument(
+        "--redraw",
+        action="store_true",
+        help="measure nothing: draw the pictures anew from the tables in the folder",
+    )
 
 
 def add_preset(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,9 @@ from ndbmi_gym.cli.options import add_animals, add_command, add_files, add_prese
 
 def add_to(commands: Any) -> None:
     """Add the command to others."""
-    made = add_command(commands, "readings", "what readings of the text do to its claims", run)
+    made = add_command(
+        commands, "readings", "what readings of the text do to its claims", run, extra="recover"
+    )
     add_files(made, "readings")
     add_preset(made)
     add_animals(made, 2000)  # apart from those that claims are judged on

@@ -3,13 +3,13 @@
 import argparse
 from typing import Any
 
-from ndbmi_gym.cli.options import add_command, add_files
+from ndbmi_gym.cli.options import add_command, add_files, add_redraw
 
 
 def add_to(commands: Any) -> None:
     """Add the command to others."""
     what = "search for the parameters that the text does not give"
-    made = add_command(commands, "recover", what, run)
+    made = add_command(commands, "recover", what, run, extra="recover")
     add_files(made, "recover")
     made.add_argument("--trials", type=int, default=800, help="in all; a search is continued")
     made.add_argument(
@@ -19,6 +19,7 @@ def add_to(commands: Any) -> None:
         metavar="PRESET",
         help="presets or JSON files to try next and go on from, after the random trials",
     )
+    add_redraw(made)
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -26,6 +27,9 @@ def run(asked: argparse.Namespace) -> int:
     from ndbmi_gym.experiments.recovery import identifiability, search
     from ndbmi_gym.presets import load_preset
 
+    if asked.redraw:
+        print(f"drawn anew: {', '.join(identifiability.redraw(asked.out, search.DESIGN))}")
+        return 0
     if asked.trials < identifiability.FEWEST:
         raise ValueError(
             f"--trials {asked.trials}: at least {identifiability.FEWEST} tell something"

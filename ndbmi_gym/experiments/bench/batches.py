@@ -15,6 +15,7 @@ from ndbmi_gym.experiments.bench.tables import (
     Tables,
     concatenate,
     load_tables,
+    read_folder,
     save_tables,
     write_csv,
 )
@@ -150,8 +151,40 @@ def draw(batch: Batch, figure: Figure, tables: Tables) -> None:
     for table, columns in tables.items():
         write_csv(folder / f"{table}.csv", columns)
     write_json(folder / "parameters.json", batch.settings(figure.module) | {"figure": figure.name})
+    _draw_picture(batch, figure, tables)
+
+
+def redraw(batch: Batch, figures: Sequence[Figure]) -> list[str]:
+    """Draw figures from the tables of an earlier run; nothing is measured.
+
+    Returns
+    -------
+    list of str
+        Names of the figures whose tables are there; the others are left as they are.
+
+    Raises
+    ------
+    ValueError
+        If there are tables of none.
+    """
+    drawn = []
+    for figure in figures:
+        tables = read_folder(batch.out / figure.name)
+        if set(figure.pooled) <= set(tables):
+            _draw_picture(batch, figure, tables)
+            drawn.append(figure.name)
+    if not drawn:
+        names = ", ".join(figure.name for figure in figures)
+        raise ValueError(
+            f"{batch.out} holds no tables of {names} to draw: measure them first, without --redraw"
+        )
+    return drawn
+
+
+def _draw_picture(batch: Batch, figure: Figure, tables: Tables) -> None:
+    """Pictures lie side by side, each above the folder of its tables."""
     picture = figure.draw(tables, batch.values)
-    with whole_file(folder / f"{figure.name}.png") as part:
+    with whole_file(batch.out / f"{figure.name}.png") as part:
         picture.savefig(part, dpi=DPI)
 
 

@@ -10,6 +10,9 @@ FONT, SMALL, LETTER = 9.0, 8.0, 14.0  # pt
 DPI = 110
 """Of pictures in files."""
 
+NARROW = 7.6
+"""Width, in, of pictures whose letters are legible where a page shows them 700 px wide."""
+
 
 def canvas(width: float, height: float) -> Figure:
     """An empty picture, in inches; nothing is global."""
@@ -28,6 +31,11 @@ def letter_panel(axes: Axes, name: str, left: float = 5) -> None:
         weight="bold",
         ha="right",
     )
+
+
+def title(part: Figure | SubFigure, text: str) -> None:
+    """What a part shows, above it, from the left."""
+    part.suptitle(text, x=0.01, ha="left", size=FONT + 1, weight="bold")
 
 
 def legend(part: Figure | SubFigure, handles: Sequence[Artist], columns: int) -> None:

@@ -57,17 +57,24 @@ def write_csv(path: Path, table: Table) -> None:
 
 
 def read_csv(path: Path) -> Table:
-    """Read a table that `write_csv` wrote; columns of numbers become numbers."""
+    """Read a table that `write_csv` wrote; columns of numbers or truth values become such."""
     with path.open(newline="", encoding="utf-8") as file:
         names, *rows = list(csv.reader(file))
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return {
-        name: _numbers(np.array(column, dtype=str))
+        name: _values(np.array(column, dtype=str))
         for name, column in zip(names, columns, strict=True)
     }
 
 
-def _numbers(column: npt.NDArray[np.str_]) -> npt.NDArray[Any]:
+def read_folder(folder: Path) -> Tables:
+    """All tables that `write_csv` wrote to a folder, by the names of their files."""
+    return {path.stem: read_csv(path) for path in sorted(folder.glob("*.csv"))}
+
+
+def _values(column: npt.NDArray[np.str_]) -> npt.NDArray[Any]:
+    if len(column) and set(column.tolist()) <= {"True", "False"}:
+        return np.asarray(column == "True")
     for kind in (int, float):
         try:
             return column.astype(kind)

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from ndbmi_gym.cortex.soc.circuit import (
     balance,
 )
-from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas
+from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
     concatenate,
@@ -22,6 +22,7 @@ from ndbmi_gym.experiments.circuit.measures import (
 )
 from ndbmi_gym.experiments.circuit.report_drawing import (
     COLORS,
+    WORDS,
     letters,
     name_axes,
     names_of,
@@ -32,6 +33,7 @@ from ndbmi_gym.experiments.circuit.specimen import (
     Specimen,
 )
 
+_POPULATIONS = {"E": "excitatory", "I": "inhibitory"}
 _EXCITATION, _INHIBITION = "black", "#999999"
 
 
@@ -79,8 +81,8 @@ def draw_balance(tables: Tables) -> Canvas:
     tables : Tables
         ``balance`` and ``inputs``.
     """
-    figure = canvas(11.0, 5.0)
-    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(4, 7))[0]
+    figure = canvas(NARROW, 8.4)
+    left, right = figure.subfigures(2, 1, squeeze=False, height_ratios=(3, 5))[:, 0]
     chart = left.subplots()
     table, names = tables["balance"], names_of(tables["balance"])
     for i, population in enumerate(("E", "I")):
@@ -91,13 +93,13 @@ def draw_balance(tables: Tables) -> Canvas:
         chart.plot(place, own["simulated"], "ko", ms=4, mfc="white")
         for x, value in zip(place, own["exact"], strict=True):
             chart.annotate(
-                f"{population} cells\n{value:.3f}", (x, max(value, 0.0)), (0, 5),
+                f"{_POPULATIONS[population]} cells\n{value:.3f}", (x, max(value, 0.0)), (0, 5),
                 textcoords="offset points", ha="center", size=SMALL,
             )  # fmt: skip
     chart.axhline(0, color="black", lw=0.8)
-    chart.set_xticks(np.arange(len(names)), names)
-    chart.margins(y=0.15)
-    name_axes(chart, "", "correlation of E and I input")
+    chart.set_xticks(np.arange(len(names)), [WORDS[name] for name in names])
+    chart.margins(y=0.25)
+    name_axes(chart, "", "correlation of excitatory\nand inhibitory input")
     dot = Line2D([], [], ls="", marker="o", ms=4, mfc="white", mec="black", label="simulated")
     chart.legend(handles=[dot], fontsize=SMALL, loc="upper right")
     panels = right.subplots(len(names), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
@@ -106,8 +108,8 @@ def draw_balance(tables: Tables) -> Canvas:
         for column, color in (("excitation", _EXCITATION), ("inhibition", _INHIBITION)):
             axes.plot(own["time_s"], own[column], color=color, lw=1.1, label=column)
         correlation = round(own["correlation"][0], 2) + 0.0  # no minus before a zero
-        axes.set_title(f"{name}: correlation {correlation:.2f}", size=FONT)
-        name_axes(axes, "", "input (s.d.)")
+        axes.set_title(f"{WORDS[name]}: correlation {correlation:.2f}", size=FONT)
+        name_axes(axes, "", "input (standard dev.)")
     panels[-1].set_xlabel("time (s)", size=FONT)
     panels[0].legend(fontsize=SMALL, loc="upper right", ncols=2)
     letters((chart, panels[0]))

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Canvas
 from ndbmi_gym.cortex.soc.circuit import (
     shuffle_inhibition,
 )
-from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas
+from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
     concatenate,
@@ -15,6 +15,7 @@ from ndbmi_gym.experiments.bench.tables import (
 )
 from ndbmi_gym.experiments.circuit.report_drawing import (
     COLORS,
+    WORDS,
     letters,
     name_axes,
 )
@@ -53,8 +54,9 @@ def draw_construction(tables: Tables) -> Canvas:
     tables : Tables
         ``construction`` and ``eigenvalues``.
     """
-    figure = canvas(11.0, 3.8)
-    course, before, after = figure.subplots(1, 3)
+    figure = canvas(NARROW, 6.4)
+    panels = figure.subplot_mosaic("AA;BC", height_ratios=(1, 1.3))
+    course, before, after = (panels[letter] for letter in "ABC")
     trace = tables["construction"]
     course.semilogy(trace["iteration"], trace["abscissa"], color=COLORS["SOC"], lw=1.2)
     course.axhline(1, color="black", lw=0.8, ls=":")
@@ -62,14 +64,20 @@ def draw_construction(tables: Tables) -> Canvas:
         "unstable above", (1, 1), (-2, 3), xycoords=("axes fraction", "data"),
         textcoords="offset points", ha="right", size=SMALL,
     )  # fmt: skip
-    name_axes(course, "iteration", "spectral abscissa")
-    course.set_title("construction", size=FONT)
+    name_axes(course, "iteration", "largest real part\nof the eigenvalues")
+    course.set_title("Tuning inhibition until activity is stable", size=FONT)
     spectra = tables["eigenvalues"]
     for axes, names in ((before, ("initial",)), (after, ("SOC", "scaled", "shuffled"))):
         for name in names:
             own = where(spectra, circuit=name)
             axes.plot(
-                own["real"], own["imaginary"], ".", ms=4, color=COLORS[name], label=name, alpha=0.7
+                own["real"],
+                own["imaginary"],
+                ".",
+                ms=4,
+                color=COLORS[name],
+                label=WORDS[name],
+                alpha=0.7,
             )
         axes.axvline(1, color="black", lw=0.8, ls=":")
         name_axes(axes, "real part", "imaginary part")
@@ -79,7 +87,7 @@ def draw_construction(tables: Tables) -> Canvas:
     shown = where(spectra, circuit="SOC")["real"] > -_NEAR
     after.set_aspect("auto")
     after.set_xlim(-_NEAR, _NEAR)
-    before.set_title("eigenvalues before", size=FONT)
-    after.set_title(f"and after ({np.sum(~shown)} of the SOC's further left)", size=FONT)
+    before.set_title("Eigenvalues before", size=FONT)
+    after.set_title(f"and after ({np.sum(~shown)} of the circuit's further left)", size=FONT)
     letters((course, before, after))
     return figure

@@ -1,11 +1,15 @@
 """Movements read out of single trials."""
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.figure import SubFigure
+from matplotlib.lines import Line2D
 
 from ndbmi_gym.cortex.soc.cortex import WINDOW_S, SOCCortex, matched
-from ndbmi_gym.experiments.bench.drawing import FONT, canvas
+from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas, legend, title
 from ndbmi_gym.experiments.bench.tables import (
     Table,
     Tables,
@@ -18,14 +22,14 @@ from ndbmi_gym.experiments.circuit.readout import explained, fit_readout, moveme
 from ndbmi_gym.experiments.circuit.report_drawing import (
     COLORS,
     TRAITS,
-    condition_label,
     conditions_of,
-    draw_key,
-    letters,
+    in_words,
+    key,
     name_axes,
     names_of,
 )
 from ndbmi_gym.experiments.circuit.specimen import (
+    MATCHED,
     MODES,
     REPEATS,
     SAME,
@@ -45,7 +49,11 @@ UNITS = (1, 4, 16, 64)  # recorded of every excitatory neuron
 COMPARED_UNITS = 4  # of the comparison in numbers
 DRAWN_TRIALS = {COMPARED_UNITS: 5, UNITS[-1]: 1}  # of every movement, by units
 PENALTIES = np.logspace(-6, 3, 19)  # of the ridge regression, relative to the mean variance
-_TARGET = "#c4c4c4"
+_TARGET: dict[str, Any] = {"color": "#c4c4c4", "lw": 4, "solid_capstyle": "round"}
+_START: dict[str, Any] = {"marker": "o", "ls": "", "ms": 3.5, "mfc": "white", "mec": "black"}
+_LINES: tuple[dict[str, Any], ...] = ({"lw": 0.7, "alpha": 0.6}, {"lw": 1.8})  # few units, many
+_SCALE_CM = 5.0
+_BARS = "± standard deviation over repeats"
 
 
 def preparing(specimen: Specimen, name: str, amplitude: str, coefficients: FloatArray) -> SOCCortex:
@@ -143,38 +151,66 @@ def _paths(
 def draw_reaching(tables: Tables) -> Canvas:
     """Movements and what is read out of single trials, and how well by number of units.
 
+    Of every pair of opposite movements one is drawn, of every control the states of equal signal.
+
     Parameters
     ----------
     tables : Tables
         ``paths`` and ``reaching``.
     """
-    conditions = conditions_of(tables["reaching"])
-    target = where(tables["paths"], circuit="target")
-    n = int(target["movement"].max()) + 1
-    half = 1.05 * max(np.abs(tables["paths"][axis]).max() for axis in "xy")
-    figure = canvas(1.25 * n + 1.2, 1.25 * len(conditions) + 3.6)
-    upper, lower = figure.subfigures(
-        2, 1, squeeze=False, height_ratios=(1.25 * len(conditions) + 0.2, 3.4)
-    )[:, 0]
-    panels = upper.subplots(len(conditions), n, squeeze=False)
+    conditions = [
+        (name, amplitude)
+        for name, amplitude in conditions_of(tables["reaching"])
+        if name == STABILISED or amplitude == MATCHED
+    ]
+    paths = tables["paths"]
+    shapes = range((int(paths["movement"].max()) + 1) // 2)
+    paths = where(paths, movement=paths["movement"] % len(shapes))
+    left, right, low, high = (
+        end for axis in "xy" for end in (paths[axis].min() - 1, paths[axis].max() + 1)
+    )
+    tall = len(conditions) * (1.45 * (high - low) / (right - left) + 0.1) + 0.9  # in
+    figure = canvas(NARROW, tall + 3.5)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(tall, 3.5))[:, 0]
+    panels = upper.subplots(len(conditions), len(shapes), squeeze=False)
     for row, (name, amplitude) in zip(panels, conditions, strict=True):
-        read = where(tables["paths"], circuit=name, amplitude=amplitude)
-        pale = {"color": COLORS[name], "lw": 0.7, "alpha": 0.5}
-        bold = {"color": COLORS[name], "lw": 1.6, "ls": TRAITS[amplitude]}
-        for movement, axes in enumerate(row):
-            wanted = where(target, movement=movement)
-            axes.plot(wanted["x"], wanted["y"], color=_TARGET, lw=4, solid_capstyle="round")
-            for units, style in zip(np.unique(read["units"]), (pale, bold), strict=True):
+        read = where(paths, circuit=name, amplitude=amplitude)
+        for movement, axes in zip(shapes, row, strict=True):
+            wanted = where(paths, circuit="target", movement=movement)
+            axes.plot(wanted["x"], wanted["y"], **_TARGET)
+            for units, style in zip(np.unique(read["units"]), _LINES, strict=True):
                 lines = where(read, movement=movement, units=units)
                 for trial in names_of(lines, "trial"):
                     own = where(lines, trial=trial)
-                    axes.plot(own["x"], own["y"], **style)
-            axes.plot(0, 0, "o", ms=3.5, mfc="white", mec="black")
-            axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal", xticks=[], yticks=[])
-        row[0].set_ylabel(condition_label(name, amplitude).replace(", ", ",\n"), size=FONT)
+                    axes.plot(own["x"], own["y"], color=COLORS[name], **style)
+            axes.plot(0, 0, **_START)
+            axes.set(xlim=(left, right), ylim=(low, high), aspect="equal", xticks=[], yticks=[])
+        label = in_words(name, amplitude).replace(", ", ",\n")
+        row[0].set_ylabel(label, size=FONT, rotation=0, ha="right", va="center")
+    _mark_scale(panels[0, 0], left + 0.7, low + 0.7)
+    title(upper, "A  Movements wanted, and what the spikes of single trials say")
+    few, many = DRAWN_TRIALS
+    handles = [
+        Line2D([], [], label="wanted", **_TARGET),
+        Line2D([], [], label="start", **_START),
+        *(
+            Line2D([], [], color=COLORS[STABILISED], label=label, **style)
+            for label, style in zip(
+                (f"{DRAWN_TRIALS[few]} trials, {few} units per neuron",
+                 f"{DRAWN_TRIALS[many]} trial, {many} units per neuron"),
+                _LINES, strict=True,
+            )
+        ),
+    ]  # fmt: skip
+    legend(upper, handles, 4)
     _charts(lower, tables["reaching"])
-    letters((panels[0, 0],))
     return figure
+
+
+def _mark_scale(axes: Axes, left: float, low: float) -> None:
+    """A length, from a place near a corner."""
+    axes.plot([left, left + _SCALE_CM], [low, low], color="black", lw=1.5)
+    axes.text(left, low + 0.3, f"{_SCALE_CM:g} cm", size=SMALL, va="bottom")
 
 
 def _charts(part: SubFigure, table: Table) -> None:
@@ -190,7 +226,10 @@ def _charts(part: SubFigure, table: Table) -> None:
     for axes in (fit, error):
         axes.set_xticks(np.arange(len(units)), [f"{count:g}" for count in units])
         axes.axhline(0, color="#bbbbbb", lw=0.6, zorder=0)
-    name_axes(fit, "units per neuron", "R² of velocity, held-out trials")
-    name_axes(error, "units per neuron", "path error (cm)")
-    draw_key(part, table)
-    letters((fit, error), "BC")
+    name_axes(fit, "recorded units per neuron", "R² (1: all explained)")
+    name_axes(error, "recorded units per neuron", "path error (cm)")
+    fit.set_title("Velocity", size=FONT)
+    error.set_title("Path", size=FONT)
+    title(part, "B  How well velocity and path are read out of trials not trained on")
+    bars = Line2D([], [], color="black", marker="|", ms=10, ls="", label=_BARS)
+    part.legend(handles=[*key(table), bars], loc="outside lower center", ncols=2, fontsize=SMALL)

@@ -1,11 +1,13 @@
 """Reliability over trials: explained variance, and stimuli identified from single responses."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from ndbmi_gym.config import Config
 from ndbmi_gym.cortex.soc.cortex import SOC, WINDOW_S, SOCCortex, soc_cortex
-from ndbmi_gym.experiments.bench.drawing import FONT, canvas
+from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
     from_rows,
@@ -22,9 +24,9 @@ from ndbmi_gym.experiments.circuit.readout import smoother
 from ndbmi_gym.experiments.circuit.report_drawing import (
     COLORS,
     TRAITS,
-    condition_label,
     conditions_of,
     draw_key,
+    in_words,
     letters,
     name_axes,
 )
@@ -130,20 +132,26 @@ def draw_reliability(tables: Tables) -> Canvas:
     tables : Tables
         ``reliability`` and ``identification``.
     """
-    figure = canvas(12.5, 4.6)
-    spikes, rates, chart = figure.subplots(1, 3, width_ratios=(4, 4, 5))
+    figure = canvas(NARROW, 7.6)
+    panels = figure.subplot_mosaic("AB;CC")
+    spikes, rates, chart = (panels[letter] for letter in "ABC")
     table = tables["reliability"]
     for name, amplitude in conditions_of(table):
         own = where(table, circuit=name, amplitude=amplitude)
-        style = {"color": COLORS[name], "ls": TRAITS[amplitude], "lw": 1.4, "marker": "o"}
+        style: dict[str, Any] = {
+            "color": COLORS[name],
+            "ls": TRAITS[amplitude],
+            "lw": 1.4,
+            "marker": "o",
+        }
         noise = 100 * own["noise"]
         spikes.errorbar(noise, own["share"], own["share_spread"], ms=4, capsize=2, **style)
         rates.errorbar(noise, own["rates"], own["rates_spread"], ms=4, capsize=2, **style)
     spikes.set_ylim(bottom=0)
-    spikes.set_title("single trials with spikes' noise", size=FONT)
-    rates.set_title("without spikes' noise", size=FONT)
+    spikes.set_title("Single trials, with the noise of spikes", size=FONT)
+    rates.set_title("Without the noise of spikes", size=FONT)
     for axes in (spikes, rates):
-        name_axes(axes, "noise in the prepared state (%)", "explained share of variance")
+        name_axes(axes, "noise in the prepared state (%)", "variance due to the stimulus")
 
     table = tables["identification"]
     longest = table["window_s"].max()
@@ -160,16 +168,18 @@ def draw_reliability(tables: Tables) -> Canvas:
         chart.plot(own["identified"], np.full(len(own["animal"]), i), "k.", ms=4)
         chart.plot([1 / stimuli] * 2, [i - 0.4, i + 0.4], color="black", lw=1.2)
     labels = [
-        condition_label(name, amplitude)
-        + (f", S = {stimuli}" if stimuli != settings[0][2] else "")
+        in_words(name, amplitude)
+        + (f", {stimuli} stimuli" if stimuli != settings[0][2] else "")
         + (f", {1e3 * window_s:.0f} ms" if window_s != longest else "")
         for name, amplitude, stimuli, window_s in settings
     ]
     chart.set_yticks(np.arange(len(labels)), labels)
     chart.invert_yaxis()
     chart.set_xlim(0, 1.02)
-    chart.set_title(f"nearest class mean, S = {settings[0][2]}; lines: chance", size=FONT)
-    name_axes(chart, "identified single trials", "")
+    chart.set_title(
+        f"Which of {settings[0][2]} stimuli it was, told from one trial (lines: chance)", size=FONT
+    )
+    name_axes(chart, "share of trials identified", "")
     draw_key(figure, tables["reliability"])
     letters((spikes, rates, chart))
     return figure

@@ -20,6 +20,7 @@ from ndbmi_gym.experiments.bench.tables import (
     Table,
     Tables,
     from_rows,
+    read_folder,
     where,
     write_csv,
 )
@@ -35,6 +36,7 @@ from ndbmi_gym.experiments.circuit import (
 from ndbmi_gym.experiments.circuit.acceptance import BAR, Row, acceptance, acceptance_table
 from ndbmi_gym.experiments.circuit.reaching import COMPARED_UNITS, DRAWN_TRIALS
 from ndbmi_gym.experiments.circuit.reliability import ANIMALS, TRIALS
+from ndbmi_gym.experiments.circuit.report_drawing import WORDS
 from ndbmi_gym.experiments.circuit.specimen import (
     MATCHED,
     MODES,
@@ -308,8 +310,9 @@ _EXPLANATIONS = {
         "integrated path are those of the other half. Error bars: standard deviation over repeats, "
         "each of which draws prepared states and spikes. *Matched* states are resized for every "
         "repeat on its own, until the signal of the eight movements in all excitatory neurons is "
-        "that of the SOC. Drawn: targets in grey, single test trials of "
-        f"{' and '.join(_DRAWN)} units per neuron.",
+        "that of the SOC. Drawn: one of every pair of opposite movements and the controls of "
+        f"matched signal, targets in grey, single test trials of {' and '.join(_DRAWN)} units per "
+        "neuron.",
     ),
 }
 
@@ -326,14 +329,21 @@ def markdown(specimen: Specimen, tables: Tables, told: str) -> str:
         "saturate between 0 and 100 Hz. Circuits are compared at the same amplitude of the "
         "prepared states (states × 1), and *matched*: with states resized (× as measured) until "
         "the signal, the variance over stimuli of the expected spikes summed over what is recorded "
-        "in the window, is that of the SOC. Differences that remain at matched signal are of "
-        "structure, not of size. Scaled to the same abscissa "
-        f"the initial weights are {share:.3f} of what they were: the controls are close to "
-        "unconnected neurons, whose transients all fade alike.",
+        "in the window, is that of the SOC. Differences that remain at matched signal are not of "
+        "size. Yet scaled to the same abscissa the initial weights are "
+        f"{share:.3f} of what they were: the controls are close to unconnected neurons, whose "
+        "transients all fade alike, and a random network nearer to instability would be a harder "
+        "comparison.",
+        f"Pictures name the circuits in words: {_said()}. States × 1 of a control have a *weaker "
+        "signal* than the circuit's, matched ones the *same signal*.",
     ]
     for name, (title, text) in _EXPLANATIONS.items():
         parts += [f"## {title}", text, f"![{title}]({name}.png)"]
     return "\n\n".join(parts) + "\n"
+
+
+def _said() -> str:
+    return ", ".join(f"*{words}* ({name})" for name, words in WORDS.items() if name != "initial")
 
 
 def _name(specimen: Specimen) -> str:
@@ -382,9 +392,7 @@ def write(folder: Path, path: str | None, seed: int) -> str:
     tables["comparison"] = compared
     for name, columns in tables.items():
         write_csv(folder / f"{name}.csv", columns)
-    for name, draw in PICTURES.items():
-        with whole_file(folder / f"{name}.png") as part:
-            draw(tables).savefig(part, dpi=DPI)
+    draw_pictures(folder)
     results = {name: _records(tables[name]) for name in _RESULTS}
     write_json(
         folder / "circuit.json", settings(specimen) | {"results": results, "acceptance": accepted}
@@ -392,6 +400,28 @@ def write(folder: Path, path: str | None, seed: int) -> str:
     told = summary(specimen, rows, compared, tables["reaching"])
     write_text(folder / "report.md", markdown(specimen, tables, told))
     return told
+
+
+def draw_pictures(folder: Path) -> None:
+    """Draw all pictures from the tables in a folder."""
+    tables = read_folder(folder)
+    for name, draw in PICTURES.items():
+        with whole_file(folder / f"{name}.png") as part:
+            draw(tables).savefig(part, dpi=DPI)
+
+
+def redraw(folder: Path) -> list[str]:
+    """Draw the pictures anew from the tables in a folder; return their names.
+
+    Raises
+    ------
+    ValueError
+        If there are no tables.
+    """
+    if not (folder / "reaching.csv").is_file():
+        raise ValueError(f"{folder} holds no tables to draw: measure first, without --redraw")
+    draw_pictures(folder)
+    return list(PICTURES)
 
 
 def _records(table: Table) -> list[JSON]:

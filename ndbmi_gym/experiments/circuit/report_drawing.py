@@ -7,19 +7,28 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
-from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, letter_panel
+from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, legend, letter_panel
 from ndbmi_gym.experiments.bench.tables import (
     Table,
 )
+from ndbmi_gym.experiments.circuit.specimen import MATCHED, SAME, STABILISED
 
 COLORS = {  # of the study in the closed loop, too
-    "SOC": "#0072b2",
+    STABILISED: "#0072b2",
     "scaled": "#009e73",
     "shuffled": "#d55e00",
     "symmetric": "#cc79a7",
     "initial": "#888888",
 }
-TRAITS = {"same": "-", "matched": "--"}
+WORDS = {
+    STABILISED: "stabilised circuit",
+    "scaled": "random weights",
+    "shuffled": "shuffled inhibition",
+    "symmetric": "symmetric weights",
+    "initial": "before stabilisation",
+}
+"""Circuits as pictures name them, those of the study, too."""
+TRAITS = {SAME: "-", MATCHED: "--"}
 
 
 def names_of(table: Table, column: str = "circuit") -> list[str]:
@@ -34,20 +43,24 @@ def conditions_of(table: Table) -> list[tuple[str, str]]:
     )
 
 
-def condition_label(name: str, amplitude: str) -> str:
-    """A circuit, and its amplitude where it is not the same."""
-    return name if amplitude == "same" else f"{name}, {amplitude}"
+def in_words(name: str, amplitude: str) -> str:
+    """A circuit, and how strong its signal is beside that of the stabilised one."""
+    if name == STABILISED:
+        return WORDS[name]
+    return f"{WORDS[name]}, {'same' if amplitude == MATCHED else 'weaker'} signal"
+
+
+def key(table: Table) -> list[Line2D]:
+    """Entries of a legend for colours and traits of the conditions."""
+    return [
+        Line2D([], [], color=COLORS[name], ls=TRAITS[amplitude], label=in_words(name, amplitude))
+        for name, amplitude in conditions_of(table)
+    ]
 
 
 def draw_key(part: Canvas | SubFigure, table: Table) -> None:
     """Explain colours and traits of the conditions."""
-    handles = [
-        Line2D(
-            [], [], color=COLORS[name], ls=TRAITS[amplitude], label=condition_label(name, amplitude)
-        )
-        for name, amplitude in conditions_of(table)
-    ]
-    part.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=SMALL)
+    legend(part, key(table), 3)
 
 
 def name_axes(axes: Axes, x: str, y: str) -> None:

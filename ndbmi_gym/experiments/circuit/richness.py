@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from ndbmi_gym.cortex.soc.cortex import SOC, WINDOW_S, soc_cortex
-from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas
+from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
     concatenate,
@@ -21,6 +21,7 @@ from ndbmi_gym.experiments.circuit.measures import (
 )
 from ndbmi_gym.experiments.circuit.report_drawing import (
     COLORS,
+    WORDS,
     letters,
     name_axes,
     names_of,
@@ -79,19 +80,24 @@ def draw_richness(tables: Tables) -> Canvas:
     tables : Tables
         ``variance`` and ``dimensions``.
     """
-    figure = canvas(12.0, 4.0)
-    curve, chart, outside = figure.subplots(1, 3, width_ratios=(4, 5, 3))
+    figure = canvas(NARROW, 6.4)
+    panels = figure.subplot_mosaic("AB;CC")
+    curve, outside, chart = (panels[letter] for letter in "ABC")
     names = names_of(tables["variance"])
     for name in names:
         own = where(tables["variance"], circuit=name)
         shown = own["component"] <= 30
         curve.plot(
-            own["component"][shown], own["cumulative"][shown], ".-", color=COLORS[name], label=name
+            own["component"][shown],
+            own["cumulative"][shown],
+            ".-",
+            color=COLORS[name],
+            label=WORDS[name],
         )
     curve.axhline(0.9, color="black", lw=0.8, ls=":")
     curve.set_ylim(0, 1.02)
     curve.legend(fontsize=SMALL, loc="lower right")
-    curve.set_title("transients from the leading states", size=FONT)
+    curve.set_title("Transients from the leading states", size=FONT)
     name_axes(curve, "principal components", "cumulative share of variance")
 
     table, groups = tables["dimensions"], names_of(tables["dimensions"], "states")
@@ -106,11 +112,12 @@ def draw_richness(tables: Tables) -> Canvas:
         bar = outside.bar(i, power, 0.7, color=COLORS[name])
         outside.bar_label(bar, fmt="%.3f", fontsize=SMALL, padding=1)
     chart.set_xticks(np.arange(len(groups)), [labels[group] for group in groups])
-    chart.set_title("dimension (participation ratio)", size=FONT)
+    chart.margins(y=0.1)
+    chart.set_title("Dimension of transients (participation ratio)", size=FONT)
     name_axes(chart, "", "dimension")
-    outside.set_xticks(np.arange(len(names)), names)
+    outside.set_xticks(np.arange(len(names)), [WORDS[name].replace(" ", "\n") for name in names])
     outside.set_ylim(0, 1)
-    outside.set_title("power outside the prepared span", size=FONT)
+    outside.set_title("Power outside the prepared states", size=FONT)
     name_axes(outside, "", "share of power")
-    letters((curve, chart, outside))
+    letters((curve, outside, chart))
     return figure

@@ -22,6 +22,7 @@ from ndbmi_gym.experiments.circuit.study_drawing import (
     explain,
     field_panels,
     handle,
+    in_words,
     name_places,
     separate,
 )
@@ -63,7 +64,7 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
         draw_identified(column[-1], tables["decoding"], [alone])
         for axes in column:
             separate(axes, len(own))
-        name_places(column[-1], [case.name for case in own])
+        name_places(column[-1], [in_words(case) for case in own])
         column[-1].set_xlabel("cortex", size=FONT)
     draw_loops(panels, tables["loops"], columns)
     explain(figure, [handle(DECODER_STYLES[d], f"{d} decoder") for d in decoders], tables["loops"])

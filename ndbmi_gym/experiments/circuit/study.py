@@ -43,6 +43,11 @@ def run(out: Path, animals: Sequence[int], seed: int, jobs: int) -> str:
     return text
 
 
+def redraw(out: Path) -> list[str]:
+    """Draw the pictures anew from the tables in a folder; return the names of those drawn."""
+    return batches.redraw(Batch(out), list(FIGURES.values()))
+
+
 def summary(tables: dict[str, Tables]) -> str:
     """Means over animals as Markdown."""
     structure, decoding = (tables["structure"][name] for name in ("loops", "decoding"))

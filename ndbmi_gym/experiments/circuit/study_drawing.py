@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from ndbmi_gym.cortex.soc.cortex import SOC
 from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas, legend
 from ndbmi_gym.experiments.bench.statistics import (
     Interval,
@@ -24,6 +25,7 @@ from ndbmi_gym.experiments.bench.tables import (
 from ndbmi_gym.experiments.circuit.cases import (
     Case,
 )
+from ndbmi_gym.experiments.circuit.report_drawing import WORDS
 from ndbmi_gym.experiments.protocol.conditions import (
     DECODERS,
     FIELDS,
@@ -46,8 +48,9 @@ _CORTICES = {  # Okabe and Ito's colours, which the colour-blind tell apart
     "symmetric": {"color": "#cc79a7", "marker": "v"},
 }
 _CARRIED = {"color": "#e69f00", "marker": "P", "ls": ":"}
-_FIELD_NAMES = {"gaussian": "Gaussian field", "dipole": "Dipole field"}
-_BAR: dict[str, Any] = {"ms": 5, "mew": 1.2, "lw": 1.2, "elinewidth": 1.0, "capsize": 2}
+_WORDS = {name.lower(): words for name, words in WORDS.items()} | {"topographic": "paper's cortex"}
+FIELD_NAMES = {"gaussian": "Gaussian field", "dipole": "Dipole field"}
+BAR: dict[str, Any] = {"ms": 5, "mew": 1.2, "lw": 1.2, "elinewidth": 1.0, "capsize": 2}
 _SELECTED = 0.5
 """Share of convergent runs below which their wtpe is that of a selection, and marked as such."""
 _BEYOND = 1.4  # times the largest mean, at which intervals are cut off
@@ -90,28 +93,24 @@ def draw_lines(tables: Tables) -> Canvas:
     """A line for every cortex over the recording window, with the first decoder."""
     cases = cases_of(tables["loops"])
     stimuli = sorted({case.stimuli for case in cases})
-    names = list(dict.fromkeys(case.name for case in cases))
-    styles = {case.name: style_of(case) for case in cases}
+    names = list(dict.fromkeys(map(in_words, cases)))
+    styles = {in_words(case): style_of(case) for case in cases}
     figure, panels = field_panels(stimuli, 9.8, identified="decoding" in tables)
     columns = []
     for column, number in zip(panels.T, stimuli, strict=True):
         lines: list[Series] = []
         for name, aside in zip(names, beside(len(names), 0.02), strict=True):
-            own = [case for case in cases if (case.name, case.stimuli) == (name, number)]
+            own = [case for case in cases if (in_words(case), case.stimuli) == (name, number)]
             own.sort(key=lambda case: case.window_s)
             windows = [1e3 * case.window_s * (1 + aside) for case in own]
             lines += [Series(styles[name], DECODERS[0], windows, own)] if own else []
         columns.append(lines)
         if "decoding" in tables:
             draw_identified(column[-1], tables["decoding"], lines)
-        ticks = sorted({1e3 * case.window_s for case in cases})
-        column[-1].set_xscale("log")
-        column[-1].xaxis.set_minor_locator(NullLocator())
-        column[-1].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        name_windows(column[-1], cases)
         column[-1].set_xlabel("recording window (ms)", size=FONT)
     draw_loops(panels, tables["loops"], columns)
     handles = [handle(styles[name], name) for name in names]
-    handles.append(handle({}, f"decoder: {DECODERS[0]}"))
     explain(figure, handles, tables["loops"])
     return figure
 
@@ -124,7 +123,7 @@ def field_panels(stimuli: Sequence[int], height: float, identified: bool) -> tup
         len(ratios), len(stimuli), squeeze=False, sharex="col", sharey="row", height_ratios=ratios
     )
     for i, field in enumerate(FIELDS):
-        name = _FIELD_NAMES[field]
+        name = FIELD_NAMES[field]
         panels[2 * i, 0].set_ylabel(f"{name}:\nmean wtpe (cm)", size=FONT)
         panels[2 * i + 1, 0].set_ylabel(f"{name}:\nshare of runs\nthat converge", size=FONT)
     if identified:
@@ -173,7 +172,7 @@ def draw_means(
 ) -> None:
     """Means, intervals, and a line through the means; a mean that is NaN is left out."""
     mean, low, high = np.array(intervals).T
-    style = _BAR | series.style
+    style = BAR | series.style
     axes.errorbar(series.places, mean, [mean - low, high - mean], **style)
     places, chosen = np.array(series.places), np.flatnonzero(hollow)
     marked = {name: style[name] for name in ("color", "marker", "ms", "mew")}
@@ -208,6 +207,22 @@ def style_of(case: Case) -> dict[str, Any]:
     return style | (_CARRIED if case.carry else {})
 
 
+def in_words(case: Case) -> str:
+    """A case's name for those who do not know the options' values.
+
+    Controls at the circuit's amplitude have less of a signal than the circuit has; of matched ones
+    it is the same.
+    """
+    kind, _, matched = case.cortex.partition(", ")
+    name = _WORDS[kind]
+    if kind not in ("topographic", "soc"):
+        name += ", same signal" if matched else ", weaker signal"
+    extra = [case.core] if case.core != "linear" else []
+    if case.electrodes != SOC.electrodes:
+        extra.append(f"{case.electrodes} electrodes")
+    return ", ".join([name, *extra, *(["state carried over"] if case.carry else [])])
+
+
 def tidy(axes: Axes) -> None:
     """Small ticks, no frame."""
     axes.tick_params(labelsize=SMALL)
@@ -226,6 +241,14 @@ def name_places(axes: Axes, names: Sequence[str]) -> None:
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
 
 
+def name_windows(axes: Axes, cases: Sequence[Case]) -> None:
+    """A horizontal axis of the cases' windows, ms."""
+    ticks = sorted({1e3 * case.window_s for case in cases})
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+
+
 def make_share(axes: Axes) -> None:
     """A vertical axis from 0 to 1."""
     axes.set_ylim(-0.06, 1.06)  # whole markers at 0 and 1
@@ -238,13 +261,13 @@ def handle(style: dict[str, Any], label: str) -> Artist:
     return Line2D([], [], label=label, **(usual | style))
 
 
-def interval_handle(table: Table) -> list[Artist]:
+def interval_handle(table: Table, marker: str = "|") -> list[Artist]:
     """Entry for intervals, if there are several animals."""
     animals = len(np.unique(table["animal"]))
     if animals == 1:
         return []
     label = f"95 % interval over {animals} animals"
-    return [Line2D([], [], ls="", marker="|", ms=10, color="black", label=label)]
+    return [Line2D([], [], ls="", marker=marker, ms=10, color="black", label=label)]
 
 
 def explain(figure: Canvas, handles: Sequence[Artist], loops: Table) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas
+from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas
 from ndbmi_gym.experiments.bench.tables import (
     Tables,
     concatenate,
@@ -20,6 +20,7 @@ from ndbmi_gym.experiments.circuit.measures import (
 )
 from ndbmi_gym.experiments.circuit.report_drawing import (
     COLORS,
+    WORDS,
     letters,
     name_axes,
     names_of,
@@ -31,6 +32,9 @@ from ndbmi_gym.experiments.circuit.specimen import (
 )
 
 _STATES = ("#003f63", "#56b4e9", "#888888")
+_SAID = {"v1": "the state amplified most", f"v{MODES}": f"the {MODES}th of them"} | {
+    "random": "a random state"
+}
 
 
 def measure_transients(specimen: Specimen) -> Tables:
@@ -93,43 +97,47 @@ def draw_transients(tables: Tables) -> Canvas:
     tables : Tables
         ``energies``, ``courses`` and ``neurons``.
     """
-    figure = canvas(12.5, 6.4)
-    panels = figure.subplots(2, 4)
-    spectrum, by_state, first, random = panels[0]
+    figure = canvas(NARROW, 10.6)
+    panels = figure.subplots(4, 2)
+    spectrum, by_state, first, random = panels[:2].flat
     for name in names_of(tables["energies"]):
         own = where(tables["energies"], circuit=name)
-        spectrum.semilogy(own["mode"], own["energy"], color=COLORS[name], lw=1.4, label=name)
+        spectrum.semilogy(own["mode"], own["energy"], color=COLORS[name], lw=1.4, label=WORDS[name])
     spectrum.axhline(1, color="black", lw=0.8, ls=":")
     spectrum.legend(fontsize=SMALL)
-    spectrum.set_title("energy of the preferred states", size=FONT)
-    name_axes(spectrum, "k", "E_k")
+    spectrum.set_title("How much states are amplified", size=FONT)
+    name_axes(spectrum, "state, by rank", "energy (unconnected: 1)")
 
     states = names_of(tables["courses"], "state")
     for state, color in zip(states, _STATES, strict=True):
         own = where(tables["courses"], circuit="SOC", state=state)
-        by_state.plot(1e3 * own["time_s"], own["norm"], color=color, lw=1.4, label=f"from {state}")
-    by_state.set_title("SOC", size=FONT)
+        by_state.plot(
+            1e3 * own["time_s"], own["norm"], color=color, lw=1.4, label=f"from {_SAID[state]}"
+        )
+    by_state.set_title("Activity of the stabilised circuit", size=FONT)
     for axes, state in ((first, states[0]), (random, states[-1])):
         for name in names_of(tables["courses"]):
             own = where(tables["courses"], circuit=name, state=state)
-            axes.plot(1e3 * own["time_s"], own["norm"], color=COLORS[name], lw=1.4, label=name)
-        axes.set_title(f"from {state}", size=FONT)
+            axes.plot(
+                1e3 * own["time_s"], own["norm"], color=COLORS[name], lw=1.4, label=WORDS[name]
+            )
+        axes.set_title(f"Activity from {_SAID[state]}", size=FONT)
     top = 1.05 * max(1.0, tables["courses"]["norm"].max())
     for axes in (by_state, first, random):
         axes.set_ylim(0, top)
         axes.legend(fontsize=SMALL)
-        name_axes(axes, "time (ms)", "|x| relative to |x₀|")
+        name_axes(axes, "time (ms)", "size of activity (start: 1)")
 
     shown = [("SOC", state) for state in states] + [("scaled", states[0])]
-    for axes, (name, state) in zip(panels[1], shown, strict=True):
+    for axes, (name, state) in zip(panels[2:].flat, shown, strict=True):
         own = where(tables["neurons"], circuit=name, state=state)
         for neuron in names_of(own, "neuron"):
             course = where(own, neuron=neuron)
             axes.plot(1e3 * course["time_s"], course["x"], color=COLORS[name], lw=1.0)
         axes.axhline(0, color="#bbbbbb", lw=0.6, zorder=0)
-        axes.set_title(f"six neurons, {name} from {state}", size=FONT)
-        name_axes(axes, "time (ms)", "x relative to |x₀|")
-    _share_y(panels[1])
+        axes.set_title(f"Six neurons, {WORDS[name]},\nfrom {_SAID[state]}", size=FONT)
+        name_axes(axes, "time (ms)", "activity (size at start: 1)")
+    _share_y(panels[2:].flat)
     letters(panels.flat)
     return figure
 

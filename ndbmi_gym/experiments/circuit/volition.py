@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.projections.polar import PolarAxes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.lines import Line2D
 
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.experiments.bench.drawing import FONT, SMALL, canvas, legend
+from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas, legend, title
 from ndbmi_gym.experiments.bench.figure import Figure
 from ndbmi_gym.experiments.bench.tables import (
     Table,
@@ -21,18 +20,12 @@ from ndbmi_gym.experiments.bench.tables import (
 )
 from ndbmi_gym.experiments.circuit.cases import VOLITION, Case
 from ndbmi_gym.experiments.circuit.study_drawing import (
-    WIDTH,
-    Series,
-    beside,
+    BAR,
     cases_of,
-    draw_means,
     handle,
+    in_words,
     interval_handle,
-    make_share,
-    name_places,
     over_animals,
-    separate,
-    style_of,
     tidy,
 )
 from ndbmi_gym.experiments.protocol.runs import (
@@ -50,15 +43,18 @@ _TRIALS = 100  # of the shift task, per policy
 _SHIFT_STEPS = 25  # its limit
 DIRECTIONS = 16
 """In which reach is measured, from +x on."""
-_FEWER = {"color": "#56b4e9", "marker": "X", "ls": "-."}  # stimuli than the other cases have
-_CURLS = ({"color": "black", "marker": "o"}, {"color": "#c8202a", "marker": "^"})
-_POLICIES: dict[str, dict[str, Any]] = {
+_WHOLE = ("topographic", "soc")  # and not a control
+_POLICIES: dict[str, dict[str, Any]] = {  # Okabe and Ito's colours
     "zero": {"color": "#777777", "marker": "v"},
-    "eq24": {"color": "#2f6db5", "marker": "s"},
-    "ceiling": {"color": "#e09b00", "marker": "*", "ms": 8},
+    "eq24": {"color": "#0072b2", "marker": "o"},
+    "ceiling": {"color": "#d55e00", "marker": "*", "ms": 8},
 }
-_POLICY_NAMES = {"zero": "no volition", "eq24": "Eq 24, or its analogue", "ceiling": "ceiling"}
-_RING_LABELS = 292.5  # degrees, between two directions that are labelled
+_POLICY_NAMES = {
+    "zero": "no volition",
+    "eq24": "the paper's command (Eq 24), or its analogue",
+    "ceiling": "ceiling: a controller that sees the state",
+}
+_SIGNS = ("volition only adds activity", "volition adds or removes activity")
 
 
 def data(preset: Preset, animal: int, seed: int) -> Tables:
@@ -180,102 +176,94 @@ def play_policies(case: Case, preset: Preset, animal: int, seed: int, low: float
 
 
 def draw(tables: Tables, preset: Preset) -> Canvas:
-    """Reach by direction; runs that enter the target under a command; success of policies.
+    """How far volition reaches; what a command achieves; what policies achieve; by cortex.
 
     Parameters
     ----------
     tables : Tables
         ``reach``, ``commands`` and ``policies``, of one animal or several.
     """
-    cases = cases_of(tables["reach"])
-    most = max(case.stimuli for case in cases)
-    names = [f"{case.name} ({case.stimuli})" for case in cases]
-    styles = [style_of(case) | (_FEWER if case.stimuli < most else {}) for case in cases]
+    cases = sorted(cases_of(tables["reach"]), key=lambda case: case.cortex not in _WHOLE)
     lows = sorted(set(tables["reach"]["low"].tolist()), reverse=True)
-
-    figure = canvas(WIDTH, 11.4)
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.1, 1.0))[:, 0]
-    polar = upper.subplots(1, len(lows), squeeze=False, subplot_kw={"projection": "polar"})[0]
-    panels = lower.subplots(2, len(lows), squeeze=False, sharex="col", sharey="row")
-    farthest = 0.0
-    for low, axes in zip(lows, polar, strict=True):
-        for case, style in zip(cases, styles, strict=True):
-            reached = case.rows(tables["reach"], low=low)
-            if not len(reached["reach"]):
-                continue
-            farthest = max(farthest, _draw_reach(axes, reached, style))
-        axes.set_title("signed volition" if low < 0 else "positive volition", size=FONT + 1)
-    for axes in polar:
-        _tidy_polar(axes, 1.05 * farthest)
-    lines = [style | {"marker": ""} for style in styles]
-    handles = [handle(style, name) for style, name in zip(lines, names, strict=True)]
-    legend(upper, handles, 4)
-
-    curls = sorted(set(tables["commands"]["curl"].tolist()))
-    known = set(tables["policies"]["policy"].tolist())
-    policies = [policy for policy in _POLICIES if policy in known]
-    for low, (commanded, played) in zip(lows, panels.T, strict=True):
-        for i, curl in enumerate(curls):
-            own = [case.rows(tables["commands"], low=low, curl=curl) for case in cases]
-            _dots(commanded, _CURLS[i], own, "arrived", i, len(curls) + 1)
-        own = [case.rows(tables["commands"], low=low, curl=curls[0]) for case in cases]
-        _dots(commanded, _POLICIES["zero"], own, "by_itself", len(curls), len(curls) + 1)
-        for i, policy in enumerate(policies):
-            own = [case.rows(tables["policies"], low=low, policy=policy) for case in cases]
-            _dots(played, _POLICIES[policy], own, "success", i, len(policies))
-        for axes in (commanded, played):
-            tidy(axes)
-            make_share(axes)
-            separate(axes, len(cases))
-        name_places(played, names)
-        played.set_xlabel("cortex (stimuli)", size=FONT)
-    panels[0, 0].set_ylabel("Constant command:\nshare of runs that\nenter the target", size=FONT)
-    panels[1, 0].set_ylabel("Shift task:\nshare of trials\nthat succeed", size=FONT)
+    figure = canvas(NARROW, 3 * (0.21 * len(cases) + 0.95) + 0.5)
+    parts = figure.subfigures(3, 1, squeeze=False)[:, 0]
+    questions = (
+        "How far volition can move the decoded point",
+        "Does a constant command bring the device into the target?",
+        "Do trials of the shift task succeed?",
+    )
+    axes_names = ("distance (cm)", "share of runs", "share of trials")
+    free = where(tables["commands"], curl=0.0)
+    for part, question, letter, name in zip(parts, questions, "ABC", axes_names, strict=True):
+        title(part, f"{letter}  {question}")
+        panels = part.subplots(1, len(lows), squeeze=False, sharex=True, sharey=True)[0]
+        for low, axes in zip(lows, panels, strict=True):
+            if letter == "A":
+                _draw_reach(axes, [case.rows(tables["reach"], low=low) for case in cases])
+            else:
+                axes.set_xlim(-0.04, 1.04)
+            if letter == "B":
+                own = [case.rows(free, low=low) for case in cases]
+                _dots(axes, "zero", own, "by_itself")
+                _dots(axes, "eq24", own, "arrived")
+            if letter == "C":
+                for policy in _POLICIES:
+                    own = [case.rows(tables["policies"], low=low, policy=policy) for case in cases]
+                    _dots(axes, policy, own, "success")
+            axes.set_title(_SIGNS[low < 0], size=FONT)
+            axes.set_xlabel(name, size=FONT)
+            for place, case in enumerate(cases):
+                if low not in case.lows:
+                    where_ = axes.get_yaxis_transform()
+                    text = "(volition only adds spikes)"
+                    axes.text(0.5, place, text, transform=where_, ha="center", va="center",
+                              size=SMALL - 1, color="0.45")  # fmt: skip
+            _name_rows(axes, [_name(case, cases) for case in cases])
+    line = {"lw": 5, "color": _POLICIES["eq24"]["color"], "solid_capstyle": "butt"}
     handles = [
-        handle(_CURLS[i], f"command, curl field of {curl:g} kg/s" if curl else "command, no curl")
-        for i, curl in enumerate(curls)
+        Line2D(
+            [], [], label="from the direction reached least to the one reached farthest", **line
+        ),
+        *(handle(style, _POLICY_NAMES[policy]) for policy, style in _POLICIES.items()),
+        *interval_handle(tables["reach"], marker="_"),
     ]
-    handles += [handle(_POLICIES[policy], _POLICY_NAMES[policy]) for policy in policies]
-    legend(lower, [*handles, *interval_handle(tables["reach"])], 3)
+    legend(figure, handles, 2)
     return figure
 
 
-def _draw_reach(axes: Axes, reached: Table, style: dict[str, Any]) -> float:
-    """A closed line around the centre; return how far it goes."""
-    directions = np.unique(reached["direction"])
-    mean = [over_animals(where(reached, direction=d), "reach").estimate for d in directions]
-    angle = directions * 2 * np.pi / len(directions)
-    color, ls = style["color"], style["ls"]
-    axes.plot(np.append(angle, angle[0]), [*mean, mean[0]], lw=1.6, color=color, ls=ls)
-    return max(mean)
+def _name(case: Case, cases: Sequence[Case]) -> str:
+    """A case in words, with the number of stimuli where it is another than the others have."""
+    most = max(other.stimuli for other in cases)
+    return in_words(case) + (f", {case.stimuli} stimuli" if case.stimuli < most else "")
 
 
-def _dots(
-    axes: Axes, style: dict[str, Any], tables: Sequence[Table], column: str, i: int, of: int
-) -> None:
-    """A marker for every case, beside `of` others."""
-    places = np.arange(len(tables)) + beside(of, 0.22)[i]
-    series = Series({**style, "ls": ""}, "", places.tolist(), [])
-    draw_means(axes, series, [over_animals(table, column) for table in tables])
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Names along the vertical axis, from above."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    for edge in range(1, len(names)):
+        axes.axhline(edge - 0.5, color="0.92", lw=0.8, zorder=0)
+    tidy(axes)
 
 
-def _tidy_polar(axes: PolarAxes, farthest: float) -> None:
-    ticks = MaxNLocator(4, steps=(1, 2, 5, 10)).tick_values(0, farthest)
-    rings = [tick for tick in ticks if 0 < tick < farthest]
-    axes.set_ylim(0, farthest)
-    axes.set_yticks(rings, [])
-    for ring in rings:  # above the lines, which tick labels are not
-        axes.text(
-            np.radians(_RING_LABELS),
-            ring,
-            f"{ring:g}",
-            size=SMALL,
-            ha="center",
-            va="center",
-            bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.5},
-        )
-    axes.tick_params(labelsize=SMALL)
-    axes.set_xlabel("mean reach by direction (cm)", size=FONT)
+def _draw_reach(axes: Axes, tables: Sequence[Table]) -> None:
+    """A bar for every case, from the least to the largest of the directions' means."""
+    for place, reached in enumerate(tables):
+        directions = np.unique(reached["direction"])
+        means = [over_animals(where(reached, direction=d), "reach").estimate for d in directions]
+        if means:
+            color = _POLICIES["eq24"]["color"]
+            axes.plot(
+                [min(means), max(means)], [place] * 2, lw=5, color=color, solid_capstyle="butt"
+            )
+    axes.set_xlim(left=0)
+
+
+def _dots(axes: Axes, policy: str, tables: Sequence[Table], column: str) -> None:
+    """A marker with its interval for every case."""
+    mean, low, high = np.array([over_animals(table, column) for table in tables]).T
+    style = BAR | _POLICIES[policy] | {"ls": ""}
+    axes.errorbar(mean, np.arange(len(tables)), xerr=[mean - low, high - mean], **style)
 
 
 FIGURE = Figure(

@@ -1,7 +1,8 @@
 """What the trials of a search say: which parameters the claims constrain, which claims conflict."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +10,11 @@ from scipy import stats
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from ndbmi_gym.experiments.bench.tables import Table
+from ndbmi_gym.experiments.bench.drawing import DPI
+from ndbmi_gym.experiments.bench.tables import Table, read_csv
 from ndbmi_gym.experiments.recovery.search import SEARCHED, SPACE
 from ndbmi_gym.files import whole_file, write_json
 from ndbmi_gym.provenance import JSON
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -73,20 +71,22 @@ def identify(trials: Table, design: int) -> Identifiability:
     ValueError
         If there are fewer than 30 of them.
     """
-    drawn = _rows(trials, trials["trial"] < design)
+    drawn = rows(trials, trials["trial"] < design)
     size = len(drawn["trial"])
     if size < FEWEST:
         raise ValueError(f"{size} random trials: at least {FEWEST} tell something; go on searching")
     inputs = np.column_stack([_numeric(name, drawn[name]) for name in SPACE])
     fits = [_fit(inputs, drawn[name]) for name in (*SEARCHED, "misfit")]
-    best = _best(drawn)
+    chosen = best(drawn)
     spans, choices = {}, {}
     for name, range_ in SPACE.items():
         if range_.choices:
-            choices[name] = {str(c): float((drawn[name][best] == c).mean()) for c in range_.choices}
+            choices[name] = {
+                str(c): float((drawn[name][chosen] == c).mean()) for c in range_.choices
+            }
             continue
         values = np.log(drawn[name]) if range_.log else drawn[name]
-        low, high = np.percentile(values[best], (10, 90))
+        low, high = np.percentile(values[chosen], (10, 90))
         share = (high - low) / np.ptp(np.percentile(values, (10, 90)))
         ends = np.exp((low, high)) if range_.log else (low, high)
         spans[name] = (float(ends[0]), float(ends[1]), float(share))
@@ -99,22 +99,56 @@ def identify(trials: Table, design: int) -> Identifiability:
     )
 
 
-def _rows(trials: Table, chosen: npt.NDArray[Any]) -> Table:
+def rows(trials: Table, chosen: npt.NDArray[Any]) -> Table:
+    """Some of the trials."""
     return {name: column[chosen] for name, column in trials.items()}
 
 
-def _best(trials: Table) -> npt.NDArray[np.int64]:
+def best(trials: Table) -> npt.NDArray[np.int64]:
+    """Indices of the tenth of the trials with the highest scores, at least five, best first."""
     count = max(5, int(BEST * len(trials["score"])))
     return np.argsort(trials["score"])[::-1][:count]
 
 
 def write(folder: Path, trials: Table, design: int) -> Identifiability:
-    """Analyse trials; write ``identifiability.json`` and ``identifiability.png``."""
+    """Analyse trials; write ``identifiability.json``, and pictures of it and of the best trials."""
     found = identify(trials, design)
     write_json(folder / "identifiability.json", as_json(found))
-    with whole_file(folder / "identifiability.png") as part:
-        draw(trials, found, design).savefig(part, dpi=100)
+    _draw_pictures(folder, trials, found, design)
     return found
+
+
+def redraw(folder: Path, design: int) -> list[str]:
+    """Draw the pictures anew from ``trials.csv`` and ``identifiability.json``; return their names.
+
+    Raises
+    ------
+    ValueError
+        If the folder lacks one of them.
+    """
+    files = folder / "trials.csv", folder / "identifiability.json"
+    for file in files:
+        if not file.is_file():
+            raise ValueError(f"{file} is not there to draw from: search first, without --redraw")
+    found = from_json(json.loads(files[1].read_text(encoding="utf-8")))
+    return _draw_pictures(folder, read_csv(files[0]), found, design)
+
+
+def _draw_pictures(folder: Path, trials: Table, found: Identifiability, design: int) -> list[str]:
+    from ndbmi_gym.experiments.recovery import identifiability_drawing as drawing
+
+    drawn = rows(trials, trials["trial"] < design)
+    groups = {"all": drawn, "best": rows(drawn, best(drawn))}
+    if len(trials["trial"]) > len(drawn["trial"]):
+        groups["search"] = rows(trials, best(trials))
+    pictures = {
+        "identifiability": drawing.draw_importance(found),
+        "best_trials": drawing.draw_best(groups, found),
+    }
+    for name, canvas in pictures.items():
+        with whole_file(folder / f"{name}.png") as part:
+            canvas.savefig(part, dpi=DPI)
+    return list(pictures)
 
 
 def as_json(found: Identifiability) -> JSON:
@@ -133,64 +167,16 @@ def as_json(found: Identifiability) -> JSON:
     }
 
 
-def draw(trials: Table, found: Identifiability, design: int) -> "Canvas":
-    """Importance of every parameter for every claim; parameters in the best trials and in all."""
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(15, 14), layout="constrained")
-    above, below = canvas.subfigures(2, 1, squeeze=False, height_ratios=(1.25, 1)).ravel()
-    axes = above.subplots()
-    image = axes.imshow(found.importance, cmap="viridis", aspect="auto", vmin=0, vmax=1)
-    above.colorbar(image, ax=axes, label="drop of R² when the parameter is shuffled")
-    axes.set_xticks(range(len(SPACE)), SPACE, rotation=35, ha="right")
-    rows = zip((*SEARCHED, "f factors"), found.explained, strict=True)
-    axes.set_yticks(range(len(found.explained)), [f"{name}  (R² {r:.2f})" for name, r in rows])
-    axes.set_title("Which parameter decides which claim's margin")
-
-    drawn = _rows(trials, trials["trial"] < design)
-    groups = [("random", "0.7", drawn), ("their best tenth", "tab:red", _rows(drawn, _best(drawn)))]
-    if len(trials["trial"]) > len(drawn["trial"]):
-        groups.append(("best of the search", "tab:blue", _rows(trials, _best(trials))))
-    panels = below.subplots(-(-len(SPACE) // 6), 6).ravel()
-    for axes, (name, range_) in zip(panels, SPACE.items(), strict=False):
-        _draw_parameter(axes, name, groups)
-        if not range_.choices:
-            low, high, share = found.spans[name]
-            axes.set_title(f"{low:.2g} to {high:.2g} (span × {share:.2f})", fontsize=8)
-    for axes in panels[len(SPACE) :]:
-        axes.axis("off")
-    handles, labels = panels[0].get_legend_handles_labels()
-    below.legend(handles, labels, loc="lower right", fontsize=10)
-    below.suptitle("Share of trials by parameter; above, what the best random trials span")
-    return canvas
-
-
-def _draw_parameter(axes: "Axes", name: str, groups: list[tuple[str, str, Table]]) -> None:
-    range_ = SPACE[name]
-    if range_.choices:
-        places = np.arange(len(range_.choices))
-        width = 0.8 / len(groups)
-        for k, (label, colour, trials) in enumerate(groups):
-            heights = [(trials[name] == choice).mean() for choice in range_.choices]
-            axes.bar(
-                places + k * width - 0.4, heights, width, align="edge", color=colour, label=label
-            )
-        labels = [f"{c:.2f}" if isinstance(c, float) else str(c) for c in range_.choices]
-        crowded = max(map(len, labels)) > 5
-        axes.set_xticks(places, labels, rotation=25 if crowded else 0, fontsize=7)
-    else:
-        spaced = np.geomspace if range_.log else np.linspace
-        bins = spaced(range_.low, range_.high, 13)
-        if range_.log:
-            axes.set_xscale("log")
-            axes.set_xticks([], minor=True)
-            ends = np.array([range_.low, np.sqrt(range_.low * range_.high), range_.high])
-            axes.set_xticks(ends, [f"{end:.2g}" for end in ends])
-        for label, colour, trials in groups:
-            share = np.histogram(trials[name], bins)[0] / len(trials[name])
-            axes.stairs(share, bins, color=colour, fill=label == "random", label=label)
-    axes.set_xlabel(name, fontsize=9)
-    axes.tick_params(labelsize=7)
+def from_json(saved: JSON) -> Identifiability:
+    """The analysis that `as_json` made, to its four digits."""
+    names = (*SEARCHED, "misfit")
+    return Identifiability(
+        np.array([[saved["importance"][claim][name] for name in SPACE] for claim in names]),
+        np.array([saved["explained"][claim] for claim in names]),
+        {name: tuple(span) for name, span in saved["spans"].items()},
+        saved["choices"],
+        [tuple(pair) for pair in saved["conflicts"]],
+    )
 
 
 def _numeric(name: str, values: npt.NDArray[np.generic]) -> FloatArray:

@@ -64,9 +64,7 @@ def judge_claims(batch: Batch, tables: dict[str, Tables]) -> str:
         "C22 keeps the spikes per window, as Eq 17 defines h. If responses are cut to their first "
         f"50 ms at unchanged rates instead, mean wtpe is {', '.join(cut)} times that of 600 ms.",
     )
-    pictures = {
-        f"{name}: {figure(name).title}": batch.out / name / f"{name}.png" for name in tables
-    }
+    pictures = {f"{name}: {figure(name).title}": batch.out / f"{name}.png" for name in tables}
     report.write(batch.out, findings, batch.settings(), remarks, pictures)
     verdicts = "\n".join(f"{f.claim.id:>4} {f.verdict:<14} {f.claim.statement}" for f in findings)
     return f"{verdicts}\n{report.summary(findings)}"
