@@ -1,7 +1,8 @@
 """Check the built site: ``python docs/check_site.py docs/_build/html``.
 
-Every internal link, anchor, picture, style and script of every page is there, and nothing that a
-page loads comes from elsewhere. Links that a reader follows may lead anywhere; none is fetched.
+Every internal link, anchor, picture, style and script of every page is there, nothing that a page
+loads comes from elsewhere, and no directive is left as text. Links that a reader follows may lead
+anywhere; none is fetched.
 """
 
 import re
@@ -26,6 +27,7 @@ class Read(HTMLParser):
         self.anchors: set[str] = {"", "top"}
         self.links: list[str] = []
         self.loads: list[str] = []
+        self.unread: list[str] = []
         self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -38,6 +40,10 @@ class Read(HTMLParser):
                 (self.links if followed else self.loads).append(has[name])
         self.loads += [each.split()[0] for each in has.get("srcset", "").split(",") if each.strip()]
 
+    def handle_data(self, data: str) -> None:
+        """Take down a directive that stands on the page as text."""
+        self.unread += re.findall(r"(?:`{3}|:{3})\{\S+", data)
+
 
 def faults(site: Path) -> Iterator[str]:
     """What is wrong with a built site, a line for each fault."""
@@ -46,6 +52,7 @@ def faults(site: Path) -> Iterator[str]:
         yield f"{site}: there are no pages"
     for page, read in pages.items():
         name = page.relative_to(site.resolve())
+        yield from (f"{name} shows {text} in place of what it makes" for text in read.unread)
         for target in (*read.links, *read.loads):
             parts = urlsplit(target)
             if parts.scheme or parts.netloc:

@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_title = f"ndbmi_gym {release}"
 html_static_path = ["_static"]
+pygments_dark_style = "monokai"
 html_css_files = ["site.css"]
 html_theme_options = {"top_of_page_buttons": []}
 html_show_sphinx = html_copy_source = False

@@ -1,7 +1,7 @@
 """Screenshots of the built site, wide and narrow: ``python docs/screenshots.py runs/screenshots``.
 
-Wants playwright (``pip install playwright``) and a Chromium of the system. Also tells which pages
-are wider than the window they are in, which no page should be.
+Wants playwright (``pip install playwright``) and a Chromium of the system. Also tells what is
+wider than its window and in no box that scrolls, which nothing should be.
 """
 
 import argparse
@@ -32,12 +32,23 @@ PAGES = (
 WINDOWS = {"wide": (1400, 1000), "narrow": (400, 900)}
 
 
-def shoot(page: Page, name: str, out: Path, size: tuple[int, int]) -> int:
-    """Picture one page in one window; how many pixels it is too wide."""
+TOO_WIDE = """
+[...document.querySelectorAll('.main *')].filter(it => {
+  if (it.getBoundingClientRect().right <= innerWidth + 1) return false;
+  for (let at = it; at.parentElement; at = at.parentElement)
+    if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(at).overflowX)) return false;
+  return getComputedStyle(it).position != 'fixed';
+}).map(it => `${it.tagName} ${it.textContent.slice(0, 40)}`)
+"""
+"""What sticks out of the window, and is in no box that scrolls."""
+
+
+def shoot(page: Page, name: str, out: Path) -> list[str]:
+    """Picture one page in one window; what is wider than it."""
     page.goto((SITE / f"{name}.html").as_uri())
     page.screenshot(path=out)
-    width: int = page.evaluate("document.documentElement.scrollWidth")
-    return max(0, width - size[0])
+    wide: list[str] = page.evaluate(TOO_WIDE)
+    return wide
 
 
 def main() -> int:
@@ -60,11 +71,10 @@ def main() -> int:
                 page = context.new_page()
                 for name in asked.pages:
                     out = asked.out / f"{name.replace('/', '-')}-{window}-{scheme}.png"
-                    if shoot(page, name, out, size):
-                        wide.append(f"{name} ({window})")
+                    wide += [f"{name} ({window}): {what}" for what in shoot(page, name, out)]
                 context.close()
         browser.close()
-    print("\n".join(wide) or "no page is wider than its window")
+    print("\n".join(wide) or "nothing is wider than its window")
     return bool(wide)
 
 

@@ -74,6 +74,7 @@ for animal in range(2):
     print(f"animal {animal}: after {info['time_s']:4.1f} s at ({x:5.2f}, {y:5.2f}) cm")
     ax.plot(*np.transpose(path_cm), ".-", label=f"animal {animal}")
 ax.add_patch(Circle((0, 0), 1.5, fill=False, ls="--"))
-ax.set(title="two animals in the fixed field", xlabel="x (cm)", ylabel="y (cm)", aspect="equal")
+ax.set(title="two animals in the fixed field", xlabel="x (cm)", ylabel="y (cm)")
+ax.set(xlim=(-10, 10), ylim=(-10, 10), aspect="equal")
 ax.legend()
 plt.show()

@@ -63,6 +63,7 @@ for radius, ax in zip((0.1, 1.0, 2.0), axes, strict=True):
     arrived, failed = np.mean(ends, axis=0)
     print(f"disc of {radius:.1f} cm: {arrived:.2f} of the trials arrive, {failed:.2f} fail")
     ax.scatter(*np.transpose(places), s=4, c=[("#9aa5b1", "#c44536")[int(end[1])] for end in ends])
-    ax.set(title=f"where trials end, disc of {radius} cm", xlabel="x (cm)", aspect="equal")
+    ax.set(title=f"where trials end, disc of {radius} cm", xlabel="x (cm)")
+    ax.set(xlim=(-8, 8), ylim=(-8, 8), aspect="equal")
 axes[0].set_ylabel("y (cm)")
 plt.show()

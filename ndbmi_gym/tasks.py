@@ -54,14 +54,14 @@ class Judged(IntEnum):
     """Columns of a judgement."""
 
     REWARD = 0
-    DISTANCE = 1  # to the target, cm
-    EFFORT = 2  # mean absolute action
-    INSIDE = 3  # whether the step ended in the target disc
-    ARRIVED = 4  # whether the trial ends as it should
-    FAILED = 5  # whether the trial ends as it should not
-    SUCCESS = 6  # whether the task is fulfilled at this step
-    STREAK = 7  # consecutive step ends inside
-    REWARD_DISTANCE = 8  # the terms that REWARD is the sum of
+    DISTANCE = 1  #: to the target, cm
+    EFFORT = 2  #: mean absolute action
+    INSIDE = 3  #: whether the step ended in the target disc
+    ARRIVED = 4  #: whether the trial ends as it should
+    FAILED = 5  #: whether the trial ends as it should not
+    SUCCESS = 6  #: whether the task is fulfilled at this step
+    STREAK = 7  #: consecutive step ends inside
+    REWARD_DISTANCE = 8  #: the terms that REWARD is the sum of
     REWARD_EFFORT = 9
     REWARD_BONUS = 10
     REWARD_INSIDE = 11

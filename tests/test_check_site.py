@@ -56,6 +56,7 @@ def test_an_empty_site(faults):
         ("index.html", '<script src="//cdn.example.org/x.js"></script>'),
         ("index.html", '<link rel="stylesheet" href="https://example.org/x.css">'),
         ("index.html", '<img src="https://example.org/x.png">'),
+        ("index.html", "<p>```{csv-table} title</p>"),
         ("s.css", "@import 'https://example.org/x.css';"),
         ("s.css", "a {src: url(//example.org/x.woff)}"),
     ],

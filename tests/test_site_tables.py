@@ -1,6 +1,7 @@
 """The tables of the site say what registry, declarations and results say."""
 
 import json
+import pkgutil
 import re
 from importlib import import_module
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-import ndbmi_gym  # noqa: F401
+import ndbmi_gym
 from ndbmi_gym.config import option_tables
 
 ROOT = Path(__file__).parents[1]
@@ -98,3 +99,14 @@ def test_sections_of_the_docstring(tables):
 
 def test_bars_within_a_cell(tables):
     assert tables.table(("a",), [("|x|",)]).endswith("| \\|x\\| |")
+
+
+def test_every_module_is_in_the_reference():
+    page = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   (ndbmi_gym[\w.]*)$", page, re.MULTILINE))
+    found = {
+        module.name
+        for module in pkgutil.walk_packages(ndbmi_gym.__path__, "ndbmi_gym.")
+        if not module.ispkg and not module.name.startswith("ndbmi_gym.cli")
+    }
+    assert found <= listed

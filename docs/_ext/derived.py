@@ -42,9 +42,8 @@ class Derived(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Parse it as if it stood on the page."""
         name, *given = self.arguments
-        return self.parse_text_to_nodes(
-            getattr(site_tables, name)(*given), allow_section_headings=True
-        )
+        text = getattr(site_tables, name)(*given)
+        return [nodes.container("", *self.parse_text_to_nodes(text), classes=["derived", name])]
 
 
 def without_markdown(
@@ -57,8 +56,16 @@ def without_markdown(
         ]
 
 
+def without_aliases(
+    app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out the fields of named tuples, which their class describes."""
+    return True if (getattr(obj, "__doc__", "") or "").startswith("Alias for field") else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("derived", Derived)
     app.connect("autodoc-process-docstring", without_markdown, priority=100)
+    app.connect("autodoc-skip-member", without_aliases)
     return {"parallel_read_safe": True}

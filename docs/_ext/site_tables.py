@@ -98,16 +98,16 @@ def options(part: str) -> str:
     names = [[option.name for option in each] for each in kinds.values()]
     if len(kinds) > 1 and all(each == names[0] for each in names):  # they differ in defaults alone
         rows: list[Sequence[Any]] = [
-            (f"`{same[0].name}`", *(_value(each.default) for each in same), *_described(same[0]))
+            (f"`{same[0].name}`", *(_value(each.default) for each in same), _described(same[0]))
             for same in zip(*kinds.values(), strict=True)
         ]
-        return table(("option", *(f'`"{kind}"`' for kind in kinds), "meaning", "rule"), rows)
+        return table(("option", *(f'`"{kind}"`' for kind in kinds), "meaning"), rows)
     written = []
     for kind, each in kinds.items():
         if len(kinds) > 1:
             written += [f'**`{part}="{kind}"`**', ""]
-        rows = [(f"`{o.name}`", _value(o.default), *_described(o)) for o in each]
-        written += [table(("option", "default", "meaning", "rule"), rows), ""]
+        rows = [(f"`{o.name}`", _value(o.default), _described(o)) for o in each]
+        written += [table(("option", "default", "meaning"), rows), ""]
     return "\n".join(written)
 
 
@@ -201,11 +201,17 @@ def _keywords(values: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
+    try:
+        json.dumps(value)
+    except TypeError:  # made of parts: the options of those are in other tables
+        return "–"
     return f"`{round(value, 6)!r}`" if isinstance(value, float) else f"`{value!r}`"
 
 
-def _described(option: Any) -> tuple[str, str]:
-    return option.meaning, option.rule
+def _described(option: Any) -> str:
+    """Its meaning, and below it the rule."""
+    rule = option.rule.replace("<", "&lt;")
+    return f"{option.meaning}<br>*{rule}*"
 
 
 def _interval(ends: Sequence[float] | None, digits: int) -> str:

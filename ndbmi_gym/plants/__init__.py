@@ -20,16 +20,16 @@ FloatArray = npt.NDArray[np.float64]
 class Column(IntEnum):
     """Columns of a device's state."""
 
-    X = 0  # cm
+    X = 0  #: cm
     Y = 1
-    VX = 2  # cm/s
+    VX = 2  #: cm/s
     VY = 3
-    CURL = 4  # kg/s
-    PUSH_X = 5  # kg·cm/s²
+    CURL = 4  #: kg/s
+    PUSH_X = 5  #: kg·cm/s²
     PUSH_Y = 6
-    FORCE_X = 7  # all perturbing force, kg·cm/s²
+    FORCE_X = 7  #: all perturbing force, kg·cm/s²
     FORCE_Y = 8
-    TIME = 9  # since the trial began, s
+    TIME = 9  #: since the trial began, s
 
 
 POSITION = slice(Column.X, Column.Y + 1)
