@@ -120,8 +120,9 @@ def train_and_film():
         assert agent.learn(512).num_timesteps == 512
     with TemporaryDirectory() as folder:
         env = gymnasium.make(ids()[0], render_mode="rgb_array", max_episode_steps=3)
-        step(RecordVideo(env, folder, episode_trigger=lambda _: True))
-        (film,) = Path(folder).glob("*.mp4")
+        films = Path(folder) / "films"
+        step(RecordVideo(env, str(films), episode_trigger=lambda _: True))
+        (film,) = films.glob("*.mp4")
         assert film.stat().st_size > 1000
     print("trained and filmed")
 
