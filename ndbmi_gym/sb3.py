@@ -75,21 +75,21 @@ class NativeVecEnv(VecEnv):
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
-        """Begin all trials, with what `seed` and `set_options` asked for since the last time.
-
-        Raises
-        ------
-        ValueError
-            If options differ among trials.
-        """
-        options = self._options[0]
-        if any(each != options for each in self._options):
-            raise ValueError("the trials of a vector environment share their reset options")
-        # an int means seed + i to Gymnasium, as it does to SB3's `seed`
-        seen, info = self.env.reset(seed=self._seeds[0], options=options or None)
+        """Begin all trials, with what `seed` and `set_options` asked for since the last time."""
+        seed: Any = self._seeds[0]  # an int means seed + i to Gymnasium, as it does to SB3's `seed`
+        several = self._by_options()
+        if len(several) > 1 and self._apart:  # they show all or nothing
+            self.env.reset(seed=seed)
+        for options, chosen in several:
+            if len(several) > 1:
+                options = {**options, "reset_mask": chosen}
+                if seed is not None:
+                    seed = [self._seeds[i] if chosen[i] else None for i in range(self.num_envs)]
+            seen, info = self.env.reset(seed=seed, options=options or None)
+            for i in np.flatnonzero(chosen).tolist():
+                self.reset_infos[i] = _pick(info, i)
         self._reset_seeds()
         self._reset_options()
-        self.reset_infos = [_pick(info, i) for i in range(self.num_envs)]
         self._returns[:], self._lengths[:] = 0.0, 0
         return seen
 
@@ -204,6 +204,12 @@ class NativeVecEnv(VecEnv):
 
     def _which(self, indices: VecEnvIndices) -> list[int]:
         return [range(self.num_envs)[i] for i in self._get_indices(indices)]
+
+    def _by_options(self) -> list[tuple[dict[str, Any], npt.NDArray[np.bool_]]]:
+        """Reset options, and the trials that they are for: one entry if all share them."""
+        given = self._options if any(self._options) else self._options[:1] * self.num_envs
+        names = np.array([id(each) for each in given])
+        return [(given[int(i)], names == names[i]) for i in np.unique(names, return_index=True)[1]]
 
     @property
     def _apart(self) -> SyncVectorEnv | AsyncVectorEnv | None:

@@ -1,7 +1,8 @@
 """Speed against peers, in one run on one core: ``python tests/benchmark_speed.py``.
 
-Prints steps per second and ratios, and where the time of the native vector environment goes. With
-``--json FILE`` the numbers are also written as data.
+Prints steps per second and ratios, and where the time of the native vector environment goes.
+``--keep`` writes the numbers to ``docs/speed/history``, under the name of the commit; ``--compare
+COMMIT`` sets the ratios to MuJoCo's Reacher, which machines share, beside those of an earlier one.
 """
 
 import argparse
@@ -11,7 +12,9 @@ import platform
 import subprocess
 import sys
 import time
+from datetime import date
 from importlib.metadata import version
+from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -23,6 +26,9 @@ import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.stimuli import stimulus_set
+
+HISTORY = Path(__file__).parents[1] / "docs" / "speed" / "history"
+REFERENCE = "MuJoCo Reacher-v5, scalar"
 
 
 def best(measure, repeats=5):
@@ -182,10 +188,32 @@ CIRCUITS = (
 """Name, id, options, and steps of the vector environment to time."""
 
 
+def compared(now, before):
+    """Lines of ratios to the reference: now, before, and the one over the other."""
+    lines = [f"{'now':>10} {'before':>10} {'change':>8}"]
+    for name in [name for name in now if name in before]:
+        new, old = (rates[name] / rates[REFERENCE] for rates in (now, before))
+        lines.append(f"{new:10.2f} {old:10.2f} {new / old:8.2f}  {name}")
+    return lines
+
+
+def commit():
+    """The short name of the commit that is checked out."""
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(
+        asked, cwd=HISTORY.parent, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 def main():
     """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", help="write the numbers to this file")
+    parser.add_argument("--keep", action="store_true", help=f"write the numbers to {HISTORY}")
+    parser.add_argument(
+        "--compare",
+        choices=[each.stem for each in HISTORY.glob("*.json")],
+        help="an earlier commit",
+    )
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -193,7 +221,7 @@ def main():
     rest = np.zeros(9, np.float32)
     shift, hold = "ndbmi/ShiftTarget-v0", "ndbmi/HoldTarget-v0"
     rates = {
-        "MuJoCo Reacher-v5, scalar": scalar_rate("Reacher-v5"),
+        REFERENCE: scalar_rate("Reacher-v5"),
         "Pendulum-v1, scalar": scalar_rate("Pendulum-v1"),
         "ShiftTarget-v0, scalar, multiple-points, no volition": scalar_rate(shift, rest),
         "ShiftTarget-v0, scalar, multiple-points, effort 0.1": scalar_rate(shift, rest + 0.1),
@@ -218,7 +246,7 @@ def main():
             env_id, volition, steps=steps, **options
         )
     print(f"{'steps/s':>12} {'x Reacher':>10}")
-    reference = rates["MuJoCo Reacher-v5, scalar"]
+    reference = rates[REFERENCE]
     for name, rate in rates.items():
         print(f"{rate:12,.0f} {rate / reference:10.2f}  {name}")
 
@@ -244,17 +272,24 @@ def main():
         print(f"\nmicroseconds per trial and step, {what}, native vector 256")
         for name, value in spent.items():
             print(f"{value:12.3f}  {name}")
-    if arguments.json:
+    if arguments.compare:
+        earlier = json.loads((HISTORY / f"{arguments.compare}.json").read_text())
+        print(f"\nx Reacher, beside commit {arguments.compare} of {earlier['date']}")
+        print("\n".join(compared(rates, earlier["steps_per_s"])))
+    if arguments.keep:
         packages = ("ndbmi-gym", "gymnasium", "numpy", "numba", "mujoco")
         record = {
+            "commit": commit(),
+            "date": date.today().isoformat(),
             "steps_per_s": rates,
             "others": others,
             "microseconds": profiles,
             "machine": {"python": platform.python_version(), "processor": platform.machine()},
             "versions": {name: version(name) for name in packages},
         }
-        with open(arguments.json, "w") as file:
-            json.dump(record, file, indent=1)
+        file = HISTORY / f"{record['commit']}.json"
+        file.write_text(json.dumps(record, indent=1) + "\n")
+        print(f"\nkept in {file}")
 
 
 if __name__ == "__main__":

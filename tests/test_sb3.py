@@ -173,9 +173,26 @@ class TestAdapter:
         np.testing.assert_array_equal(position, [[7.0, 2.0]] * 3)
         venv.reset()
         assert (venv.reset_infos[0]["position"] != [7.0, 2.0]).any()
-        venv.set_options([{"start": [7.0, 2.0]}, {}, {}])
-        with pytest.raises(ValueError, match="share"):
-            venv.reset()
+
+    @pytest.mark.parametrize("apart", [True, False])
+    def test_options_may_differ_among_trials(self, apart):
+        makers = [lambda: scalar()] * 3
+        same = AutoresetMode.SAME_STEP
+        env = SyncVectorEnv(makers, autoreset_mode=same) if apart else native(3)
+        venv = NativeVecEnv(env)
+        for _ in range(2):
+            venv.seed(1)
+            here, there = {"start": [7.0, 2.0]}, {"start": np.array([-7.0, 0.0])}
+            venv.set_options([here, {}, there])
+            seen = venv.reset()
+            positions = [info["position"].tolist() for info in venv.reset_infos]
+            assert positions[0] == [7.0, 2.0]
+            assert positions[1] not in (positions[0], positions[2])
+            assert positions[2] == [-7.0, 0.0]
+            assert [info["trial"] for info in venv.reset_infos] == [0, 0, 0]
+            assert venv.observation_space.contains(seen[0])
+        venv.reset()
+        assert venv.reset_infos[0]["position"].tolist() != [7.0, 2.0]
 
     def test_attributes_and_methods_are_those_of_the_batch(self):
         venv = NativeVecEnv(native(3))

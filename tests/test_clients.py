@@ -1,0 +1,74 @@
+"""The examples of other libraries: those that are installed here run, all say what they need."""
+
+import csv
+import re
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "examples" / "clients"
+PAGES = ROOT / "docs" / "clients"
+TORCH = re.search(r"^torch==.+$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[0]
+NAMES = sorted(path.stem.removeprefix("with_") for path in FOLDER.glob("with_*.py"))
+HERE = {"cleanrl": "torch", "minari": "minari", "sb3_contrib": "sb3_contrib", "sb3": "torch"}
+"""What these need beside the package, all of which the tests bring."""
+
+
+@pytest.fixture
+def runner(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    yield import_module("run")
+    sys.modules.pop("run", None)
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_it_runs_and_learns(runner, monkeypatch, capsys, name):
+    if find_spec(HERE[name]) is None:
+        pytest.skip(f"{HERE[name]} is not installed")
+    try:
+        import_module(f"with_{name}")
+    finally:
+        sys.modules.pop(f"with_{name}", None)
+    found = runner.read(capsys.readouterr().out)
+    assert found["steps/s"] > 0
+    assert found["return"] > -12  # zero volition has -14.2
+    assert found["success"] > 0.2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_says_what_it_needs_and_has_a_page(runner, name):
+    about = runner.head(name)
+    assert about["dependencies"][0] == "ndbmi-gym"
+    others = about["dependencies"][1:]
+    assert TORCH in others or name == "minari"
+    assert all("==" in each for each in others if each != "pillow")
+    page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    assert f"examples/clients/with_{name}.py" in page
+    assert "pip install" in page
+    assert about["tool"]["ndbmi-gym"]["autoreset"] in page
+    assert f"\n{name}\n" in (PAGES / "index.md").read_text(encoding="utf-8")
+
+
+def test_what_is_not_a_result_is_refused(runner):
+    assert runner.read("noise\n1,234 steps/s, return -7.50, success 0.81\n") == {
+        "steps/s": 1234.0,
+        "return": -7.5,
+        "success": 0.81,
+    }
+    with pytest.raises(ValueError, match="one line of results"):
+        runner.read("nothing of the kind")
+
+
+def test_the_table_has_a_row_for_each(runner):
+    with (PAGES / "speed.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["autoreset"] for row in rows] == [
+        runner.head(name)["tool"]["ndbmi-gym"]["autoreset"] for name in NAMES
+    ]
+    for row in rows:
+        assert float(row["steps/s"]) > 100
+        assert row["gymnasium"]
