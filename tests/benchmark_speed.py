@@ -76,6 +76,29 @@ def vector_rate(env_id, effort=0.0, num_envs=256, steps=200, **options):
     return best(measure)
 
 
+def frame_rate(env_id, frames=150, **options):
+    """Pictures per second of processor time, each of another step."""
+    env = gymnasium.make(env_id, render_mode="rgb_array", **options)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+
+    def measure():
+        spent = 0.0
+        for _ in range(frames):
+            *_, terminated, truncated, _ = env.step(env.action_space.sample())
+            if terminated or truncated:
+                env.reset()
+            begin = time.process_time()
+            env.render()
+            spent += time.process_time() - begin
+        return frames / spent
+
+    measure()
+    rate = best(measure)
+    env.close()
+    return rate
+
+
 def calibration_seconds(dataset):
     """Time to calibrate an animal, its responses drawn included."""
     cortex = topographic_cortex(stimulus_set(dataset))
@@ -250,6 +273,20 @@ def main():
     for name, rate in rates.items():
         print(f"{rate:12,.0f} {rate / reference:10.2f}  {name}")
 
+    drawn = {
+        "CartPole-v1 (600 x 400)": frame_rate("CartPole-v1"),
+        "ShiftTarget-v0, 9 electrodes": frame_rate(shift),
+        "ShiftTargetCurl-v0, set 7, 25 electrodes": frame_rate(
+            "ndbmi/ShiftTargetCurl-v0", dataset=7
+        ),
+        "ShiftTargetSOC-v0, 25 electrodes": frame_rate(SHIFT_SOC),
+        "ShiftTargetSOC-v0 at 600 x 400": frame_rate(SHIFT_SOC, render_size=(600, 400)),
+    }
+    print(f"\n{'pictures/s':>12} {'x CartPole':>10}  (900 x 600 where nothing else is said)")
+    reference = drawn["CartPole-v1 (600 x 400)"]
+    for name, rate in drawn.items():
+        print(f"{rate:12,.0f} {rate / reference:10.2f}  {name}")
+
     own, base = in_process(IMPORT.format("ndbmi_gym")), in_process(IMPORT.format("gymnasium"))
     others = {
         "calibration of set 6, s": calibration_seconds(6),
@@ -282,6 +319,7 @@ def main():
             "commit": commit(),
             "date": date.today().isoformat(),
             "steps_per_s": rates,
+            "pictures_per_s": drawn,
             "others": others,
             "microseconds": profiles,
             "machine": {"python": platform.python_version(), "processor": platform.machine()},
