@@ -7,7 +7,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import gymnasium
 import pytest
+
+import ndbmi_gym  # noqa: F401 (registers the ids)
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "clients"
@@ -25,8 +28,11 @@ def runner(monkeypatch):
     sys.modules.pop("run", None)
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize(
+    "name", ["sb3", "cleanrl", "minari", pytest.param("sb3_contrib", marks=pytest.mark.slow)]
+)
 def test_it_runs_and_learns(runner, monkeypatch, capsys, name):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # which one sets, to be put back
     if find_spec(HERE[name]) is None:
         pytest.skip(f"{HERE[name]} is not installed")
     try:
@@ -72,3 +78,9 @@ def test_the_table_has_a_row_for_each(runner):
     for row in rows:
         assert float(row["steps/s"]) > 100
         assert row["gymnasium"]
+
+
+def test_an_unknown_option_is_refused_in_pythons_words():
+    # TorchRL's GymEnv tries frameskip=1, and goes on without on this phrase only
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'frameskip'.*options"):
+        gymnasium.make("ndbmi/ShiftTarget-v0", frameskip=1)

@@ -11,11 +11,13 @@ from gymnasium.envs.registration import registry
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from quick_runs import native
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
+    VecCheckNan,
     VecFrameStack,
     VecMonitor,
     VecNormalize,
@@ -237,6 +239,18 @@ class TestAdapter:
         model = PPO("MlpPolicy", venv, n_steps=8, batch_size=32, device="cpu")
         mean, _ = evaluate_policy(model, venv, n_eval_episodes=8)  # warnings are errors here
         assert np.isfinite(mean)
+
+    def test_callbacks_and_normalisation_are_served(self):
+        short = {"max_episode_steps": LIMIT, **STAGGERED}
+        seen_by_others = VecCheckNan(
+            VecNormalize(NativeVecEnv(native(2, **short)), training=False), raise_exception=True
+        )
+        evaluation = EvalCallback(seen_by_others, n_eval_episodes=2, eval_freq=8, verbose=0)
+        venv = VecCheckNan(VecNormalize(NativeVecEnv(native(4, **short))), raise_exception=True)
+        model = PPO("MlpPolicy", venv, n_steps=8, batch_size=32, n_epochs=1, device="cpu")
+        model.learn(64, callback=evaluation)
+        assert np.isfinite(evaluation.last_mean_reward)
+        assert venv.venv.obs_rms.count > 64
 
     @pytest.mark.parametrize("kind", [gymnasium.spaces.Dict, gymnasium.spaces.Tuple])
     def test_composed_spaces(self, kind):
