@@ -1,6 +1,6 @@
 """Pictures of what the trials of a search say."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,11 @@ from matplotlib.lines import Line2D
 
 from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas, legend
 from ndbmi_gym.experiments.bench.tables import Table
-from ndbmi_gym.experiments.recovery.identifiability import Identifiability
 from ndbmi_gym.experiments.recovery.search import SEARCHED, SPACE
 from ndbmi_gym.experiments.vato2014.claims import CLAIMS
+
+if TYPE_CHECKING:  # what is drawn imports its drawing
+    from ndbmi_gym.experiments.recovery.identifiability import Identifiability
 
 _TITLE: dict[str, Any] = {"loc": "left", "fontsize": FONT, "fontweight": "bold"}
 _STYLES: dict[str, dict[str, Any]] = {  # Okabe and Ito's colours
@@ -68,7 +70,7 @@ _READINGS = {
 """Values in words, where they are not numbers."""
 
 
-def draw_importance(found: Identifiability) -> Canvas:
+def draw_importance(found: "Identifiability") -> Canvas:
     """How much of every claim's margin the parameters explain, together and each."""
     texts = {claim.id: claim.where for claim in CLAIMS}
     columns = [f"{claim}, {texts[claim]}" for claim in SEARCHED] + ["Table 1, f factors"]
@@ -99,7 +101,7 @@ def draw_importance(found: Identifiability) -> Canvas:
     return figure
 
 
-def draw_best(groups: dict[str, Table], found: Identifiability) -> Canvas:
+def draw_best(groups: dict[str, Table], found: "Identifiability") -> Canvas:
     """Where the best trials lie, beside all that were drawn at random.
 
     Parameters
