@@ -1,8 +1,12 @@
 """A cortex without noise, so that whole episodes are functions of starts, targets and actions."""
 
+import os
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # one core for each process, before numpy is imported
 
 import numpy as np
 import pytest
