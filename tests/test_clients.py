@@ -72,10 +72,9 @@ def test_what_is_not_a_result_is_refused(runner):
 def test_the_table_has_a_row_for_each(runner):
     with (PAGES / "speed.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["autoreset"] for row in rows] == [
-        runner.head(name)["tool"]["ndbmi-gym"]["autoreset"] for name in NAMES
-    ]
+    assert [row["name"] for row in rows] == NAMES
     for row in rows:
+        assert row["autoreset"] == runner.head(row["name"])["tool"]["ndbmi-gym"]["autoreset"]
         assert float(row["steps/s"]) > 100
         assert row["gymnasium"]
 
@@ -84,3 +83,10 @@ def test_an_unknown_option_is_refused_in_pythons_words():
     # TorchRL's GymEnv tries frameskip=1, and goes on without on this phrase only
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'frameskip'.*options"):
         gymnasium.make("ndbmi/ShiftTarget-v0", frameskip=1)
+
+
+def test_a_row_takes_the_place_of_its_own(runner, monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "TABLE", tmp_path / "speed.csv")
+    for name, speed in (("skrl", 1), ("cleanrl", 2), ("skrl", 3)):
+        runner.note({"name": name, "steps/s": speed})
+    assert runner.TABLE.read_text() == "name,steps/s\ncleanrl,2\nskrl,3\n"

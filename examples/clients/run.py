@@ -3,8 +3,8 @@
     python examples/clients/run.py            # all: makes .venv-clients/NAME where it is missing
     python examples/clients/run.py sb3 skrl   # some
 
-Each script says in its head (``# /// script``, PEP 723) what it needs. The table is written to
-docs/clients/speed.csv when all were run.
+Each script says in its head (``# /// script``, PEP 723) what it needs. What was measured takes its
+row in docs/clients/speed.csv; compare rows of one run, on one machine.
 """
 
 import argparse
@@ -89,12 +89,25 @@ def run(name: str) -> dict[str, Any]:
     versions = json.loads(listed.stdout)
     library, _, version = re.sub(r"\[.*\]", "", about["dependencies"][1]).partition("==")
     return {
+        "name": name,
         "library": about["tool"]["ndbmi-gym"].get("library", f"{library} {version}"),
         "entry point": about["tool"]["ndbmi-gym"]["entry"],
         "autoreset": about["tool"]["ndbmi-gym"]["autoreset"],
         **read(printed),
         **{key: versions.get(key, "") for key in ("gymnasium", "numpy", "torch", "python")},
     }
+
+
+def note(row: dict[str, Any]) -> None:
+    """Put a row into the table, in place of the one that its script had."""
+    rows = {row["name"]: row}
+    if TABLE.exists():
+        with TABLE.open(newline="", encoding="utf-8") as file:
+            rows = {each["name"]: each for each in csv.DictReader(file)} | rows
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[name] for name in NAMES if name in rows)
 
 
 def main() -> int:
@@ -106,20 +119,16 @@ def main() -> int:
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         parser.error(f"no example {unknown[0]!r}: choose of {', '.join(NAMES)}")
-    rows, failed = [], 0
+    failed = 0
     for name in names:
         try:
-            rows.append(run(name))
+            row = run(name)
         except subprocess.CalledProcessError as error:
             failed += 1
             print(f"{name}: {error}\n{error.stderr or ''}", flush=True)
         else:
-            print(f"{name}: {rows[-1]}", flush=True)
-    if not failed and set(names) == set(NAMES):
-        with TABLE.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            print(f"{name}: {row}", flush=True)
+            note(row)
     return failed
 
 

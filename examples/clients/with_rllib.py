@@ -27,7 +27,11 @@ N_ENVS, N_STEPS, ITERATIONS = 64, 32, 49
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
 config = (
     PPOConfig()
-    .environment("ndbmi_gym:ndbmi/ShiftTarget-v0")  # options of the id go into env_config
+    .environment(  # options of the id go into env_config=
+        "ndbmi_gym:ndbmi/ShiftTarget-v0",
+        normalize_actions=False,  # exploration begins in the corner of the box, as it should
+        clip_actions=True,
+    )
     .env_runners(
         num_env_runners=0,
         num_envs_per_env_runner=N_ENVS,
@@ -71,7 +75,7 @@ module = algorithm.get_module(DEFAULT_MODULE_ID)
 def mean_action(seen: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         out = module.forward_inference({"obs": torch.as_tensor(seen)})["action_dist_inputs"]
-    return np.clip((out[:, : out.shape[1] // 2].numpy() + 1) / 2, 0, 1)  # as RLlib scales them
+    return out[:, : out.shape[1] // 2].numpy()
 
 
 found = score("ndbmi/ShiftTarget-v0", mean_action, trials=500)
