@@ -48,7 +48,7 @@ def read(printed: str) -> dict[str, float]:
     if len(found) != 1:
         raise ValueError(f"one line of results was expected, and this was printed:\n{printed}")
     return {
-        "steps/s": float(found[0][0].replace(",", "")),
+        "steps/s": int(found[0][0].replace(",", "")),
         "return": float(found[0][1]),
         "success": float(found[0][2]),
     }
