@@ -190,17 +190,15 @@ class NativeVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]], indices: Any = None
     ) -> list[bool]:
-        """Whether a trial's environment has a wrapper, or what it brings.
+        """Whether a trial's environment has a wrapper.
 
-        `Monitor` counts as there, since infos hold its ``episode``.
+        A batch in one piece counts as in SB3's `Monitor`, since infos hold its ``episode``.
         """
         which = self._which(indices)
-        if issubclass(wrapper_class, Monitor):
-            return [True] * len(which)
         if isinstance(self._apart, SyncVectorEnv):
             envs = self._apart.envs
             return [is_wrapped(envs[i], wrapper_class) for i in which]
-        return [False] * len(which)
+        return [issubclass(wrapper_class, Monitor)] * len(which)
 
     def _which(self, indices: VecEnvIndices) -> list[int]:
         return [range(self.num_envs)[i] for i in self._get_indices(indices)]

@@ -14,6 +14,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
@@ -233,6 +234,13 @@ class TestAdapter:
         assert venv.get_attr("mine") == [7, 1, 7]
         assert venv.env_is_wrapped(gymnasium.wrappers.TimeLimit) == [True] * 3
         assert venv.env_is_wrapped(gymnasium.wrappers.ClipAction) == [False] * 3
+
+    def test_whether_there_is_a_monitor(self):
+        makers = [scalar, lambda: Monitor(scalar())]
+        apart = NativeVecEnv(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP))
+        assert apart.env_is_wrapped(Monitor) == [False, True]
+        assert apart.env_is_wrapped(Monitor, indices=1) == [True]
+        assert NativeVecEnv(native(2)).env_is_wrapped(Monitor) == [True, True]
 
     def test_evaluation_does_not_miss_a_monitor(self):
         venv = NativeVecEnv(native(4, max_episode_steps=LIMIT, **STAGGERED))

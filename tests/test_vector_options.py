@@ -89,6 +89,15 @@ def test_a_partial_reset_takes_the_entries_of_its_trials():
     assert info["trial"].tolist() == [0, 1, 0]
 
 
+def test_trials_are_numbered_on_where_no_seed_is_given():
+    env = BMIVectorEnv(2, dataset=5, repetitions=3)
+    env.reset(seed=[3, None])
+    _, info = env.reset(seed=[None, None])
+    assert info["trial"].tolist() == [1, 1]
+    _, info = env.reset(seed=[None, 3])
+    assert info["trial"].tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
 @pytest.mark.parametrize("seed", [None, 5])
 def test_a_start_without_a_target_is_refused_and_nothing_drawn(vector, seed):

@@ -111,8 +111,8 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         given = self.episodes.check_begin(options)
         before = stream(self)
         try:
-            self._seed(seed)
-            self.episodes.begin(self.np_random, mask, given, anew=seed is not None)
+            anew = self._seed(seed)
+            self.episodes.begin(self.np_random, mask, given, anew=anew)
         except Exception:
             rewind(self, *before)
             raise
@@ -201,13 +201,14 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             self._masks = tuple(f"_{name}" for name in info)
         return info | dict.fromkeys(self._masks, where)
 
-    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
+    def _seed(self, seed: int | Sequence[int | None] | None) -> bool:
+        """Whether a stream begins anew."""
         if seed is None:
-            return
+            return False
         more = f", or one (or None) for each of {self.num_envs} trials"
         if isinstance(seed, str) or not (isinstance(seed, Sequence) or np.ndim(seed)):
             super().reset(seed=checked_seed(seed, more))
-            return
+            return True
         several: Any = seed
         if len(several) != self.num_envs:
             raise ValueError(
@@ -216,6 +217,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         given = [checked_seed(each, more) for each in several if each is not None]
         if given:
             self.np_random = np.random.default_rng(given)
+        return bool(given)
 
     def _check_mask(self, mask: Any) -> BoolArray:
         if not (
