@@ -16,7 +16,10 @@ from ndbmi_gym.config import option_tables
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.observation import OBSERVATIONS
 
-RESULTS = Path(__file__).parents[2] / "agents" / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "agents" / "results"
+SPEEDS = ROOT / "docs" / "speed" / "history"
+REFERENCES = {"steps_per_s": "MuJoCo Reacher-v5, scalar", "pictures_per_s": "CartPole-v1 (600 x 400)"}
 POLICIES = {
     "zero": "zero volition (floor)",
     "eq24": "Eq 24, the paper's command",
@@ -152,6 +155,45 @@ def scores(env_id: str) -> str:
             "",
         ]
     return "\n".join(written)
+
+
+def speed(of: str) -> str:
+    """What the latest benchmark found, beside the ratios of earlier ones.
+
+    Parameters
+    ----------
+    of : str
+        ``"steps_per_s"`` or ``"pictures_per_s"``.
+    """
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS.glob("*.json")]
+    latest, *earlier = sorted(
+        (each for each in records if of in each), key=lambda each: each["date"], reverse=True
+    )
+    reference = REFERENCES[of]
+
+    def ratio(record: dict[str, Any], name: str) -> str:
+        rates = record[of]
+        return f"{rates[name] / rates[reference]:.2g}" if name in rates else ""
+
+    heads = (of.replace("_per_s", "/s"), f"× {reference.partition(' (')[0]}")
+    rows = [
+        (name, f"{rate:,.0f}", ratio(latest, name), *(ratio(each, name) for each in earlier))
+        for name, rate in latest[of].items()
+    ]
+    then = [f"× in {each['commit']}, {each['date']}" for each in earlier]
+    return table(("", *heads, *then), rows)
+
+
+def spent() -> str:
+    """Where the time of a step goes, microseconds per trial, in the latest benchmark."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS.glob("*.json")]
+    profiles = max(records, key=lambda each: each["date"])["microseconds"]
+    names = dict.fromkeys(name for profile in profiles.values() for name in profile)
+    rows = [
+        (name, *(f"{p[name]:.2f}" if name in p else "" for p in profiles.values()))
+        for name in names
+    ]
+    return table(("µs per trial and step", *profiles), rows)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
