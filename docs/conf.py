@@ -17,8 +17,8 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 import ndbmi_gym  # noqa: E402
 
 project = "ndbmi_gym"
-author = "the ndbmi_gym authors"
-copyright = "the ndbmi_gym authors, MIT licence"
+author = "the ndbmi_gym developers"
+copyright = "the ndbmi_gym developers, MIT licence"
 version = release = ndbmi_gym.__version__
 
 extensions = [

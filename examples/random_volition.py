@@ -31,7 +31,7 @@ for _ in range(10):
 # window that moves.
 
 picture = np.asarray(env.render())
-plt.figure(figsize=(4, 6))
+plt.figure(figsize=(9, 6))
 plt.axes((0, 0, 1, 1)).imshow(picture)
 plt.axis("off")
 plt.show()

@@ -110,3 +110,53 @@ def test_every_module_is_in_the_reference():
         if not module.ispkg and not module.name.startswith("ndbmi_gym.cli")
     }
     assert found <= listed
+
+
+def test_the_readme_shows_what_was_found(tables):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = cells(readme[readme.index("| | zero volition") : readme.index("The filter sees")])[2:]
+    files = {
+        "ShiftTargetCurl-v0": "shift_curl",
+        "HoldTarget-v0": "hold",
+        "ShiftTargetSOC-v0": "shift_soc",
+    }
+    assert [row[0].strip("`") for row in shown] == list(files)
+    for row, file in zip(shown, files.values(), strict=True):
+        found = json.loads((tables.RESULTS / f"{file}_neural.json").read_text(encoding="utf-8"))
+        what = "score" if found["score"].startswith("share") else "success"
+        values = {each["policy"].partition(",")[0]: each[what] for each in found["table"]}
+        for cell, policy in zip(row[1:], ("zero", "eq24", "ppo", "filter", "ceiling"), strict=True):
+            numbers = [float(each) for each in re.findall(r"[01]?\.\d+", cell)]
+            assert numbers == pytest.approx(values[policy], abs=5.1e-4), (file, policy)
+
+
+def test_every_extra_says_what_it_is_for(tables):
+    rows = {row[0].strip("`"): row[1:] for row in cells(tables.extras())[2:]}
+    assert list(rows) != []
+    assert set(rows) == set(tables.EXTRAS)
+    assert "extra `render`" in rows["sb3"][0]
+    assert "moviepy" in rows["render"][0]
+
+
+def test_clients_say_what_their_row_says(tables):
+    for page in (ROOT / "docs" / "clients").glob("*.md"):
+        if page.stem != "index":
+            assert f"```{{derived}} client {page.stem}\n" in page.read_text(encoding="utf-8")
+            assert f"run.py {page.stem}`" in tables.client(page.stem)
+
+
+def test_speeds_are_those_of_the_latest_record(tables, tmp_path, monkeypatch):
+    for commit, date, rate in (("old", "2026-01-01", 3.0), ("new", "2026-02-01", 5.0)):
+        record = {
+            "commit": commit,
+            "date": date,
+            "steps_per_s": {"MuJoCo Reacher-v5, scalar": 2.0, "ours": rate},
+            "microseconds": {"one": {"decoding": rate}, "other": {"motion": 1.0}},
+        }
+        (tmp_path / f"{commit}.json").write_text(json.dumps(record))
+    monkeypatch.setattr(tables, "SPEEDS", tmp_path)
+    heads, _, reference, ours = cells(tables.speed("steps_per_s"))
+    assert heads[-1] == "× in old, 2026-01-01"
+    assert reference[2:] == ["1", "1"]
+    assert ours == ["ours", "5", "2.5", "1.5"]
+    assert cells(tables.spent())[2:] == [["decoding", "5.00", ""], ["motion", "", "1.00"]]

@@ -1,8 +1,10 @@
 """Tables of the documentation, as Markdown, from registry, declarations, docstrings and results."""
 
+import csv
 import inspect
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,22 @@ from ndbmi_gym.observation import OBSERVATIONS
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "agents" / "results"
 SPEEDS = ROOT / "docs" / "speed" / "history"
-REFERENCES = {"steps_per_s": "MuJoCo Reacher-v5, scalar", "pictures_per_s": "CartPole-v1 (600 x 400)"}
+REFERENCES = {
+    "steps_per_s": "MuJoCo Reacher-v5, scalar",
+    "pictures_per_s": "CartPole-v1 (600 x 400)",
+}
+EXTRAS = {
+    "none": "all environments and baseline policies",
+    "render": "pictures, the window, films",
+    "sb3": "training; the folder `agents/` of a checkout",
+    "reproduce": "`ndbmi-gym reproduce`, `ndbmi-gym circuit`",
+    "recover": "`ndbmi-gym recover`, `ndbmi-gym readings`",
+    "minari": "trials as an offline data set",
+    "docs": "building this site",
+    "test": "the tests",
+    "benchmark": "speed beside MuJoCo",
+}
+"""What each extra of the package is for."""
 POLICIES = {
     "zero": "zero volition (floor)",
     "eq24": "Eq 24, the paper's command",
@@ -194,6 +211,32 @@ def spent() -> str:
         for name in names
     ]
     return table(("µs per trial and step", *profiles), rows)
+
+
+def client(name: str) -> str:
+    """What a library's example printed in the run of the table of all libraries."""
+    with open(ROOT / "docs" / "clients" / "speed.csv", encoding="utf-8", newline="") as file:
+        row = next(each for each in csv.DictReader(file) if each["name"] == name)
+    return (
+        f"`python examples/clients/run.py {name}` makes an environment for it and runs the script. "
+        f"In the run of the [table](index.md), with {row['library']}, it made "
+        f"{int(row['steps/s']):,} steps/s and came to a return of {row['return']} and success in "
+        f"{float(row['success']):.2f} of the trials."
+    )
+
+
+def extras() -> str:
+    """The package's extras, what they bring and what for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = project["optional-dependencies"]
+
+    def named(requirements: list[str]) -> str:
+        names = [re.split(r"[<>=!~ ]", each)[0] for each in requirements]
+        return ", ".join(re.sub(r"ndbmi-gym\[(.*)\]", r"extra `\1`", name) for name in names)
+
+    rows = [("none", named(project["dependencies"]), EXTRAS["none"])]
+    rows += [(f"`{extra}`", named(brought), EXTRAS[extra]) for extra, brought in needed.items()]
+    return table(("extra", "brings", "for"), rows)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
