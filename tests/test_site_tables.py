@@ -143,6 +143,7 @@ def test_clients_say_what_their_row_says(tables):
         if page.stem != "index":
             assert f"```{{derived}} client {page.stem}\n" in page.read_text(encoding="utf-8")
             assert f"run.py {page.stem}`" in tables.client(page.stem)
+            assert f"]({page.stem}.md) |" in tables.clients()
 
 
 def test_speeds_are_those_of_the_latest_record(tables, tmp_path, monkeypatch):

@@ -213,10 +213,27 @@ def spent() -> str:
     return table(("µs per trial and step", *profiles), rows)
 
 
+def clients() -> str:
+    """The libraries that have a page, side by side."""
+    rows = [
+        (
+            f"[{row['library']}]({row['name']}.md)",
+            f"`{row['entry point']}`",
+            f"`{row['autoreset']}`",
+            f"{int(row['steps/s']):,}",
+            f"{float(row['return']):.2f}".replace("-", "−"),
+            f"{float(row['success']):.2f}",
+        )
+        for row in _libraries().values()
+    ]
+    return table(
+        ("library", "takes the batch by", "autoreset", "steps/s", "return", "success"), rows
+    )
+
+
 def client(name: str) -> str:
     """What a library's example printed in the run of the table of all libraries."""
-    with open(ROOT / "docs" / "clients" / "speed.csv", encoding="utf-8", newline="") as file:
-        row = next(each for each in csv.DictReader(file) if each["name"] == name)
+    row = _libraries()[name]
     return (
         f"`python examples/clients/run.py {name}` makes an environment for it and runs the script. "
         f"In the run of the [table](index.md), with {row['library']}, it made "
@@ -245,6 +262,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join(
         "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells
     )
+
+
+def _libraries() -> dict[str, dict[str, str]]:
+    with open(ROOT / "docs" / "clients" / "speed.csv", encoding="utf-8", newline="") as file:
+        return {row["name"]: row for row in csv.DictReader(file)}
 
 
 def _specs() -> list[Any]:
