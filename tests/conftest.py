@@ -13,6 +13,7 @@ import pytest
 
 from ndbmi_gym import animals
 from ndbmi_gym.cortex import CORTICES, Response
+from ndbmi_gym.cortex.soc.circuit import random_circuit, stabilise
 from ndbmi_gym.cortex.topographic import Topographic, TopographicCortex, topographic_cortex
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
@@ -63,6 +64,14 @@ def noiseless(monkeypatch):
     monkeypatch.setitem(CORTICES._parts, "noiseless", Noiseless)
     yield "noiseless"
     animals.forget()
+
+
+@pytest.fixture(scope="session")
+def stabilised():
+    """A finished circuit of 50 neurons, and what was shown on the way."""
+    shown = []
+    initial = random_circuit(np.random.default_rng(0), 50)
+    return stabilise(initial, progress=shown.append, every=100), shown
 
 
 # A test that waits for ever fails, whatever it waits for.
