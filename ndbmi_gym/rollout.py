@@ -149,16 +149,18 @@ def score(
     check_trials(trials)
     batch = batch_of(env, min(BATCH, trials), options)
     inner = _inner(batch)
-    apart = inner is not batch and batch.num_envs > 1
-    if apart and isinstance(policy, str) and policy in POLICIES:
-        raise ValueError(
-            f"policy {policy!r} knows the model of one environment, and there are "
-            f"{batch.num_envs} apart: make the batch without vectorization_mode"
-        )
-    actor = as_actor(policy, inner)
-    parts = list(measured(batch, actor, trials, seed, deterministic))
-    if isinstance(env, str):
-        batch.close()
+    try:
+        apart = inner is not batch and batch.num_envs > 1
+        if apart and isinstance(policy, str) and policy in POLICIES:
+            raise ValueError(
+                f"policy {policy!r} knows the model of one environment, and there are "
+                f"{batch.num_envs} apart: make the batch without vectorization_mode"
+            )
+        actor = as_actor(policy, inner)
+        parts = list(measured(batch, actor, trials, seed, deterministic))
+    finally:
+        if isinstance(env, str):
+            batch.close()
     return dict(zip(QUANTITIES, np.concatenate(parts, axis=1), strict=True))
 
 
@@ -387,9 +389,19 @@ def measure(
 
 
 def numbers_of(env: Vector, first: int) -> dict[str, Any] | None:
-    """Options of a reset that number a batch's trials from `first` on, where it takes them.
+    """Options of a reset that number a batch's trials, where it takes them.
 
     Separate environments share their options: several of them number their trials themselves.
+
+    Parameters
+    ----------
+    env : VectorEnv
+    first : int
+        Number of the first trial; the others follow.
+
+    Returns
+    -------
+    dict or None
     """
     if env.num_envs == 1 or isinstance(env.unwrapped, BMIVectorEnv):
         return {"trial": first + np.arange(env.num_envs)}

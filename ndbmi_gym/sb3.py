@@ -75,6 +75,7 @@ class NativeVecEnv(VecEnv):
         self.env = env
         self.spec = env.spec
         self._actions: Any = None
+        self._begun = False
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
         self._made_at = time.monotonic()
@@ -91,11 +92,12 @@ class NativeVecEnv(VecEnv):
         """
         seed: Any = self._seeds[0]  # an int means seed + i to Gymnasium, as it does to SB3's `seed`
         options: Any = self._options
-        if all(each is options[0] for each in options):
+        if not any(options) or all(each is options[0] for each in options):
             seen, info = self.env.reset(seed=seed, options=options[0] or None)
             self.reset_infos = [_pick(info, i) for i in range(self.num_envs)]
         elif self._apart:
-            self.env.reset(seed=seed)  # only then do they show themselves one by one
+            if not self._begun:  # they show all or nothing
+                self.env.reset(seed=seed)
             for i in range(self.num_envs):
                 mask = np.arange(self.num_envs) == i
                 seeds: Any = [self._seeds[i] if chosen else None for chosen in mask]
@@ -104,6 +106,7 @@ class NativeVecEnv(VecEnv):
         else:  # in one go: a reset that is refused has changed nothing
             seen, info = self.env.reset(seed=seed, options=_joined(options))
             self.reset_infos = [_pick(info, i) for i in range(self.num_envs)]
+        self._begun = True
         self._reset_seeds()
         self._reset_options()
         self._returns[:], self._lengths[:] = 0.0, 0

@@ -25,6 +25,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 import ndbmi_gym  # noqa: F401
+from ndbmi_gym.rollout import score
 from ndbmi_gym.sb3 import NativeVecEnv
 
 IDS = [name for name in registry if name.startswith("ndbmi/")]
@@ -193,6 +194,9 @@ class TestAdapter:
             assert venv.observation_space.contains(seen[0])
         venv.reset()
         assert venv.reset_infos[0]["position"].tolist() != [7.0, 2.0]
+        venv.set_options([here, {}, there])
+        venv.reset()
+        assert [info["trial"] for info in venv.reset_infos] == [2, 2, 2]  # each begins once
 
     @pytest.mark.parametrize("backwards", [True, False])  # the order in which memory was lent
     def test_options_of_the_trials_of_a_batch_are_one_reset(self, backwards):
@@ -330,6 +334,20 @@ class TestAdapter:
         assert venv.render().shape == (2 * one.shape[0], one.shape[1], 3)
         assert (one != two).any()
         venv.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ARS", "CrossQ", "TQC", "TRPO"])
+def test_algorithms_of_sb3_contrib_take_the_adapter(name):
+    algorithm = getattr(pytest.importorskip("sb3_contrib"), name)
+    venv = NativeVecEnv(native(4, max_episode_steps=LIMIT, **STAGGERED))
+    policy = "LinearPolicy" if name == "ARS" else "MlpPolicy"
+    brief = {"TRPO": {"n_steps": 32}, "ARS": {"n_delta": 4}}.get(name, {"learning_starts": 50})
+    model = algorithm(policy, venv, device="cpu", seed=0, **brief)
+    model.learn(200)
+    assert model.num_timesteps >= 200
+    found = score("ndbmi/FixedField-v0", model, trials=4, max_episode_steps=LIMIT, **STAGGERED)
+    assert np.isfinite(found["return"]).all()
 
 
 class TestScalarEnvironmentsInSB3:
