@@ -88,6 +88,8 @@ def refused(extra, call):
 
 def advice():
     """What is missing is named with the line that brings it."""
+    from ndbmi_gym.film import film
+
     status, printed, _ = command("parts")
     assert status == 0
     assert "task" in printed
@@ -103,15 +105,34 @@ def advice():
     env = gymnasium.make(ids()[0], render_mode="rgb_array")
     env.reset()
     refused("render", env.render)
+    refused("render", lambda: film(ids()[0], "zero", "never.mp4"))
     refused("sb3", lambda: import_module("ndbmi_gym.sb3"))
     print("advice is true")
 
 
+def trials():
+    """Trials are recorded, written and read again."""
+    from ndbmi_gym.recording import load_trials, record, save_trials, to_minari
+
+    found = record(ids()[0], "zero", 3, keys=("position",))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trials.npz"
+        save_trials(path, found, ids()[0])
+        again, spec = load_trials(path)
+    for one, other in zip(again, found, strict=True):
+        np.testing.assert_array_equal(one.observations, other.observations)
+        np.testing.assert_array_equal(one.infos["position"], other.infos["position"])
+    step(gymnasium.make(spec))
+    refused("minari", lambda: to_minari("ndbmi/wheel-v0", found, ids()[0]))
+    print("trials recorded, written and read")
+
+
 def train_and_film():
-    """A few hundred steps of SB3 on the batch, and a video by Gymnasium's own wrapper."""
+    """A few hundred steps of SB3 on the batch; films by the package and by Gymnasium's wrapper."""
     from gymnasium.wrappers import RecordVideo
     from stable_baselines3 import PPO
 
+    from ndbmi_gym.film import film as film_policy
     from ndbmi_gym.sb3 import NativeVecEnv
 
     for name in ids():
@@ -124,6 +145,10 @@ def train_and_film():
         step(RecordVideo(env, str(films), episode_trigger=lambda _: True))
         (film,) = films.glob("*.mp4")
         assert film.stat().st_size > 1000
+        for suffix in ("mp4", "gif"):
+            own = Path(folder) / f"own.{suffix}"
+            film_policy(ids()[0], "zero", own, trials=1, render_size=(300, 200))
+            assert own.stat().st_size > 1000
     print("trained and filmed")
 
 
@@ -142,6 +167,7 @@ def main(where):
         train_and_film()
     else:
         advice()
+        trials()
 
 
 if __name__ == "__main__":

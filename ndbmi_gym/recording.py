@@ -17,6 +17,7 @@ of what a policy does is that of `record`, in which every trial counts once.
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from importlib import import_module
 from os import PathLike
 from typing import Any
 
@@ -24,12 +25,19 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import (
+    AsyncVectorEnv,
+    AutoresetMode,
+    SyncVectorEnv,
+    VectorEnv,
+    VectorWrapper,
+)
+from gymnasium.wrappers.vector import RecordEpisodeStatistics, RecordVideo
 
 from ndbmi_gym import __version__
 from ndbmi_gym.files import Kind, Layout, read_arrays, reading, write_arrays
 from ndbmi_gym.parts import plain
-from ndbmi_gym.rollout import BATCH, as_actor, play
+from ndbmi_gym.rollout import BATCH, as_actor, batch_of, check_trials, numbers_of, play
 
 KIND = Kind("trials", 1)
 """What a file of trials says it is."""
@@ -261,7 +269,7 @@ def record(
     Parameters
     ----------
     env : str
-        An id.
+        An id of this package.
     policy : str, object, class or function
         See `ndbmi_gym.rollout.as_actor`.
     trials : int
@@ -282,28 +290,24 @@ def record(
     Raises
     ------
     ValueError
-        If no trial is asked for, trials could last for ever, or the policy does not fit.
+        If no trial is asked for, trials could last for ever, the policy does not fit, or ended
+        trials do not begin anew in the step that follows.
     """
-    if trials < 1:
-        raise ValueError(f"trials = {trials!r}: give a whole number >= 1")
-    made = gymnasium.make_vec(env, num_envs=min(BATCH, trials), **options)
-    if getattr(made.unwrapped, "max_episode_steps", None) is None:
-        raise ValueError(
-            "trials without a step limit could last for ever: give an id of this package, and "
-            "max_episode_steps"
-        )
-    batch = VectorRecorder(made, keys)
-    actor = as_actor(policy, made.unwrapped)
-    found: list[Trial] = []
-    for i, done in enumerate(range(0, trials, batch.num_envs)):
-        numbers = {"trial": done + np.arange(batch.num_envs)}
-        seen, _ = batch.reset(seed=seed + i, options=numbers)
-        for _ in play(batch, actor, seen, deterministic):
-            pass
-        first = [trial for trial in batch.trials if trial.reset is not None]
-        found += sorted(first, key=lambda trial: trial.place)
-        batch.trials.clear()
-    batch.close()
+    check_trials(trials)
+    made = batch_of(env, min(BATCH, trials), options)
+    try:
+        batch = VectorRecorder(made, keys)
+        actor = as_actor(policy, made.unwrapped)
+        found: list[Trial] = []
+        for i, done in enumerate(range(0, trials, batch.num_envs)):
+            seen, _ = batch.reset(seed=seed + i, options=numbers_of(made, done))
+            for _ in play(batch, actor, seen, deterministic):
+                pass
+            first = [trial for trial in batch.trials if trial.reset is not None]
+            found += sorted(first, key=lambda trial: trial.place)
+            batch.trials.clear()
+    finally:
+        made.close()
     return found[:trials]
 
 
@@ -316,17 +320,16 @@ def save_trials(path: str | PathLike[str], trials: Iterable[Trial], env: Any = N
     trials : iterable of Trial
         At least one; all of one environment, with the same infos.
     env : Env, VectorEnv, EnvSpec or str, optional
-        Where they are from, to be written beside.
+        Where they are from, to be written beside; of this package. As of `scalar_spec`.
 
     Raises
     ------
     ValueError
-        If there is no trial, they do not go together, a reset option has no JSON form, or they are
-        too large for one file (`ndbmi_gym.files.MAX_BYTES`).
+        If there is no trial, they do not go together or are not from `env`, a reset option or the
+        environment has no JSON form, or they are too large for one file
+        (`ndbmi_gym.files.MAX_BYTES`).
     """
-    several = list(trials)
-    if not several:
-        raise ValueError("there is no trial to write: give at least one")
+    several = _some(trials)
     kinds = {_layout(trial) for trial in several}
     if len(kinds) > 1:
         one, other = list(kinds)[:2]
@@ -335,7 +338,7 @@ def save_trials(path: str | PathLike[str], trials: Iterable[Trial], env: Any = N
     index = {id(each): i for i, each in enumerate(resets)}
     header = {
         "resets": [{"seed": plain(r.seed), "options": plain(r.options)} for r in resets],
-        "env": None if env is None else scalar_spec(env).to_json(),
+        "env": None if env is None else _ours(_fitting(env, several[0])).to_json(),
     }
     columns = {name: np.array([getattr(t, name) for t in several]) for name in _PER_TRIAL}
     columns["length"] = np.array([len(t) for t in several])
@@ -354,7 +357,9 @@ def load_trials(path: str | PathLike[str]) -> tuple[list[Trial], EnvSpec | None]
     -------
     trials : list of Trial
     spec : EnvSpec or None
-        Of the scalar environment that they are from: ``gymnasium.make(spec)``.
+        Of the scalar environment that they are from: ``gymnasium.make(spec)``. It is this package's
+        own, in wrappers of Gymnasium's at most. Making it imports the parts that ``spec.kwargs``
+        name as ``"module:attribute"``: in a file that you do not trust, look there first.
 
     Raises
     ------
@@ -392,7 +397,7 @@ def load_trials(path: str | PathLike[str]) -> tuple[list[Trial], EnvSpec | None]
             )
             for i in range(len(length))
         ]
-        return trials, EnvSpec.from_json(header["env"]) if header["env"] else None
+        return trials, _ours(EnvSpec.from_json(header["env"])) if header["env"] else None
 
 
 def scalar_spec(env: Any) -> EnvSpec:
@@ -407,16 +412,25 @@ def scalar_spec(env: Any) -> EnvSpec:
     Raises
     ------
     ValueError
-        If it was not made by `gymnasium.make` or `make_vec`.
+        If it was not made by `gymnasium.make` or `make_vec`, if its spec does not tell of a wrapper
+        around a batch or around a recorder, or has no JSON form.
     """
-    while isinstance(env, Recorder | VectorRecorder):
+    while isinstance(env, VectorWrapper):
+        if not isinstance(env, _ONLOOKERS):
+            raise ValueError(
+                f"{type(env).__name__} around a batch: no spec tells of it: give a recorder that "
+                "has nothing but the batch in it, or wrap the scalar environments, by "
+                'make_vec(..., vectorization_mode="sync", wrappers=[...])'
+            )
         env = env.env
-    if isinstance(env, str):
-        env = gymnasium.spec(env)
-    spec = env if isinstance(env, EnvSpec) else env.spec
-    if spec is None and isinstance(getattr(env, "unwrapped", None), SyncVectorEnv):
-        spec = env.unwrapped.envs[0].spec
-    if spec is None:
+    spec = gymnasium.spec(env) if isinstance(env, str) else getattr(env, "spec", None)
+    if isinstance(env, EnvSpec):
+        spec = env
+    elif isinstance(env, SyncVectorEnv | AsyncVectorEnv):
+        spec, *others = env.get_attr("spec")
+        if any(other != spec for other in others):
+            raise ValueError("the environments of this batch differ: record each on its own")
+    if not isinstance(spec, EnvSpec):
         raise ValueError(
             f"{env!r} does not tell how it was made: give what make() returned, or its id"
         )
@@ -425,6 +439,20 @@ def scalar_spec(env: Any) -> EnvSpec:
     spec.max_episode_steps = None if limit == -1 else limit
     for name in _OF_BATCHES:
         spec.kwargs.pop(name, None)
+    *inner, last = [each.entry_point for each in spec.additional_wrappers] or [""]
+    if _RECORDER in inner:
+        raise ValueError(
+            "a recorder within other wrappers, of which its trials do not tell: give the recorder"
+        )
+    if last == _RECORDER:
+        spec.additional_wrappers = spec.additional_wrappers[:-1]
+    try:
+        spec.to_json()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{spec.id} has options or wrappers that cannot be written down ({error}): give them "
+            "Python's own numbers, texts and lists"
+        ) from error
     return spec
 
 
@@ -452,21 +480,32 @@ def to_minari(dataset_id: str, trials: Iterable[Trial], env: Any, **metadata: An
     minari.MinariDataset
         Its episodes have the trials' infos and, if from scalar environments, the seed and options
         of their resets; those of a batch would not bring a trial back on its own.
-    """
-    import minari
-    from minari.data_collector import EpisodeBuffer
 
-    spec = scalar_spec(env)
+    Raises
+    ------
+    ModuleNotFoundError
+        If Minari or what it stores with is missing.
+    ValueError
+        If there is no trial, they are not from `env`, or `scalar_spec` refuses it.
+    """
+    several = _some(trials)
+    spec = _fitting(env, several[0])
+    try:
+        minari, _ = map(import_module, ("minari", "h5py"))
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f'to_minari needs {error.name}: run `pip install "ndbmi-gym[minari]"`', name=error.name
+        ) from error
     buffers = []
-    for i, trial in enumerate(trials):
-        alone = trial.reset is not None and trial.places == 1
+    for i, trial in enumerate(several):
+        alone = trial.reset if trial.places == 1 else None
         ends = np.zeros((2, len(trial)), np.bool_)
         ends[:, -1] = trial.terminated, trial.truncated
         buffers.append(
-            EpisodeBuffer(
+            minari.data_collector.EpisodeBuffer(
                 id=i,
-                seed=trial.reset.seed if alone and trial.reset else None,
-                options=trial.reset.options if alone and trial.reset else None,
+                seed=alone and _only(alone.seed),
+                options=alone and plain(alone.options),
                 observations=trial.observations,
                 actions=trial.actions,
                 rewards=trial.rewards,
@@ -486,7 +525,52 @@ def to_minari(dataset_id: str, trials: Iterable[Trial], env: Any, **metadata: An
 _PER_TRIAL = ("terminated", "truncated", "place", "places")
 _PER_STEP = ("observations", "actions", "rewards")
 _INFO = "info "
+_KINDS = dict.fromkeys(_PER_STEP, "fiub") | dict.fromkeys(("terminated", "truncated"), "b")
+_KINDS |= dict.fromkeys(("place", "places", "length", "reset"), "iu")
+_RECORDER = f"{__name__}:{Recorder.__qualname__}"
+_ONLOOKERS = (VectorRecorder, RecordEpisodeStatistics, RecordVideo)  # around a batch
+_OURS = ("ndbmi_gym.envs.scalar:BMIEnv", "ndbmi_gym.envs.vector:BMIVectorEnv")
 _OF_BATCHES = ("num_envs", "vectorization_mode", "autoreset_mode", "render_mode")
+
+
+def _some(trials: Iterable[Trial]) -> list[Trial]:
+    several = list(trials)
+    if not several:
+        raise ValueError("there is no trial to write: give at least one")
+    return several
+
+
+def _fitting(env: Any, trial: Trial) -> EnvSpec:
+    """Spec of an environment that a trial can be from."""
+    spec = scalar_spec(env)
+    made = gymnasium.make(spec)
+    shown, taken = made.observation_space.shape, made.action_space.shape
+    made.close()
+    if (trial.observations.shape[1:], trial.actions.shape[1:]) != (shown, taken):
+        raise ValueError(
+            f"trials with observations {trial.observations.shape[1:]} and actions "
+            f"{trial.actions.shape[1:]}, and env has {shown} and {taken}: give the environment "
+            "that they are from, with its options"
+        )
+    return spec
+
+
+def _ours(spec: EnvSpec) -> EnvSpec:
+    """Raise ValueError unless making an environment calls no code of other packages' ids."""
+    wrappers = [each.entry_point for each in spec.additional_wrappers]
+    makers = [each for each in wrappers if not str(each).startswith("gymnasium.wrappers.")]
+    for maker in (spec.entry_point, spec.vector_entry_point, *makers):
+        if maker is not None and maker not in _OURS:
+            raise ValueError(
+                f"an environment that {maker!r} makes is none of this package's, in Gymnasium's "
+                "wrappers at most: write the trials without env"
+            )
+    return spec
+
+
+def _only(seed: Any) -> Any:
+    """The seed of a reset of one trial, which a batch may have been given in a list."""
+    return seed if seed is None or np.ndim(seed) == 0 else seed[0]
 
 
 def _checked(space: gymnasium.Space[Any], keys: Sequence[str]) -> tuple[str, ...]:
@@ -503,7 +587,7 @@ def _given(seed: Any, options: Any) -> Reset:
 
 
 def _chosen(info: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    """The values to be kept, and the masks that say where they hold."""
+    """The values to be kept."""
     missing = [key for key in keys if key not in info]
     if missing:
         has = ", ".join(key for key in info if not key.startswith("_"))
@@ -531,6 +615,9 @@ def _check(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> None:
     n_trials = layouts["length"].shape
     n_steps = layouts["rewards"].shape[0]
     for name, layout in layouts.items():
+        kinds = _KINDS.get(name, layout.dtype.kind)
+        if layout.dtype.kind not in kinds:
+            raise ValueError(f"{name} is of type {layout.dtype}, which it cannot be")
         if name in (*_PER_TRIAL, "length", "reset"):
             fits = layout.shape == n_trials
         elif name in ("actions", "rewards"):

@@ -146,22 +146,71 @@ def score(
         could last for ever, ended trials do not begin anew in the step that follows, or the
         environment is none of this package.
     """
+    check_trials(trials)
+    batch = batch_of(env, min(BATCH, trials), options)
+    inner = _inner(batch)
+    try:
+        apart = inner is not batch and batch.num_envs > 1
+        if apart and isinstance(policy, str) and policy in POLICIES:
+            raise ValueError(
+                f"policy {policy!r} knows the model of one environment, and there are "
+                f"{batch.num_envs} apart: make the batch without vectorization_mode"
+            )
+        actor = as_actor(policy, inner)
+        parts = list(measured(batch, actor, trials, seed, deterministic))
+    finally:
+        if isinstance(env, str):
+            batch.close()
+    return dict(zip(QUANTITIES, np.concatenate(parts, axis=1), strict=True))
+
+
+def check_trials(trials: Any) -> None:
+    """Raise ValueError unless it is a number of trials."""
     whole = isinstance(trials, int | np.integer) and not isinstance(trials, bool)
     if not whole or trials < 1:
         raise ValueError(f"trials = {trials!r}: give a whole number >= 1")
-    batch = _batch(env, min(BATCH, trials), options)
-    inner = _inner(batch)
-    apart = inner is not batch and batch.num_envs > 1
-    if apart and isinstance(policy, str) and policy in POLICIES:
-        raise ValueError(
-            f"policy {policy!r} knows the model of one environment, and there are "
-            f"{batch.num_envs} apart: make the batch without vectorization_mode"
-        )
-    actor = as_actor(policy, inner)
-    parts = list(measured(batch, actor, trials, seed, deterministic))
+
+
+def batch_of(
+    env: str | Vector | gymnasium.Env[Any, Any], size: int, options: dict[str, Any]
+) -> Vector:
+    """A batch that `play` can play on, of what `score` is given.
+
+    Parameters
+    ----------
+    env : str, BMIVectorEnv or BMIEnv
+    size : int
+        Trials side by side, where an id is given.
+    options : dict
+        Of the environment, where an id is given.
+
+    Raises
+    ------
+    ValueError
+        See `score`.
+    """
     if isinstance(env, str):
-        batch.close()
-    return dict(zip(QUANTITIES, np.concatenate(parts, axis=1), strict=True))
+        if "num_envs" in options:
+            raise ValueError(
+                f"num_envs = {options['num_envs']!r}: leave it out, or give a batch in place of "
+                "an id"
+            )
+        made: Vector = gymnasium.make_vec(env, num_envs=size, **options)
+        try:
+            _checked(made, env)
+        except ValueError:
+            made.close()
+            raise
+        return made
+    if options:
+        raise ValueError(f"{min(options)!r} is an option of an id, and env is made already")
+    if isinstance(env, VectorEnv):
+        made = env
+    else:
+        single: gymnasium.Env[Any, Any] = env
+        made = SyncVectorEnv([lambda: single])
+    _checked(made, env)
+    return made
 
 
 def as_actor(policy: Any, env: Any) -> Actor:
@@ -323,10 +372,7 @@ def measure(
     -------
     ndarray (5, B)
     """
-    options = None
-    if env.num_envs == 1 or isinstance(env.unwrapped, BMIVectorEnv):  # others share one option
-        options = {"trial": first + np.arange(env.num_envs)}
-    seen, _ = env.reset(seed=seed, options=options)
+    seen, _ = env.reset(seed=seed, options=numbers_of(env, first))
     success = np.zeros(env.num_envs)
     taken, inside, rewards, efforts = [], [], [], []
     for running, reward, info in play(env, actor, seen, deterministic):
@@ -340,6 +386,26 @@ def measure(
     return np.stack(
         [score, success, np.sum(rewards, axis=0), np.sum(efforts, axis=0) / steps, steps]
     )
+
+
+def numbers_of(env: Vector, first: int) -> dict[str, Any] | None:
+    """Options of a reset that number a batch's trials, where it takes them.
+
+    Separate environments share their options: several of them number their trials themselves.
+
+    Parameters
+    ----------
+    env : VectorEnv
+    first : int
+        Number of the first trial; the others follow.
+
+    Returns
+    -------
+    dict or None
+    """
+    if env.num_envs == 1 or isinstance(env.unwrapped, BMIVectorEnv):
+        return {"trial": first + np.arange(env.num_envs)}
+    return None
 
 
 def measured(
@@ -382,20 +448,8 @@ def _inner(env: Any) -> Any:
     return env.envs[0] if isinstance(env, SyncVectorEnv) else env
 
 
-def _batch(
-    env: str | Vector | gymnasium.Env[Any, Any], size: int, options: dict[str, Any]
-) -> Vector:
-    """What `score` plays on."""
-    made: Vector
-    if isinstance(env, str):
-        made = gymnasium.make_vec(env, num_envs=size, **options)
-    elif options:
-        raise ValueError(f"{min(options)!r} is an option of an id, and env is made already")
-    elif isinstance(env, VectorEnv):
-        made = env
-    else:
-        single: gymnasium.Env[Any, Any] = env
-        made = SyncVectorEnv([lambda: single])
+def _checked(made: Vector, env: Any) -> None:
+    """Raise ValueError unless what came of `env` can be played on."""
     if not hasattr(_inner(made).unwrapped, "episodes"):
         raise ValueError(
             f"{env!r} is no environment of ndbmi_gym, nor a batch of such in this process: give "
@@ -413,7 +467,6 @@ def _batch(
             "trials without a step limit could last for ever: give max_episode_steps, or wrap the "
             "environment in gymnasium.wrappers.TimeLimit"
         )
-    return made
 
 
 def _step_limit(env: Vector) -> int | None:

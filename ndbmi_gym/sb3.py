@@ -11,7 +11,8 @@ Stable-Baselines3 is imported with this module, and not with the package.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import gymnasium
@@ -19,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array
+
+from ndbmi_gym.parts import plain
 
 try:
     from stable_baselines3.common.env_util import is_wrapped
@@ -58,6 +61,9 @@ class NativeVecEnv(VecEnv):
     Attributes and methods are those of the batch, one for all trials: ``env_method("change",
     effort_weight=0.1)`` alters what begins afterwards in every trial. In a `SyncVectorEnv` they are
     those of each environment, as in SB3's `DummyVecEnv`.
+
+    `set_options` takes a list of dictionaries, too, one for each trial. Those for a batch in one
+    piece need the same keys, and become one reset with an array for each key.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -69,25 +75,38 @@ class NativeVecEnv(VecEnv):
         self.env = env
         self.spec = env.spec
         self._actions: Any = None
+        self._begun = False
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
         self._made_at = time.monotonic()
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
-        """Begin all trials, with what `seed` and `set_options` asked for since the last time."""
+        """Begin all trials, with what `seed` and `set_options` asked for since the last time.
+
+        Raises
+        ------
+        ValueError
+            If the environment refuses it, or options that differ among the trials of a batch in one
+            piece do not go together.
+        """
         seed: Any = self._seeds[0]  # an int means seed + i to Gymnasium, as it does to SB3's `seed`
-        several = self._by_options()
-        if len(several) > 1 and self._apart:  # they show all or nothing
-            self.env.reset(seed=seed)
-        for options, chosen in several:
-            if len(several) > 1:
-                options = {**options, "reset_mask": chosen}
-                if seed is not None:
-                    seed = [self._seeds[i] if chosen[i] else None for i in range(self.num_envs)]
-            seen, info = self.env.reset(seed=seed, options=options or None)
-            for i in np.flatnonzero(chosen).tolist():
+        options: Any = self._options
+        if not any(options) or all(each is options[0] for each in options):
+            seen, info = self.env.reset(seed=seed, options=options[0] or None)
+            self.reset_infos = [_pick(info, i) for i in range(self.num_envs)]
+        elif self._apart:
+            if not self._begun:  # they show all or nothing
+                self.env.reset(seed=seed)
+            for i in range(self.num_envs):
+                mask = np.arange(self.num_envs) == i
+                seeds: Any = [self._seeds[i] if chosen else None for chosen in mask]
+                seen, info = self.env.reset(seed=seeds, options={**options[i], "reset_mask": mask})
                 self.reset_infos[i] = _pick(info, i)
+        else:  # in one go: a reset that is refused has changed nothing
+            seen, info = self.env.reset(seed=seed, options=_joined(options))
+            self.reset_infos = [_pick(info, i) for i in range(self.num_envs)]
+        self._begun = True
         self._reset_seeds()
         self._reset_options()
         self._returns[:], self._lengths[:] = 0.0, 0
@@ -203,12 +222,6 @@ class NativeVecEnv(VecEnv):
     def _which(self, indices: VecEnvIndices) -> list[int]:
         return [range(self.num_envs)[i] for i in self._get_indices(indices)]
 
-    def _by_options(self) -> list[tuple[dict[str, Any], npt.NDArray[np.bool_]]]:
-        """Reset options, and the trials that they are for: one entry if all share them."""
-        given = self._options if any(self._options) else self._options[:1] * self.num_envs
-        names = np.array([id(each) for each in given])
-        return [(given[int(i)], names == names[i]) for i in np.unique(names, return_index=True)[1]]
-
     @property
     def _apart(self) -> SyncVectorEnv | AsyncVectorEnv | None:
         """The batch, if it is one of separate environments."""
@@ -221,6 +234,31 @@ class NativeVecEnv(VecEnv):
     def _set(self, name: str, value: Any, force: bool = True) -> bool:
         setattr(self.env.unwrapped, name, value)
         return True
+
+
+def _joined(options: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Options of the trials as those of their batch."""
+    joined: dict[str, Any] = {}
+    for name in dict.fromkeys(chain.from_iterable(options)):
+        lacking = [i for i, each in enumerate(options) if name not in each]
+        if lacking:
+            raise ValueError(
+                f"options: {name!r} is there for some trials, and not for trial {lacking[0]}: give "
+                "it for all, or none"
+            )
+        values = [each[name] for each in options]
+        if isinstance(values[0], Mapping):
+            if any(plain(value) != plain(values[0]) for value in values):
+                raise ValueError(f"options: {name!r} differs: give the same to all trials")
+            joined[name] = values[0]
+            continue
+        try:
+            joined[name] = np.array(values)
+        except ValueError:
+            raise ValueError(
+                f"options: {name!r} has other shapes from trial to trial: give one"
+            ) from None
+    return joined
 
 
 def _pick(info: dict[str, Any], trial: int) -> dict[str, Any]:

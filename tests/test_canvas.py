@@ -41,8 +41,8 @@ def test_lengths_scale_with_the_picture(scale):
         if draw == "polygon":
             canvas.polygon(SQUARE, INK)
         elif draw == "line":
-            canvas.line(SQUARE, INK, 1e-3)
-            continue
+            canvas.line(np.array([(105.0, 230), (135, 230)]), INK, 10)
+            wanted = scale * np.array((100, 225, 140, 235))  # its ends are round
         elif draw == "disc":
             canvas.disc(np.array((120.0, 230)), 20, INK)
             wanted = scale * np.array((100, 210, 140, 250))
@@ -123,6 +123,14 @@ def test_nothing_is_drawn_beyond_a_limit_and_all_is_after_it():
     with canvas.within(0, 0, 120, 600):
         canvas.polygon(SQUARE, INK)
     assert box(canvas)[2] == 120
+    canvas.polygon(SQUARE, INK)
+    assert box(canvas)[2] == 140
+
+
+def test_a_limit_ends_with_an_error():
+    canvas = Canvas()
+    with pytest.raises(RuntimeError), canvas.within(0, 0, 120, 600):
+        raise RuntimeError
     canvas.polygon(SQUARE, INK)
     assert box(canvas)[2] == 140
 

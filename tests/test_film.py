@@ -88,6 +88,90 @@ def test_what_cannot_be_filmed_is_refused_before_anything_is_played(tmp_path, mo
     assert not list(tmp_path.iterdir())
 
 
+class Unasked(Zero):
+    """Refuses to act."""
+
+    def predict(self, *given):
+        raise AssertionError("it was played")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"autoreset_mode": "SameStep"}, "autoreset_mode = 'SameStep': make the batch with 'Next"),
+        ({"autoreset_mode": "Disabled"}, "autoreset_mode = 'Disabled': make the batch with 'Next"),
+        ({"max_episode_steps": -1}, "without a step limit"),
+        ({"render_mode": None}, "nothing to film"),
+        ({"num_envs": 2}, "num_envs = 2: leave it out"),
+        ({"vectorization_mode": "sync"}, "SyncVectorEnv.* cannot be filmed: give an id"),
+    ],
+)
+def test_batches_that_do_not_show_every_end_are_refused(tmp_path, options, why):
+    with pytest.raises(ValueError, match=why):
+        film(FIXED, Unasked, tmp_path / "a.gif", render_size=SMALL, **options)
+    if "num_envs" in options or "vectorization_mode" in options:
+        return
+    made = gymnasium.make_vec(FIXED, num_envs=2, **{"render_mode": "rgb_array"} | options)
+    with pytest.raises(ValueError, match=why):
+        pictures(made, Unasked(made), seed=0)
+
+
+@pytest.mark.parametrize("trials", [0, -1, 2.5, "a", True])
+def test_a_number_of_trials_that_cannot_be_is_refused(tmp_path, env, trials):
+    with pytest.raises(ValueError, match=rf"^trials = {trials!r}: give a whole number >= 1$"):
+        film(env, "zero", tmp_path / "a.gif", trials=trials)
+
+
+def test_other_environments_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="'CartPole-v1' is no environment of ndbmi_gym"):
+        film("CartPole-v1", "zero", tmp_path / "a.gif")
+    scalar = gymnasium.make(FIXED, render_mode="rgb_array")
+    batch = gymnasium.make_vec(FIXED, num_envs=1, render_mode="rgb_array")
+    for other in (scalar, gymnasium.wrappers.vector.ClipReward(batch, 0.0)):
+        with pytest.raises(ValueError, match=r"cannot be filmed: give an id .* without wrappers"):
+            film(other, "zero", tmp_path / "a.gif")
+    assert not list(tmp_path.iterdir())
+
+
+BLACK = np.zeros((100, 150, 3), np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+@pytest.mark.parametrize(
+    ("shots", "fps", "why"),
+    [
+        ([], 8, "there is none to write"),
+        ([BLACK, BLACK[:50]], 8, r"one of \(150, 50\) px among those of \(150, 100\)"),
+        ([BLACK.astype(float)], 8, r"one of float64, shape \(100, 150, 3\): give uint8"),
+        ([BLACK[..., 0]], 8, r"one of uint8, shape \(100, 150\): give uint8"),
+        ([BLACK.tolist()], 8, "one of list, shape"),
+        ([BLACK[:99]], 8, "one of 150 x 99 px: give even sides"),
+        ([BLACK], 0, "fps = 0: give a number > 0"),
+        ([BLACK], float("inf"), "fps = inf: give a number > 0"),
+        ([BLACK], "8", "fps = '8': give a number > 0"),
+    ],
+)
+def test_pictures_that_do_not_make_a_film_are_refused(tmp_path, suffix, shots, fps, why):
+    with pytest.raises(ValueError, match=why):
+        write_film(tmp_path / f"a{suffix}", shots, fps)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_picture_that_fails_leaves_the_old_film_and_nothing_else(tmp_path, suffix):
+    def failing():
+        for _ in range(2):
+            yield BLACK
+        raise RuntimeError("no more")
+
+    path = tmp_path / f"a{suffix}"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="no more"):
+        write_film(path, failing(), 8)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_gymnasiums_own_recorders_write_films(tmp_path, env):
     pytest.importorskip("moviepy")
     from gymnasium.wrappers import RecordVideo

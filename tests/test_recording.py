@@ -1,10 +1,18 @@
+import sys
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.envs.registration import EnvSpec, WrapperSpec
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import RescaleAction, TimeAwareObservation
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from gymnasium.wrappers.vector import RescaleAction as VectorRescaleAction
 
 import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym import files
+from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.recording import (
     Recorder,
     VectorRecorder,
@@ -157,6 +165,10 @@ class TestRecorders:
             VectorRecorder(batch)
 
 
+def still(seen):
+    return np.zeros((len(seen), 9), np.float32)
+
+
 class TestRecord:
     def test_each_trial_counts_once(self):
         trials = record(ID, "zero", 12, seed=5, keys=("is_success", "trial"), observe="state")
@@ -176,8 +188,32 @@ class TestRecord:
     def test_trials_without_end_are_refused(self):
         with pytest.raises(ValueError, match="without a step limit"):
             record(ID, "zero", max_episode_steps=-1)
-        with pytest.raises(ValueError, match="trials = 0"):
-            record(ID, "zero", 0)
+
+    @pytest.mark.parametrize("trials", [0, -1, 2.5, "a", True])
+    def test_a_number_of_trials_that_cannot_be_is_refused(self, trials):
+        with pytest.raises(ValueError, match=rf"^trials = {trials!r}: give a whole number >= 1$"):
+            record(ID, "zero", trials)
+
+    @pytest.mark.parametrize("mode", ["SameStep", "Disabled"])
+    def test_only_the_mode_that_scores_is_played(self, mode):
+        with pytest.raises(ValueError, match=f"autoreset_mode = '{mode}': make the batch with"):
+            record(ID, "zero", 2, autoreset_mode=mode)
+
+    def test_the_batch_is_closed_whatever_happens(self, monkeypatch):
+        closed = []
+        monkeypatch.setattr(BMIVectorEnv, "close", lambda env: closed.append(env))
+        record(ID, "zero", 2)
+        assert len(closed) == 1
+        for wrong in ({"policy": "nonsense"}, {"keys": ("a",)}, {"max_episode_steps": -1}):
+            with pytest.raises(ValueError, match=r".{10}"):
+                record(**{"env": ID, "policy": "zero", "trials": 2} | wrong)
+        assert len(closed) == 4
+
+    def test_separate_environments_are_played_as_they_are_scored(self):
+        options = {"vectorization_mode": "sync", **OPTIONS}
+        trials = record(ID, still, 3, seed=5, **options)
+        found = score(ID, still, 3, seed=5, **options)
+        assert [len(trial) for trial in trials] == found["steps"].tolist()
 
 
 class TestFiles:
@@ -223,10 +259,42 @@ class TestFiles:
         header, arrays = files.read_arrays(path)
         wrong = {name: arrays[name][1:] for name in ("place", "actions", "observations")}
         wrong["length"] = np.array([len(arrays["rewards"]) + 1, -1])
+        wrong["observations as text"] = arrays["observations"].astype(str)
+        wrong["rewards as text"] = arrays["rewards"].astype(str)
+        wrong["terminated as numbers"] = arrays["terminated"].astype(int)
+        wrong["reset in between"] = arrays["reset"] + 0.5
+        wrong["reset beyond"] = arrays["reset"] + 1
         for name, values in wrong.items():
-            files.write_arrays(path, header, arrays | {name: values})
+            files.write_arrays(path, header, arrays | {name.split()[0]: values})
             with pytest.raises(ValueError, match="not an intact trials file"):
                 load_trials(path)
+
+    def test_an_environment_of_others_is_neither_written_nor_read(self, tmp_path):
+        path, trials = tmp_path / "trials.npz", record(ID, "zero", 1)
+        registered = gymnasium.spec(ID)
+        own = {"entry_point": "antigravity:made", "vector_entry_point": "antigravity:made"}
+        wrapper = WrapperSpec("Wrapper", "antigravity:Wrapper", {})
+        strangers = [replace(registered, **{name: each}) for name, each in own.items()]
+        strangers.append(replace(registered, additional_wrappers=(wrapper,)))
+        save_trials(path, trials, ID)
+        header, arrays = files.read_arrays(path)
+        for spec in strangers:
+            files.write_arrays(path, header | {"env": spec.to_json()}, arrays)
+            with pytest.raises(ValueError, match=r"'antigravity:.* none of this package's"):
+                load_trials(path)
+        pole = gymnasium.make("CartPole-v1")
+        env = Recorder(pole)
+        env.reset(seed=0)
+        while not env.trials:
+            env.step(0)
+        with pytest.raises(ValueError, match="write the trials without env"):
+            save_trials(tmp_path / "pole.npz", env.trials, env)
+        save_trials(tmp_path / "pole.npz", env.trials)
+        assert len(load_trials(tmp_path / "pole.npz")[0]) == 1
+
+    def test_trials_of_another_environment_are_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="give the environment that they are from, with its"):
+            save_trials(tmp_path / "trials.npz", record(ID, "zero", 1, **OPTIONS), ID)
 
 
 class TestSpecs:
@@ -240,16 +308,75 @@ class TestSpecs:
                 gymnasium.make_vec(ID, num_envs=2, vectorization_mode="sync", **OPTIONS)
             ),
             separate(2, "NextStep"),
+            AsyncVectorEnv([lambda: gymnasium.make(ID, **OPTIONS)] * 2),
+            RecordEpisodeStatistics(gymnasium.make_vec(ID, num_envs=2, **OPTIONS)),
+            SyncVectorEnv([lambda: Recorder(gymnasium.make(ID, **OPTIONS))]),
             scalar.spec,
         ):
             assert scalar_spec(env) == scalar.spec
+            if env is not scalar.spec:
+                env.close()
         assert scalar_spec(ID) == gymnasium.spec(ID)
         endless = gymnasium.make_vec(ID, num_envs=2, max_episode_steps=-1)
         assert scalar_spec(endless).max_episode_steps is None
 
-    def test_one_that_was_made_by_hand_is_refused(self):
+    @pytest.mark.parametrize("make", [lambda: gymnasium.make(ID).unwrapped.__class__(), object])
+    def test_one_that_was_made_by_hand_is_refused(self, make):
         with pytest.raises(ValueError, match="does not tell how it was made"):
-            scalar_spec(gymnasium.make(ID).unwrapped.__class__())
+            scalar_spec(make())
+
+    def test_wrappers_of_scalar_environments_are_told(self):
+        def make():
+            return TimeAwareObservation(gymnasium.make(ID, **OPTIONS))
+
+        wrapped = make()
+        sync = {"num_envs": 2, "vectorization_mode": "sync"}
+        for env in (
+            Recorder(wrapped),
+            VectorRecorder(SyncVectorEnv([make] * 2)),
+            VectorRecorder(
+                gymnasium.make_vec(ID, **sync, wrappers=[TimeAwareObservation], **OPTIONS)
+            ),
+        ):
+            again = gymnasium.make(EnvSpec.from_json(scalar_spec(env).to_json()))
+            assert again.observation_space == wrapped.observation_space
+
+    def test_wrappers_that_no_spec_tells_of_are_refused(self, tmp_path):
+        low = np.full(9, -1, np.float32)
+        batch = gymnasium.make_vec(ID, num_envs=2, **OPTIONS)
+        rescaled = VectorRecorder(VectorRescaleAction(batch, low, -low))
+        rescaled.reset(seed=0)
+        while not rescaled.trials:
+            rescaled.step(np.tile(low, (2, 1)))
+        with pytest.raises(ValueError, match="RescaleAction around a batch: no spec tells of it"):
+            save_trials(tmp_path / "trials.npz", rescaled.trials, rescaled)
+        with pytest.raises(ValueError, match="RescaleAction around a batch: no spec tells of it"):
+            to_minari("ndbmi/fixed/one-v0", rescaled.trials, rescaled)
+        scalar = gymnasium.make(ID, **OPTIONS)
+        with pytest.raises(
+            ValueError, match=r"a recorder within other wrappers.*give the recorder"
+        ):
+            scalar_spec(TimeAwareObservation(Recorder(scalar)))
+        with pytest.raises(ValueError, match=r"cannot be written down .*give them Python's own"):
+            scalar_spec(RescaleAction(scalar, low, -low))
+        apart = SyncVectorEnv([lambda: scalar, lambda: gymnasium.make(ID, observe="state")])
+        with pytest.raises(ValueError, match="environments of this batch differ"):
+            scalar_spec(apart)
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", ["minari", "h5py"])
+def test_without_minari_the_extra_is_named(monkeypatch, missing):
+    trials = record(ID, "zero", 1)
+    pytest.importorskip("minari")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "ndbmi-gym\[minari\]"'):
+        to_minari("ndbmi/fixed/one-v0", trials, ID)
+
+
+def test_no_trial_makes_no_data_set():
+    with pytest.raises(ValueError, match="no trial to write"):
+        to_minari("ndbmi/fixed/none-v0", [], ID)
 
 
 class TestMinari:
@@ -282,11 +409,16 @@ class TestMinari:
             again = loaded.recover_environment(eval_env=evaluation)
             assert again.spec.to_json() == gymnasium.make(ID, **OPTIONS).spec.to_json()
 
-    def test_an_episode_is_played_again_from_its_seed(self, minari):
-        env = Recorder(gymnasium.make(ID, **OPTIONS))
-        env.reset(seed=11, options={"start": [7.0, 2.0]})
+    @pytest.mark.parametrize("seed", [11, [11]])
+    def test_an_episode_is_played_again_from_its_seed(self, minari, seed):
+        env, acted = Recorder(gymnasium.make(ID, **OPTIONS)), action(1)
+        options = {"start": [7.0, 2.0]}
+        if isinstance(seed, list):
+            env, acted = VectorRecorder(gymnasium.make_vec(ID, num_envs=1, **OPTIONS)), acted[None]
+            options = {"start": np.array([[7.0, 2.0]])}
+        env.reset(seed=seed, options=options)
         while not env.trials:
-            env.step(action(1))
+            env.step(acted)
         to_minari("ndbmi/fixed/one-v0", env.trials, env, **ABOUT)
         loaded = minari.load_dataset("ndbmi/fixed/one-v0")
         (about,) = loaded.storage.get_episode_metadata([0])

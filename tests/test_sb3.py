@@ -25,6 +25,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 import ndbmi_gym  # noqa: F401
+from ndbmi_gym.rollout import score
 from ndbmi_gym.sb3 import NativeVecEnv
 
 IDS = [name for name in registry if name.startswith("ndbmi/")]
@@ -177,12 +178,9 @@ class TestAdapter:
         venv.reset()
         assert (venv.reset_infos[0]["position"] != [7.0, 2.0]).any()
 
-    @pytest.mark.parametrize("apart", [True, False])
-    def test_options_may_differ_among_trials(self, apart):
-        makers = [lambda: scalar()] * 3
+    def test_options_may_differ_among_separate_environments(self):
         same = AutoresetMode.SAME_STEP
-        env = SyncVectorEnv(makers, autoreset_mode=same) if apart else native(3)
-        venv = NativeVecEnv(env)
+        venv = NativeVecEnv(SyncVectorEnv([lambda: scalar()] * 3, autoreset_mode=same))
         for _ in range(2):
             venv.seed(1)
             here, there = {"start": [7.0, 2.0]}, {"start": np.array([-7.0, 0.0])}
@@ -196,6 +194,55 @@ class TestAdapter:
             assert venv.observation_space.contains(seen[0])
         venv.reset()
         assert venv.reset_infos[0]["position"].tolist() != [7.0, 2.0]
+        venv.set_options([here, {}, there])
+        venv.reset()
+        assert [info["trial"] for info in venv.reset_infos] == [2, 2, 2]  # each begins once
+
+    @pytest.mark.parametrize("backwards", [True, False])  # the order in which memory was lent
+    def test_options_of_the_trials_of_a_batch_are_one_reset(self, backwards):
+        batch = native(3)
+        curl = {"curl": 0.6}
+        starts, trials = [[7.0, 2.0], [3.0, 4.0], [-7.0, 0.0]], [4, 0, 2]
+        wanted, _ = batch.reset(
+            seed=1, options={"start": starts, "trial": trials, "perturbation": curl}
+        )
+        venv = NativeVecEnv(native(3))
+        venv.seed(1)
+        given = sorted([{}, {}, {}], key=id, reverse=backwards)
+        for each, start, trial in zip(given, starts, trials, strict=True):
+            each |= {"start": start, "trial": trial, "perturbation": dict(curl)}
+        venv._options = given  # `set_options` copies, wherever memory is free
+        np.testing.assert_array_equal(venv.reset(), wanted)
+        assert [info["trial"] for info in venv.reset_infos] == trials
+        for _ in range(5):
+            action = np.full(batch.action_space.shape, 0.2, np.float32)
+            np.testing.assert_array_equal(venv.step(action)[0], batch.step(action)[0])
+        venv.reset()
+        assert venv.reset_infos[0]["position"].tolist() != starts[0]
+
+    @pytest.mark.parametrize(
+        ("options", "why"),
+        [
+            ([{"start": [7.0, 2.0]}, {"start": [700.0, 0.0]}], "start = .*give two coordinates"),
+            ([{"start": [7.0, 2.0]}, {}], "'start' is there for some trials, and not for trial 1"),
+            ([{"start": [7.0, 2.0]}, {"start": [7.0]}], "'start' has other shapes"),
+            (
+                [{"perturbation": {"curl": 0.1}}, {"perturbation": {"curl": 0.2}}],
+                "'perturbation' differs: give the same",
+            ),
+        ],
+    )
+    def test_a_reset_that_is_refused_has_changed_nothing(self, options, why):
+        venv, other = NativeVecEnv(native(2)), NativeVecEnv(native(2))
+        for each in (venv, other):
+            each.seed(1)
+            each.reset()
+        venv.set_options(options)
+        with pytest.raises(ValueError, match=why):
+            venv.reset()
+        for _ in range(3):
+            action = np.full((2, 9), 0.2, np.float32)
+            np.testing.assert_array_equal(venv.step(action)[0], other.step(action)[0])
 
     def test_attributes_and_methods_are_those_of_the_batch(self):
         venv = NativeVecEnv(native(3))
@@ -287,6 +334,20 @@ class TestAdapter:
         assert venv.render().shape == (2 * one.shape[0], one.shape[1], 3)
         assert (one != two).any()
         venv.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ARS", "CrossQ", "TQC", "TRPO"])
+def test_algorithms_of_sb3_contrib_take_the_adapter(name):
+    algorithm = getattr(pytest.importorskip("sb3_contrib"), name)
+    venv = NativeVecEnv(native(4, max_episode_steps=LIMIT, **STAGGERED))
+    policy = "LinearPolicy" if name == "ARS" else "MlpPolicy"
+    brief = {"TRPO": {"n_steps": 32}, "ARS": {"n_delta": 4}}.get(name, {"learning_starts": 50})
+    model = algorithm(policy, venv, device="cpu", seed=0, **brief)
+    model.learn(200)
+    assert model.num_timesteps >= 200
+    found = score("ndbmi/FixedField-v0", model, trials=4, max_episode_steps=LIMIT, **STAGGERED)
+    assert np.isfinite(found["return"]).all()
 
 
 class TestScalarEnvironmentsInSB3:

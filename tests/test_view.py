@@ -117,3 +117,19 @@ def test_a_picture_depends_on_the_trial_alone():
     first, second = batch.render()
     assert (first != second).any()
     np.testing.assert_array_equal(batch.picture(1), second)
+
+
+def test_few_renderers_are_kept_those_used_last(monkeypatch):
+    made, make = [], view.View._make
+
+    def count(self, animal, title):
+        made.append(animal)
+        return make(self, animal, title)
+
+    monkeypatch.setattr(view.View, "_make", count)
+    env = gymnasium.make(FIXED, render_mode="rgb_array", animal=None, n_animals=10)
+    for animal in (*range(8), 0, 8, 0, 9, 0, 1):
+        env.reset(seed=0, options={"animal": animal})
+        env.render()
+    assert made == [*range(8), 8, 9, 1]
+    assert len(env.unwrapped._view._renderers) == 8

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ndbmi_gym.cortex.soc.circuit import control, load_circuit
-from ndbmi_gym.cortex.soc.cortex import SOC, matched, soc_cortex
+from ndbmi_gym.cortex.soc.cortex import AMPLITUDE_HZ, SOC, matched, soc_cortex
 from ndbmi_gym.experiments.protocol.conditions import loop_with, run_loop, starts_of
 from ndbmi_gym.experiments.protocol.runs import wtpe
 from ndbmi_gym.presets import load_preset
@@ -31,7 +31,6 @@ ROWS = (
     ("shuffled", 0.9),
 )
 COLUMNS = tuple(product((8, 32), ("gaussian", "dipole"), ("multiple-points", "projection")))
-AMPLITUDE_HZ = {8: 100.0, 32: 150.0}  # of prepared states, on a ring and on a grid
 
 
 def cortex_of(kind: str, abscissa: float, stimuli: int, folder: Path) -> dict[str, Any]:
@@ -41,9 +40,10 @@ def cortex_of(kind: str, abscissa: float, stimuli: int, folder: Path) -> dict[st
     own = control(load_circuit(), kind)
     path = folder / f"{kind}-{abscissa}.npz"
     replace(own, weights=own.weights * (abscissa / own.abscissa)).save(path)
-    plain = soc_cortex(SOC(stimuli=stimuli, circuit=str(path)))
+    model = SOC(stimuli=stimuli, circuit=str(path))
+    plain = soc_cortex(model)
     size = matched(plain, soc_cortex(SOC(stimuli=stimuli))).prepared / plain.prepared
-    amplitude = AMPLITUDE_HZ[stimuli] * float(np.median(size))
+    amplitude = AMPLITUDE_HZ[model.planar_code] * float(np.median(size))
     return {"kind": "soc", "stimuli": stimuli, "circuit": str(path), "amplitude_hz": amplitude}
 
 

@@ -110,7 +110,10 @@ class Canvas:
         self._path(centre + radius * vertices, codes, face, edge, width)
 
     def rectangle(self, x: float, y: float, width: float, height: float, color: str) -> None:
-        """Fill whole pixels, from a lower left corner on; a negative height goes down."""
+        """Fill whole pixels, from a lower left corner on; a negative height goes down.
+
+        They replace what is below, whatever the colour lets through and the limits of `within`.
+        """
         left, low = self._place(x, min(y, y + height))
         right, high = self._place(x + width, max(y, y + height))
         self._pixels[self._rows - high : self._rows - low, left:right] = _rgba8(color)
@@ -126,6 +129,8 @@ class Canvas:
         align: float = 0.0,
     ) -> float:
         """Write on one line, and return how long it is. What nobody could read is left out.
+
+        The limits of `within` are not heeded.
 
         Parameters
         ----------
@@ -152,14 +157,16 @@ class Canvas:
 
     @contextmanager
     def within(self, x: float, y: float, width: float, height: float) -> Iterator[None]:
-        """Leave out what reaches beyond a rectangle."""
+        """Leave out what reaches beyond a rectangle, of polygons, lines and discs."""
         from matplotlib.transforms import Bbox
 
         left, low = self._place(x, y)
         right, high = self._place(x + width, y + height)
         self._clip = Bbox.from_extents(left, low, right, high)
-        yield
-        self._clip = None
+        try:
+            yield
+        finally:
+            self._clip = None
 
     def keep(self) -> None:
         """Remember the picture as it is now."""

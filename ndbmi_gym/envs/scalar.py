@@ -297,6 +297,9 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     def get_keys_to_action(self) -> dict[tuple[int, ...] | str, Array]:
         """Actions of the arrow keys for `gymnasium.utils.play.play`: pushes by Eq 24.
 
+        They suit the animal of the trial; before the first one, as when `play` asks, the first that
+        the environment draws from.
+
         Raises
         ------
         ValueError

@@ -10,6 +10,8 @@ from ndbmi_gym.envs.window import Window
 from ndbmi_gym.episodes import BoolArray, Episodes
 from ndbmi_gym.fields import obstacles_of
 
+_MOST_RENDERERS = 8  # as many animals as a pool has by default; each keeps some 10 MiB
+
 
 class View:
     """The paths of B trials and their pictures.
@@ -81,21 +83,28 @@ class View:
             self._window = None
 
     def _renderer(self, animal: int, title: str) -> Renderer:
-        if (animal, title) not in self._renderers:
-            loop = self._episodes.loops[animal]
-            side = round(self._episodes.n_electrodes**0.5)
-            self._renderers[animal, title] = Renderer(
-                Scene(
-                    half_side_cm=self._episodes.half_side_cm,
-                    wall_cm=loop.plant.reach_cm,
-                    sites=loop.interface.sites,
-                    field=loop.field,
-                    grid_side=side,
-                    title=title,
-                    note=f"{loop.decoder} decoder, {loop.interface.n_stimuli} stimuli",
-                    obstacles=obstacles_of(loop.field),
-                    volition_low=self._episodes.low,
-                ),
-                self._episodes.config.picture.render_size,
-            )
-        return self._renderers[animal, title]
+        key = animal, title
+        renderer = self._renderers.pop(key, None)
+        if renderer is None:
+            while len(self._renderers) >= _MOST_RENDERERS:
+                del self._renderers[next(iter(self._renderers))]  # the least recently used
+            renderer = self._make(animal, title)
+        self._renderers[key] = renderer
+        return renderer
+
+    def _make(self, animal: int, title: str) -> Renderer:
+        loop = self._episodes.loops[animal]
+        return Renderer(
+            Scene(
+                half_side_cm=self._episodes.half_side_cm,
+                wall_cm=loop.plant.reach_cm,
+                sites=loop.interface.sites,
+                field=loop.field,
+                grid_side=round(self._episodes.n_electrodes**0.5),
+                title=title,
+                note=f"{loop.decoder} decoder, {loop.interface.n_stimuli} stimuli",
+                obstacles=obstacles_of(loop.field),
+                volition_low=self._episodes.low,
+            ),
+            self._episodes.config.picture.render_size,
+        )

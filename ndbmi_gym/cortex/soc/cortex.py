@@ -22,12 +22,16 @@ from ndbmi_gym.spikes import count_bound, sample_profile, window_bins
 
 CODES = ("ring", "grid")
 
+AMPLITUDE_HZ = {"ring": 100.0, "grid": 150.0}
+"""Size of the prepared states on each planar code where none is given, Hz."""
+
 WINDOW_S, METRIC_TAU_S = 0.3, 0.05
 """Recording window and time constant of the spike-train metric that suit the circuit, s."""
 
 DRIVE_HZ = 100.0
 """Input that full volition means, unless an environment's `max_rate_hz` says otherwise."""
 
+_UNITS = {"ring": 1, "grid": 4}  # of an electrode
 _NODE_S = 0.005  # between two points at which rates are computed; the circuit is far slower
 _MOST_STIMULI = 1000  # calibration compares every response with every other
 _RATE_STEPS = 200  # tabulated rates per reach of the gain
@@ -108,6 +112,11 @@ class SOC:
     def content(self) -> Circuit:
         """The circuit: what a file holds now, whatever it held before."""
         return load_circuit(self.circuit, self.control)
+
+    @property
+    def planar_code(self) -> str:
+        """The planar code of the stimuli, also where None is given."""
+        return self.code or ("ring" if self.stimuli <= 12 else "grid")
 
     def for_animal(self, animal: int) -> "SOCCortex":
         """The same in all animals: they differ by the noise of calibration."""
@@ -393,17 +402,16 @@ def soc_cortex(model: SOC) -> SOCCortex:
 
 @lru_cache(maxsize=8)
 def _made(model: SOC, circuit: Circuit) -> SOCCortex:
-    code = model.code or ("ring" if model.stimuli <= 12 else "grid")
-    amplitude, units = (100.0, 1) if code == "ring" else (150.0, 4)
+    code = model.planar_code
     layout = planar_code(code, model.stimuli)
     energies, states = circuit.modes
     axes = states[:, :2] * np.sqrt(energies[0] / energies[:2])
     cortex = SOCCortex(
         circuit=circuit,
-        prepared=(model.amplitude_hz or amplitude) * layout @ axes.T,
+        prepared=(model.amplitude_hz or AMPLITUDE_HZ[code]) * layout @ axes.T,
         layout=layout,
         n_electrodes=model.electrodes,
-        units=model.units or units,
+        units=model.units or _UNITS[code],
         window_s=model.window_s,
         clock_s=model.clock_s,
         core=model.core,
