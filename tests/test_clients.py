@@ -54,7 +54,7 @@ def test_each_says_what_it_needs_and_has_a_page(runner, name):
     assert all("==" in each for each in others if each != "pillow")
     page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
     assert f"examples/clients/with_{name}.py" in page
-    assert "pip install" in page
+    assert "(../start.md#install)" in page
     assert about["tool"]["ndbmi-gym"]["autoreset"] in page
     assert f"\n{name}\n" in (PAGES / "index.md").read_text(encoding="utf-8")
 
