@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"training for {settings.minutes:g} minutes")
         if not train.train(training):
             return 130
+        print(
+            f"\n{DEFAULT_ENV}, {settings.episodes} trials; 95 % intervals over trials in brackets"
+        )
         evaluate.run(comparison)
         return 0
 

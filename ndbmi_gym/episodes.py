@@ -332,10 +332,14 @@ class Episodes:
                 "fractions of the maximum"
             )
         if shape != self.action.shape:
+            if self.n_trials > 1:
+                raise ValueError(
+                    f"action of shape {shape}: give one entry per recording electrode for each of "
+                    f"{self.n_trials} trials, shape {self.action.shape}"
+                )
             raise ValueError(
                 f"action of shape {shape[1:] if len(shape) > 1 else shape}: give one "
                 f"entry per recording electrode, shape {self.action.shape[1:]}"
-                + (f", for each of {self.n_trials} trials" if self.n_trials > 1 else "")
             )
 
     def step(self, action: npt.ArrayLike, rng: np.random.Generator) -> None:

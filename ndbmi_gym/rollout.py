@@ -263,7 +263,7 @@ def named(spec: str) -> Any:
     if ":" not in spec:
         raise ValueError(
             f"policy {spec!r} is no baseline ({', '.join(POLICIES)}): give one of them, or your "
-            "own as module:attribute"
+            "own as module:attribute; a model in a file has to be loaded first"
         )
     return attribute(spec)
 

@@ -54,7 +54,7 @@ class NativeVecEnv(VecEnv):
     Raises
     ------
     ValueError
-        If ended trials begin anew in another way.
+        If it is none, or ended trials begin anew in another way.
 
     Notes
     -----
@@ -67,6 +67,11 @@ class NativeVecEnv(VecEnv):
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        if not isinstance(env, VectorEnv):
+            raise ValueError(
+                f"{env!r} is no vector environment: give what gymnasium.make_vec(..., "
+                'autoreset_mode="SameStep") returns'
+            )
         if env.metadata.get("autoreset_mode") != AutoresetMode.SAME_STEP:
             raise ValueError(
                 "SB3 wants ended trials to begin anew within the step: "

@@ -64,6 +64,12 @@ def test_a_policy_of_ones_own():
     assert len(left["found"]["score"]) == 3
 
 
+def test_recorded_trials():
+    left = run((b for b in code("docs/agents.md") if "load_trials" in b), {"gymnasium": gymnasium})
+    assert len(left["trials"]) == 3
+    assert gymnasium.make(left["spec"]).observation_space.shape == (24,)
+
+
 def test_environments():
     making, changing = code("docs/environments/index.md")
     left = run([making])

@@ -1,3 +1,6 @@
+import pytest
+
+import ndbmi_gym
 from ndbmi_gym.cli import main
 from ndbmi_gym.config import option_tables
 
@@ -21,3 +24,10 @@ def test_one_part_alone(capsys):
 def test_another_part_is_refused(capsys):
     assert main(["parts", "limb"]) == 2
     assert "part 'limb': choose from task, cortex, field" in capsys.readouterr().err
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"ndbmi-gym {ndbmi_gym.__version__}\n"

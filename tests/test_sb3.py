@@ -142,6 +142,8 @@ class TestAdapter:
         assert len(lengths) > 2
 
     def test_other_ways_to_begin_anew_are_refused(self):
+        with pytest.raises(ValueError, match=r"is no vector environment.*make_vec"):
+            NativeVecEnv(scalar())
         with pytest.raises(ValueError, match="SameStep"):
             NativeVecEnv(native(2, mode="NextStep"))
 

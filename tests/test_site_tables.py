@@ -157,7 +157,7 @@ def test_speeds_are_those_of_the_latest_record(tables, tmp_path, monkeypatch):
         (tmp_path / f"{commit}.json").write_text(json.dumps(record))
     monkeypatch.setattr(tables, "SPEEDS", tmp_path)
     heads, _, reference, ours = cells(tables.speed("steps_per_s"))
-    assert heads[-1] == "× in old, 2026-01-01"
+    assert heads[-1] == "× on 2026-01-01"
     assert reference[2:] == ["1", "1"]
     assert ours == ["ours", "5", "2.5", "1.5"]
     assert cells(tables.spent())[2:] == [["decoding", "5.00", ""], ["motion", "", "1.00"]]

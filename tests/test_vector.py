@@ -288,7 +288,7 @@ def test_bad_arguments():
         BMIVectorEnv(1, data=6)
     env = BMIVectorEnv(3)
     env.reset(seed=0)
-    with pytest.raises(ValueError, match=r"action of shape \(8,\).*for each of 3 trials"):
+    with pytest.raises(ValueError, match=r"action of shape \(3, 8\).*of 3 trials, shape \(3, 9\)"):
         env.step(np.zeros((3, 8), np.float32))
     with pytest.raises(ValueError, match="autoreset_mode = 'same': choose one of NextStep"):
         BMIVectorEnv(1, autoreset_mode="same")

@@ -190,14 +190,14 @@ def speed(of: str) -> str:
 
     def ratio(record: dict[str, Any], name: str) -> str:
         rates = record[of]
-        return f"{rates[name] / rates[reference]:.2g}" if name in rates else ""
+        return _ratio(rates[name] / rates[reference]) if name in rates else ""
 
     heads = (of.replace("_per_s", "/s"), f"× {reference.partition(' (')[0]}")
     rows = [
         (name, f"{rate:,.0f}", ratio(latest, name), *(ratio(each, name) for each in earlier))
         for name, rate in latest[of].items()
     ]
-    then = [f"× in {each['commit']}, {each['date']}" for each in earlier]
+    then = [f"× on {each['date']}" for each in earlier]
     return table(("", *heads, *then), rows)
 
 
@@ -262,6 +262,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join(
         "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells
     )
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _libraries() -> dict[str, dict[str, str]]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from ndbmi_gym import __version__
 from ndbmi_gym.cli import circuit, parts, readings, recover, reproduce
 
 _ENGINES = {"ray": "ray", "dask": "dask[distributed]", "distributed": "dask[distributed]"}
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ndbmi-gym", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in (parts, reproduce, recover, readings, circuit):
         command.add_to(commands)

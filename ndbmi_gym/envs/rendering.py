@@ -395,14 +395,14 @@ def _legend(canvas: Canvas, scene: Scene) -> None:
         canvas.polygon(at + corners, ACTIVE + "59", ACTIVE, 2)
 
     marks: list[tuple[str, Callable[[FloatArray], None]]] = [
-        ("mass (position x)", lambda at: canvas.disc(at, 7, INK)),
+        ("device", lambda at: canvas.disc(at, 7, INK)),
         ("start", lambda at: canvas.disc(at, 4.9, WHITE, INK, 2.1)),
         ("target", lambda at: canvas.disc(at, 7.6, TARGET + "1f", TARGET, 2.8)),
-        ("active region", swatch),
-        ("decoded point y", lambda at: _cross(canvas, at, 6.0)),
-        ("decoded force F(y)", arrow(DECODED)),
-        ("desired field F", arrow(FIELD)),
-        ("perturbing force", arrow(PERTURBING)),
+        ("sensory region", swatch),
+        ("virtual point", lambda at: _cross(canvas, at, 6.0)),
+        ("commanded force", arrow(DECODED)),
+        ("desired field", arrow(FIELD)),
+        ("hidden force", arrow(PERTURBING)),
         ("calibration site", lambda at: canvas.disc(at, 2.4, QUIET)),
     ]
     if scene.obstacles:
