@@ -13,12 +13,14 @@ import time
 from typing import Any
 
 import gymnasium
+import torch
 from stable_baselines3 import PPO
 
 import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.rollout import score
 from ndbmi_gym.sb3 import NativeVecEnv
 
+torch.set_num_threads(1)  # small networks gain nothing by more, and lose much on busy cores
 ENV = sys.argv[1] if len(sys.argv) > 1 else "ndbmi/ShiftTarget-v0"
 
 
