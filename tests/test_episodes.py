@@ -112,7 +112,7 @@ def test_a_non_finite_action_changes_nothing(bad):
 def test_an_action_of_another_shape_changes_nothing(shape):
     episodes, rng = make()
     stream = rng.bit_generator.state
-    with pytest.raises(ValueError, match=r"one entry per recording electrode, shape \(9,\)"):
+    with pytest.raises(ValueError, match=r"one entry per recording electrode .* shape \(4, 9\)"):
         episodes.step(np.zeros(shape), rng)
     assert rng.bit_generator.state == stream
 
