@@ -15,7 +15,7 @@ loop = Config.of(cortex={"kind": "soc", "stimuli": 32, "units": 1}).make_loop(0)
 cortex, interface = loop.rates("this script"), loop.interface
 most = cortex.max_count
 target = np.array([[4.0, 0.0]])
-volition = command(loop, target, -most, most)  # displaces the decoded point by −target
+volition = command(loop, target, -most, most)  # displaces the virtual point by −target
 stimulus = interface.sense(target)
 
 # %%

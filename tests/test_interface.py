@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.cortex.topographic import topographic_cortex
@@ -12,9 +11,6 @@ from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.metric import ResponseBank
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
-
-PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
-ARRAYS = ("points", "sites", "f_factors", "readout", "readout_offset")
 
 
 @pytest.fixture(scope="module", params=[np.pi / 2, 0.9], ids=["labelled", "coupled"])

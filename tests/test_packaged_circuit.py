@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from scipy.linalg import expm
 
 from ndbmi_gym.cortex.soc.circuit import (
@@ -13,8 +12,6 @@ from ndbmi_gym.cortex.soc.circuit import (
     shuffle_inhibition,
     stabilise,
 )
-
-PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 
 
 def top(weights):

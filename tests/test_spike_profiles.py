@@ -19,7 +19,6 @@ from ndbmi_gym.spikes import (
 )
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=80)
-N_BINS = 600
 
 
 EDGES = np.array([0, 5, 7, 8, 20, 23])

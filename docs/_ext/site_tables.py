@@ -182,10 +182,7 @@ def speed(of: str) -> str:
     of : str
         ``"steps_per_s"`` or ``"pictures_per_s"``.
     """
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS.glob("*.json")]
-    latest, *earlier = sorted(
-        (each for each in records if of in each), key=lambda each: each["date"], reverse=True
-    )
+    latest, *earlier = (each for each in _benchmarks() if of in each)
     reference = REFERENCES[of]
 
     def ratio(record: dict[str, Any], name: str) -> str:
@@ -203,8 +200,7 @@ def speed(of: str) -> str:
 
 def spent() -> str:
     """Where the time of a step goes, microseconds per trial, in the latest benchmark."""
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS.glob("*.json")]
-    profiles = max(records, key=lambda each: each["date"])["microseconds"]
+    profiles = _benchmarks()[0]["microseconds"]
     names = dict.fromkeys(name for profile in profiles.values() for name in profile)
     rows = [
         (name, *(f"{p[name]:.2f}" if name in p else "" for p in profiles.values()))
@@ -262,6 +258,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join(
         "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells
     )
+
+
+def _benchmarks() -> list[dict[str, Any]]:
+    """Records of benchmarks, the latest first."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS.glob("*.json")]
+    return sorted(records, key=lambda each: each["date"], reverse=True)
 
 
 def _ratio(value: float) -> str:

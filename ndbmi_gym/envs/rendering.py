@@ -422,7 +422,7 @@ def _obstacle(canvas: Canvas, centre: FloatArray, radius: float) -> None:
 
 
 def _cross(canvas: Canvas, centre: FloatArray, size: float) -> None:
-    """The mark of a decoded point: an X of a given half size."""
+    """The mark of a virtual point: an X of a given half size."""
     canvas.polygon(centre + size * _CROSS, DECODED, WHITE, 1.4)
 
 

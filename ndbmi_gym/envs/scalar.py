@@ -146,7 +146,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     | target | 2 | L | ±1 | yes | yes | yes |
 
     The mass can leave the workspace [−L, L]²; an inelastic wall stands at 2L. The velocity bound is
-    wider where a decoded point may lie where the field is stronger than in the workspace, and the
+    wider where a virtual point may lie where the field is stronger than in the workspace, and the
     largest finite number where nothing bounds the speed (no drag, or a callable perturbation).
     With ``observe_perturbation=True`` the trial's curl strength and constant force follow, each in
     units of its range. `neural` is what the interface tells the brain, one step late: volition and
@@ -181,7 +181,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     |---|---|
     | stimulus, evoked_counts, volitional_counts | stimulus of the region, spikes it evoked, \
     spikes of volition, (n,) |
-    | virtual_point, commanded_force | decoded point, and the desired field there |
+    | virtual_point, commanded_force | what the response is decoded to, the desired field there |
     | position, velocity | of the device |
     | perturbing_force, curl, push | all perturbing force; the trial's curl strength (kg/s), push |
     | trial, time_s, animal, target | number of the trial from 0, time in it, animal, target |
