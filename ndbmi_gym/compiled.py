@@ -5,23 +5,61 @@ numba keeps machine code beside the source file, in the user's cache folder or i
 what it calls, which takes it some seconds, and computes the same at the same speed.
 """
 
+import os
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
+from numba.core.caching import FunctionCache
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Machine code by what a function is made of, the compiled functions it calls included.
+
+    numba's own cache looks at the function's file only: a change in a file that it calls into would
+    go unnoticed. And it tells functions that are composed of others (as in `ndbmi_gym.step`) apart
+    by numbers that differ in every process, so that it never finds them again.
+    """
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        own = self._py_func
+        parts = {(each.__module__, each.__qualname__, _stamp(each)) for each in _called(own)}
+        return sig, codegen.magic_tuple(), own.__code__.co_code, tuple(sorted(parts))
+
+
+def _called(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Compiled functions that a function calls, and those that they call."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    names = (function.__globals__.get(name) for name in function.__code__.co_names)
+    for value in (*cells, *names):
+        found = getattr(value, "py_func", None) or getattr(value, "_defn", None)
+        if found is not None:
+            yield found
+            yield from _called(found)
+
+
+def _stamp(function: Callable[..., Any]) -> tuple[int, int]:
+    """When the file of a function was last changed, and its size."""
+    status = os.stat(sys.modules[function.__module__].__file__ or "")
+    return status.st_mtime_ns, status.st_size
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """``numba.njit`` with its cache, or without it (and a warning) where nothing can be written.
+
+    Other threads of Python run while the function does.
 
     Parameters
     ----------
     function : callable
         On numbers and arrays, in the part of Python that numba compiles.
     """
+    made: Any = numba.njit(nogil=True)(function)
     try:
-        return numba.njit(cache=True)(function)
+        made._cache = _Cache(function)
+        return made
     except RuntimeError as error:  # numba has no type of its own for this
         if "no locator available" not in str(error):
             raise
@@ -31,4 +69,4 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         RuntimeWarning,
         stacklevel=1,  # one place, hence one warning for all functions
     )
-    return numba.njit(function)
+    return made

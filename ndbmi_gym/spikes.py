@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, log, log1p
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 
 from ndbmi_gym.compiled import compiled
+from ndbmi_gym.philox import gamma_intervals, intervals
+from ndbmi_gym.streams import ADDED, DRAWN, Source, Streams
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -266,8 +268,26 @@ def window_bins(window_s: float, clock_s: float = 1e-3) -> int:
     return ticks
 
 
+class Renewal(NamedTuple):
+    """What a population's renewal processes are drawn from, for compiled loops.
+
+    Attributes
+    ----------
+    means : ndarray (S, n)
+        Mean spikes per window by stimulus and electrode.
+    n_bins : int
+        Clock ticks per window.
+    shape : float
+        Shape k of the Gamma intervals.
+    """
+
+    means: FloatArray
+    n_bins: int
+    shape: float
+
+
 def sample(
-    rng: np.random.Generator,
+    rng: Source,
     mean_counts: FloatArray,
     n_bins: int,
     added_counts: FloatArray | None = None,
@@ -277,7 +297,7 @@ def sample(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator or Streams
     mean_counts : ndarray (B, n)
         Mean spikes per window of a stationary process: inter-spike intervals of mean
         ``window / mean_count``, the first beginning at stimulation.
@@ -305,28 +325,42 @@ def sample(
     if not 0 < shape < np.inf:
         raise ValueError(f"shape = {shape!r}: Gamma intervals need a shape > 0 (1 is Poisson)")
     n_trials, n_electrodes = mean_counts.shape
+    if isinstance(rng, Streams):
+        tables = Renewal(np.ascontiguousarray(mean_counts), n_bins, float(shape))
+        trains, counts, _ = respond_by(
+            responses(shape), tables, np.arange(n_trials), added_counts, rng, n_bins
+        )
+        return trains, counts
     added = np.zeros((n_trials, n_electrodes)) if added_counts is None else added_counts
     if shape == 1.0:
         total = _expected(mean_counts, added)
         rows, offsets, counts = _drawn(
-            rng, total, n_trials, lambda gaps: _poisson(mean_counts, added, gaps, n_bins)
+            rng.standard_exponential,
+            total,
+            n_trials,
+            lambda gaps: _poisson_all(mean_counts, added, gaps, n_bins),
         )
         return SpikeTrains(rows, offsets, n_electrodes, n_bins), counts
     kept = np.maximum(mean_counts + np.minimum(added, 0.0), 0.0)
-    rows, offsets = _gamma_renewal(rng, kept, n_bins, shape)
+    rows, offsets, evoked = _drawn(
+        lambda size: rng.standard_gamma(shape, size) / shape,
+        float(kept.sum()),
+        kept.size,
+        lambda gaps: _renewal_all(kept, gaps, n_bins),
+    )
     regular = SpikeTrains(rows, offsets, n_electrodes, n_bins)
     extra, counts = sample(rng, np.maximum(added, 0.0), n_bins)
-    return _merge(regular, extra), np.hstack((regular.counts(), counts[:, :n_electrodes]))
+    return _merge(regular, extra), np.hstack((evoked, counts[:, :n_electrodes]))
 
 
 def sample_profile(
-    rng: np.random.Generator, expected: FloatArray, edges: IntArray
+    rng: Source, expected: FloatArray, edges: IntArray
 ) -> tuple[SpikeTrains, IntArray]:
     """Draw inhomogeneous Poisson responses.
 
     Parameters
     ----------
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator or Streams
     expected : ndarray (B, n, K)
         Expected spikes of every electrode in K successive pieces of the window; within a piece the
         rate is constant.
@@ -339,10 +373,71 @@ def sample_profile(
     counts : ndarray of int64 (B, n)
     """
     n_trials, n_electrodes, _ = expected.shape
-    rows, offsets, counts = _drawn(
-        rng, float(expected.sum()), n_trials, lambda gaps: _poisson_profile(expected, edges, gaps)
-    )
+    if isinstance(rng, Streams):
+        rows, offsets, counts = _profile_streams(
+            np.ascontiguousarray(expected), edges, rng.keys, rng.next()
+        )
+    else:
+        rows, offsets, counts = _drawn(
+            rng.standard_exponential,
+            float(expected.sum()),
+            n_trials,
+            lambda gaps: _profile_all(expected, edges, gaps),
+        )
     return SpikeTrains(rows, offsets, n_electrodes, int(edges[-1])), counts
+
+
+def responses(shape: float) -> Any:
+    """The compiled loop that draws responses of `Renewal` processes with a shape."""
+    return poisson_responses if shape == 1.0 else gamma_responses
+
+
+def respond_by(
+    respond: Any,
+    tables: Any,
+    stimulus: IntArray,
+    volition: FloatArray | None,
+    streams: Streams,
+    n_bins: int,
+    activity: FloatArray | None = None,
+) -> tuple[SpikeTrains, IntArray, FloatArray]:
+    """Responses of a whole batch by the compiled loop that a cortex draws them with.
+
+    Parameters
+    ----------
+    respond : compiled function
+        ``respond(tables, stimulus, volition, activity, keys, draws, first, last, rows, offsets,
+        counts, left)``, as `poisson_responses`.
+    tables : NamedTuple
+        What it draws from; its first array has the electrodes as its second axis.
+    stimulus : ndarray of int (B,)
+    volition : ndarray (B, n) or None
+    streams : Streams
+    n_bins : int
+        Clock ticks per window.
+    activity : ndarray (B, n_states), optional
+        What trials carry from step to step.
+
+    Returns
+    -------
+    trains : SpikeTrains
+    counts : ndarray of int64 (B, 2n)
+    left : ndarray (B, n_states)
+    """
+    n_trials, n_electrodes = len(stimulus), tables[0].shape[1]
+    added = np.zeros((n_trials, n_electrodes)) if volition is None else volition
+    carried = np.zeros((n_trials, 0)) if activity is None else activity
+    draws, size = streams.next(), 128 * n_trials
+    offsets = np.zeros(n_trials + 1, np.int64)
+    counts = np.zeros((n_trials, 2 * n_electrodes), np.int64)
+    left = np.empty_like(carried)
+    while True:
+        rows = np.empty(size, np.int32)
+        given = stimulus, added, carried, streams.keys, draws, 0, n_trials, rows, offsets
+        if respond(tables, *given, counts, left):
+            trains = SpikeTrains(rows[: offsets[-1]], offsets, n_electrodes, n_bins)
+            return trains, counts, left
+        size *= 2
 
 
 def mean_renewal_count(mean: float, shape: float) -> float:
@@ -413,17 +508,17 @@ _SMALLEST = 1e-300
 
 
 def _drawn(
-    rng: np.random.Generator,
+    intervals_of: Callable[[int], FloatArray],
     total: float,
-    n_trials: int,
+    n_trains: int,
     draw: Callable[[FloatArray], tuple[Rows, IntArray, IntArray]],
 ) -> tuple[Rows, IntArray, IntArray]:
-    """Spikes that are drawn from as many unit-rate intervals as they turn out to need."""
-    size = int(total + 5 * total**0.5) + n_trials + 10
-    gaps = rng.standard_exponential(size)
+    """Spikes that are drawn from as many intervals of mean 1 as they turn out to need."""
+    size = int(total + 5 * total**0.5) + n_trains + 10
+    gaps = intervals_of(size)
     rows, offsets, counts = draw(gaps)
     while offsets[-1] < 0:  # a batch in a million wants more intervals than these
-        gaps = np.concatenate((gaps, rng.standard_exponential(size)))
+        gaps = np.concatenate((gaps, intervals_of(size)))
         rows, offsets, counts = draw(gaps)
     return rows, offsets, counts
 
@@ -471,83 +566,282 @@ def _expected(mean_counts, added):  # type: ignore[no-untyped-def]
     return total
 
 
+FEW_INTERVALS, FEW_ROWS = -1, -2
+"""What the loops below return in place of a number of spikes when there is no room for more."""
+
+
 @compiled
-def _poisson(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
-    """Poisson spikes from unit-rate intervals; the last offset is -1 if those do not suffice.
+def poisson(means, added, first, n_bins, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
+    """Poisson spikes of one response from unit-rate intervals, ``gaps[used:filled]``.
 
     A population is drawn as *one* unit-rate process that runs through the evoked and then the added
     processes' windows, laid end to end and each as long as its mean count: an interval that
-    outlasts a window reaches into the next, as the lack of memory permits.
+    outlasts a window reaches into the next, as the lack of memory permits. `first` is 0, or n for
+    the added processes alone. Spikes are written to ``rows[k:]``; returns their end.
     """
-    n_trials, n_electrodes = mean_counts.shape
-    rows = np.empty(gaps.size, np.int32)
-    offsets = np.zeros(n_trials + 1, np.int64)
-    counts = np.zeros((n_trials, 2 * n_electrodes), np.int64)
-    k = 0
-    used = 0
-    for b in range(n_trials):
-        if used >= gaps.size:
-            offsets[-1] = -1
-            return rows, offsets, counts
+    n_electrodes = means.size
+    if used >= filled:
+        return FEW_INTERVALS
+    clock = gaps[used]
+    used += 1
+    for j in range(first, 2 * n_electrodes):
+        unit = j if j < n_electrodes else j - n_electrodes
+        extra = added[unit]
+        evoked = max(means[unit] + min(extra, 0.0), 0.0)
+        mean = evoked if j < n_electrodes else max(extra, 0.0)
+        begin = k
+        if clock < mean:
+            bins_per_count = n_bins / mean
+            while clock < mean:
+                if used >= filled:
+                    return FEW_INTERVALS
+                if k >= rows.size:
+                    return FEW_ROWS
+                rows[k] = unit * n_bins + min(int(clock * bins_per_count), n_bins - 1)
+                k += 1
+                clock += gaps[used]
+                used += 1
+        counts[j] = k - begin
+        clock -= mean
+    return k
+
+
+@compiled
+def poisson_profile(expected, edges, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
+    """`poisson` with windows in pieces: one unit-rate process runs through all of them."""
+    n_electrodes, n_pieces = expected.shape
+    n_bins = edges[-1]
+    if used >= filled:
+        return FEW_INTERVALS
+    clock = gaps[used]
+    used += 1
+    for u in range(n_electrodes):
+        begin = k
+        for piece in range(n_pieces):
+            mean = expected[u, piece]
+            while clock < mean:
+                if used >= filled:
+                    return FEW_INTERVALS
+                if k >= rows.size:
+                    return FEW_ROWS
+                ticks = edges[piece + 1] - edges[piece]
+                within = min(int(clock / mean * ticks), ticks - 1)
+                rows[k] = u * n_bins + edges[piece] + within
+                k += 1
+                clock += gaps[used]
+                used += 1
+            clock -= mean
+        counts[u] = k - begin
+    return k
+
+
+@compiled
+def renewal(means, added, n_bins, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
+    """Spikes of one response's ordinary renewal processes, from intervals of mean 1."""
+    for unit in range(means.size):
+        mean = max(means[unit] + min(added[unit], 0.0), 0.0)
+        begin = k
+        if used >= filled:
+            return FEW_INTERVALS
         clock = gaps[used]
         used += 1
-        for j in range(2 * n_electrodes):
-            unit = j if j < n_electrodes else j - n_electrodes
-            extra = added[b, unit]
-            if j < n_electrodes:
-                mean = max(mean_counts[b, unit] + min(extra, 0.0), 0.0)
-            else:
-                mean = max(extra, 0.0)
-            if clock < mean:
-                bins_per_count = n_bins / mean
-                first = k
-                while clock < mean:
-                    if used >= gaps.size:
-                        offsets[-1] = -1
-                        return rows, offsets, counts
-                    rows[k] = unit * n_bins + min(int(clock * bins_per_count), n_bins - 1)
-                    k += 1
-                    clock += gaps[used]
-                    used += 1
-                counts[b, j] = k - first
-            clock -= mean
-        offsets[b + 1] = k
+        while clock < mean:
+            if used >= filled:
+                return FEW_INTERVALS
+            if k >= rows.size:
+                return FEW_ROWS
+            rows[k] = unit * n_bins + min(int(clock / mean * n_bins), n_bins - 1)
+            k += 1
+            clock += gaps[used]
+            used += 1
+        counts[unit] = k - begin
+    return k
+
+
+@compiled
+def room_for(gaps, filled, wanted):  # type: ignore[no-untyped-def]
+    """The intervals that are there, with room for as many as are wanted."""
+    if wanted + 3 <= gaps.size:
+        return gaps
+    longer = np.empty(2 * wanted + 3)
+    for i in range(filled):
+        longer[i] = gaps[i]
+    return longer
+
+
+@compiled
+def enough(expected):  # type: ignore[no-untyped-def]
+    """Intervals that mostly suffice for an expected number of spikes."""
+    return int(expected + np.sqrt(expected)) + 8
+
+
+@compiled
+def poisson_responses(  # type: ignore[no-untyped-def]
+    tables, stimulus, volition, activity, keys, draws, first, last, rows, offsets, counts, left
+):
+    """Responses of the trials from `first` to before `last`, each drawn from its own stream.
+
+    Fills ``offsets`` from its beginning on and ``counts[first:last]``. Whether `rows` had room for
+    all spikes; if not, one calls again with more.
+    """
+    gaps = np.empty(256)
+    offsets[0] = k = 0
+    for b in range(first, last):
+        means, added = tables.means[stimulus[b]], volition[b]
+        expected = 0.0
+        for u in range(means.size):
+            expected += max(means[u] + added[u], added[u], 0.0)
+        wanted, filled, place, end = enough(expected), 0, 0, FEW_INTERVALS
+        while end == FEW_INTERVALS:
+            gaps = room_for(gaps, filled, wanted)
+            filled, place = intervals(
+                keys[b, 0], keys[b, 1], draws[b], DRAWN, gaps, filled, wanted, place
+            )
+            end = poisson(means, added, 0, tables.n_bins, gaps, 0, filled, rows, k, counts[b])
+            wanted = filled + 16
+        if end == FEW_ROWS:
+            return False
+        offsets[b - first + 1] = k = end
+    return True
+
+
+@compiled
+def gamma_responses(  # type: ignore[no-untyped-def]
+    tables, stimulus, volition, activity, keys, draws, first, last, rows, offsets, counts, left
+):
+    """`poisson_responses` with Gamma intervals in place of the exponential ones of the evoked."""
+    gaps = np.empty(256)
+    offsets[0] = k = 0
+    for b in range(first, last):
+        means, added = tables.means[stimulus[b]], volition[b]
+        evoked = volitional = 0.0
+        for u in range(means.size):
+            evoked += max(means[u] + min(added[u], 0.0), 0.0)
+            volitional += max(added[u], 0.0)
+        wanted, filled, place, end = enough(evoked) + means.size, 0, 0, FEW_INTERVALS
+        while end == FEW_INTERVALS:
+            gaps = room_for(gaps, filled, wanted)
+            filled, place = gamma_intervals(
+                keys[b, 0], keys[b, 1], draws[b], DRAWN, tables.shape, gaps, filled, wanted, place
+            )
+            end = renewal(means, added, tables.n_bins, gaps, 0, filled, rows, k, counts[b])
+            wanted = filled + 16 + filled // 2
+        if end == FEW_ROWS:
+            return False
+        k = end
+        wanted, filled, place, end = enough(volitional), 0, 0, FEW_INTERVALS
+        while end == FEW_INTERVALS:
+            gaps = room_for(gaps, filled, wanted)
+            filled, place = intervals(
+                keys[b, 0], keys[b, 1], draws[b], ADDED, gaps, filled, wanted, place
+            )
+            end = poisson(
+                means, added, means.size, tables.n_bins, gaps, 0, filled, rows, k, counts[b]
+            )
+            wanted = filled + 16
+        if end == FEW_ROWS:
+            return False
+        offsets[b - first + 1] = k = end
+    return True
+
+
+@compiled
+def profile_response(key0, key1, draw, expected, edges, gaps, rows, k, counts):  # type: ignore[no-untyped-def]
+    """Spikes of one response from its stream, `poisson_profile`, written to ``rows[k:]``.
+
+    Returns their end, or FEW_ROWS, and the room for intervals, which may have become another one.
+    """
+    total = 0.0
+    for u in range(expected.shape[0]):
+        for piece in range(expected.shape[1]):
+            total += expected[u, piece]
+    wanted, filled, place, end = enough(total), 0, 0, FEW_INTERVALS
+    while end == FEW_INTERVALS:
+        gaps = room_for(gaps, filled, wanted)
+        filled, place = intervals(key0, key1, draw, DRAWN, gaps, filled, wanted, place)
+        end = poisson_profile(expected, edges, gaps, 0, filled, rows, k, counts)
+        wanted = filled + 16
+    return end, gaps
+
+
+@compiled
+def _profile_streams(expected, edges, keys, draws):  # type: ignore[no-untyped-def]
+    """Responses to expected spikes, each from its own stream."""
+    n_trials, n_electrodes, _ = expected.shape
+    rows = np.empty(128 * n_trials, np.int32)
+    offsets = np.zeros(n_trials + 1, np.int64)
+    counts = np.zeros((n_trials, n_electrodes), np.int64)
+    gaps = np.empty(256)
+    k = 0
+    for b in range(n_trials):
+        end = FEW_ROWS
+        while end == FEW_ROWS:
+            end, gaps = profile_response(
+                keys[b, 0], keys[b, 1], draws[b], expected[b], edges, gaps, rows, k, counts[b]
+            )
+            if end == FEW_ROWS:
+                longer = np.empty(2 * rows.size, np.int32)
+                for i in range(k):
+                    longer[i] = rows[i]
+                rows = longer
+        offsets[b + 1] = k = end
     return rows[:k], offsets, counts
 
 
 @compiled
-def _poisson_profile(expected, edges, gaps):  # type: ignore[no-untyped-def]
-    """`_poisson` with windows in pieces: one unit-rate process runs through all of them."""
-    n_trials, n_electrodes, n_pieces = expected.shape
-    n_bins = edges[-1]
+def _poisson_all(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
+    """`poisson` in one response after the other; the last offset is -1 if intervals run out."""
+    n_trials, n_electrodes = mean_counts.shape
+    rows = np.empty(gaps.size, np.int32)
+    offsets = np.zeros(n_trials + 1, np.int64)
+    counts = np.zeros((n_trials, 2 * n_electrodes), np.int64)
+    k = used = 0
+    for b in range(n_trials):
+        end = poisson(
+            mean_counts[b], added[b], 0, n_bins, gaps, used, gaps.size, rows, k, counts[b]
+        )
+        if end < 0:
+            offsets[-1] = -1
+            return rows, offsets, counts
+        used += end - k + 1
+        offsets[b + 1] = k = end
+    return rows[:k], offsets, counts
+
+
+@compiled
+def _profile_all(expected, edges, gaps):  # type: ignore[no-untyped-def]
+    """`poisson_profile` in one response after the other."""
+    n_trials, n_electrodes, _ = expected.shape
     rows = np.empty(gaps.size, np.int32)
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, n_electrodes), np.int64)
-    k = 0
-    used = 0
+    k = used = 0
     for b in range(n_trials):
-        if used >= gaps.size:
+        end = poisson_profile(expected[b], edges, gaps, used, gaps.size, rows, k, counts[b])
+        if end < 0:
             offsets[-1] = -1
             return rows, offsets, counts
-        clock = gaps[used]
-        used += 1
-        for u in range(n_electrodes):
-            first = k
-            for piece in range(n_pieces):
-                mean = expected[b, u, piece]
-                while clock < mean:
-                    if used >= gaps.size:
-                        offsets[-1] = -1
-                        return rows, offsets, counts
-                    ticks = edges[piece + 1] - edges[piece]
-                    within = min(int(clock / mean * ticks), ticks - 1)
-                    rows[k] = u * n_bins + edges[piece] + within
-                    k += 1
-                    clock += gaps[used]
-                    used += 1
-                clock -= mean
-            counts[b, u] = k - first
-        offsets[b + 1] = k
+        used += end - k + 1
+        offsets[b + 1] = k = end
+    return rows[:k], offsets, counts
+
+
+@compiled
+def _renewal_all(means, gaps, n_bins):  # type: ignore[no-untyped-def]
+    """`renewal` in one response after the other."""
+    n_trials, n_electrodes = means.shape
+    rows = np.empty(gaps.size, np.int32)
+    offsets = np.zeros(n_trials + 1, np.int64)
+    counts = np.zeros((n_trials, n_electrodes), np.int64)
+    nothing = np.zeros(n_electrodes)
+    k = used = 0
+    for b in range(n_trials):
+        end = renewal(means[b], nothing, n_bins, gaps, used, gaps.size, rows, k, counts[b])
+        if end < 0:
+            offsets[-1] = -1
+            return rows, offsets, counts
+        used += end - k + n_electrodes
+        offsets[b + 1] = k = end
     return rows[:k], offsets, counts
 
 
@@ -573,26 +867,3 @@ def _place(counts, expected, edges, uniform):  # type: ignore[no-untyped-def]
                 rows[k] = u * n_bins + begin + int(uniform[k, 1] * (end - begin))
                 k += 1
     return rows
-
-
-@compiled
-def _gamma_renewal(rng, mean_counts, n_bins, shape):  # type: ignore[no-untyped-def]
-    """Ordinary renewal processes with Gamma intervals, in time units of the mean interval."""
-    n_trials, n_electrodes = mean_counts.shape
-    offsets = np.zeros(n_trials + 1, np.int64)
-    rows = np.empty(int(1.5 * mean_counts.sum()) + 64, np.int32)
-    k = 0
-    for b in range(n_trials):
-        for u in range(n_electrodes):
-            mean = mean_counts[b, u]
-            clock = rng.standard_gamma(shape) / shape
-            while clock < mean:
-                if k == rows.size:
-                    longer = np.empty(2 * rows.size, np.int32)
-                    longer[:k] = rows
-                    rows = longer
-                rows[k] = u * n_bins + min(int(clock / mean * n_bins), n_bins - 1)
-                k += 1
-                clock += rng.standard_gamma(shape) / shape
-        offsets[b + 1] = k
-    return rows[:k], offsets

@@ -1,0 +1,151 @@
+"""Random words from a key and a counter, and what is made of them, in compiled loops.
+
+A word depends on a key and on where it stands only: which block of four, in which draw, in which
+lane of it. Streams of different keys, draws or lanes are thus independent, can be read in any order
+and from anywhere, and cost nothing to keep. The words are those of
+``numpy.random.Philox(key=key, counter=[0, draw, lane, 0])``.
+
+References
+----------
+Salmon JK et al. (2011). Parallel random numbers: as easy as 1, 2, 3. SC '11.
+Marsaglia G, Tsang WW (2000). The ziggurat method for generating random variables. J Stat Softw 5.
+Marsaglia G, Tsang WW (2000). A simple method for generating gamma variables. ACM TOMS 26:363-372.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ndbmi_gym.compiled import compiled
+
+_MULTIPLIERS = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
+_WEYL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
+_ROUNDS = 10
+
+_TO_UNIT = 2.0**-53
+
+
+@intrinsic
+def _product(typing, a, b):  # type: ignore[no-untyped-def]
+    """High and low half of the product of two words."""
+    halves = types.UniTuple(types.uint64, 2)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        word, wide = ir.IntType(64), ir.IntType(128)
+        first, second = (builder.zext(each, wide) for each in arguments)
+        product = builder.mul(first, second)
+        high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
+        return context.make_tuple(builder, halves, [high, builder.trunc(product, word)])
+
+    return halves(types.uint64, types.uint64), generate
+
+
+@compiled
+def block(key0, key1, draw, lane, number):  # type: ignore[no-untyped-def]
+    """The four words of a block, which are numbered from 1."""
+    c0, c1, c2, c3 = np.uint64(number), np.uint64(draw), np.uint64(lane), np.uint64(0)
+    for _ in range(_ROUNDS):
+        high0, low0 = _product(_MULTIPLIERS[0], c0)
+        high1, low1 = _product(_MULTIPLIERS[1], c2)
+        c0, c1, c2, c3 = high1 ^ c1 ^ key0, low1, high0 ^ c3 ^ key1, low0
+        key0 += _WEYL[0]
+        key1 += _WEYL[1]
+    return c0, c1, c2, c3
+
+
+@compiled
+def word(key0, key1, draw, lane, place):  # type: ignore[no-untyped-def]
+    """The word at a place, from 0."""
+    a, b, c, d = block(key0, key1, draw, lane, place // 4 + 1)
+    i = place % 4
+    return a if i == 0 else b if i == 1 else c if i == 2 else d
+
+
+@compiled
+def uniform(key0, key1, draw, lane, place):  # type: ignore[no-untyped-def]
+    """The word at a place as a number in [0, 1)."""
+    return (word(key0, key1, draw, lane, place) >> np.uint64(11)) * _TO_UNIT
+
+
+def _ziggurat() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Layers of equal area under exp(-x): what is sure to lie inside, their widths and heights."""
+    inside, width, height = np.zeros(256, np.uint64), np.zeros(256), np.ones(256)
+    edge = above = _TAIL
+    base = _AREA / np.exp(-edge)
+    inside[0], width[0] = edge / base * 2**53, base * _TO_UNIT
+    width[255], height[255] = edge * _TO_UNIT, np.exp(-edge)
+    for i in range(254, 0, -1):
+        edge = -np.log(_AREA / edge + np.exp(-edge))
+        inside[i + 1] = edge / above * 2**53
+        above = edge
+        width[i], height[i] = edge * _TO_UNIT, np.exp(-edge)
+    return inside, width, height
+
+
+_TAIL, _AREA = 7.69711747013104972, 0.0039496598225815571993
+_INSIDE, _WIDTH, _HEIGHT = _ziggurat()
+
+
+@compiled
+def intervals(key0, key1, draw, lane, gaps, filled, wanted, place):  # type: ignore[no-untyped-def]
+    """Fill ``gaps[filled:wanted]``, and up to three more, with unit-rate exponential intervals.
+
+    `gaps` has room for three more than are wanted. Returns how many are filled, and the place of
+    the next word: from both one goes on.
+    """
+    while filled < wanted:
+        if place % 4 == 0:
+            a, b, c, d = block(key0, key1, draw, lane, place // 4 + 1)
+            a, b, c, d = a >> np.uint64(3), b >> np.uint64(3), c >> np.uint64(3), d >> np.uint64(3)
+            i, j = a & np.uint64(255), b & np.uint64(255)
+            k, m = c & np.uint64(255), d & np.uint64(255)
+            a, b, c, d = a >> np.uint64(8), b >> np.uint64(8), c >> np.uint64(8), d >> np.uint64(8)
+            if a < _INSIDE[i] and b < _INSIDE[j] and c < _INSIDE[k] and d < _INSIDE[m]:
+                gaps[filled], gaps[filled + 1] = a * _WIDTH[i], b * _WIDTH[j]
+                gaps[filled + 2], gaps[filled + 3] = c * _WIDTH[k], d * _WIDTH[m]
+                filled += 4
+                place += 4
+                continue
+        # in one block of 23 a word falls into a layer's margin, and takes another word to tell
+        drawn = word(key0, key1, draw, lane, place) >> np.uint64(3)
+        place += 1
+        layer = drawn & np.uint64(255)
+        drawn >>= np.uint64(8)
+        x = drawn * _WIDTH[layer]
+        if drawn >= _INSIDE[layer]:
+            u = uniform(key0, key1, draw, lane, place)
+            place += 1
+            if layer == 0:
+                x = _TAIL - np.log1p(-u)
+            elif (_HEIGHT[layer - np.uint64(1)] - _HEIGHT[layer]) * u + _HEIGHT[layer] >= np.exp(
+                -x
+            ):
+                continue
+        gaps[filled] = x
+        filled += 1
+    return filled, place
+
+
+@compiled
+def gamma_intervals(key0, key1, draw, lane, shape, gaps, filled, wanted, place):  # type: ignore[no-untyped-def]
+    """Fill ``gaps[filled:wanted]`` with Gamma intervals of mean 1; otherwise as `intervals`."""
+    larger = shape if shape >= 1.0 else shape + 1.0
+    d = larger - 1.0 / 3.0
+    c = 1.0 / np.sqrt(9.0 * d)
+    while filled < wanted:
+        radius = np.sqrt(-2.0 * np.log1p(-uniform(key0, key1, draw, lane, place)))
+        normal = radius * np.cos(2.0 * np.pi * uniform(key0, key1, draw, lane, place + 1))
+        u = 1.0 - uniform(key0, key1, draw, lane, place + 2)
+        boost = 1.0 - uniform(key0, key1, draw, lane, place + 3)
+        place += 4
+        v = (1.0 + c * normal) ** 3
+        if v <= 0.0 or np.log(u) >= 0.5 * normal * normal + d - d * v + d * np.log(v):
+            continue
+        drawn = d * v
+        if shape < 1.0:
+            drawn *= boost ** (1.0 / shape)
+        gaps[filled] = drawn / shape
+        filled += 1
+    return filled, place
