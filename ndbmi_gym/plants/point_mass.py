@@ -11,7 +11,6 @@ written out below: numba takes five times as long to compile complex numbers.
 """
 
 import math
-
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
