@@ -87,7 +87,10 @@ class Interface:
 
     def sense(self, position: FloatArray) -> IntArray:
         """Stimulus of the region that contains each position (Eq 1), (B, 2) to (B,)."""
-        return _nearest_site(self.sites, position)
+        stimulus = np.empty(len(position), np.int64)
+        # one kind of array for the compiler, which columns of a state and frozen points are not
+        _sense_all(self.sites, np.array(position, dtype=float, order="C"), stimulus)
+        return stimulus
 
     def decode(self, trains: SpikeTrains, decoder: str = "multiple-points") -> FloatArray:
         """Virtual point of each response, (B, 2) in cm.
@@ -126,7 +129,9 @@ class Interface:
         Gower JC (1968). Adding a point to vector diagrams in multivariate analysis. Biometrika 55.
         """
         self.bank.check(trains)
-        return _affine_readout(self.readout, self.readout_offset, trains.rows, trains.offsets)
+        place = np.empty((len(trains), 2))
+        _read_all(self.readout, self.readout_offset, trains.rows, trains.offsets, place)
+        return place
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the interface to a ``.npz`` file, atomically and without pickle.
@@ -230,25 +235,35 @@ def _check_layouts(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> 
 
 
 @compiled
-def _nearest_site(sites, position):  # type: ignore[no-untyped-def]
-    nearest = np.zeros(position.shape[0], np.int64)
-    for b in range(position.shape[0]):
-        best = np.inf
-        for s in range(sites.shape[0]):
-            squared = (position[b, 0] - sites[s, 0]) ** 2 + (position[b, 1] - sites[s, 1]) ** 2
-            if squared < best:
-                best = squared
-                nearest[b] = s
+def nearest_site(sites, x, y):  # type: ignore[no-untyped-def]
+    """Stimulus whose region contains a point (Eq 1): the first of those that are nearest."""
+    nearest, best = 0, np.inf
+    for s in range(sites.shape[0]):
+        dx, dy = x - sites[s, 0], y - sites[s, 1]
+        squared = dx * dx + dy * dy
+        if squared < best:
+            nearest, best = s, squared
     return nearest
 
 
 @compiled
-def _affine_readout(readout, offset, rows, offsets):  # type: ignore[no-untyped-def]
-    place = np.empty((offsets.size - 1, 2))
-    for b in range(offsets.size - 1):
-        x, y = offset[0], offset[1]
-        for k in range(offsets[b], offsets[b + 1]):
-            x += readout[rows[k], 0]
-            y += readout[rows[k], 1]
-        place[b, 0], place[b, 1] = x, y
-    return place
+def affine_readout(readout, offset, rows, start, stop):  # type: ignore[no-untyped-def]
+    """Place (x, y) in the MDS plane of the response with the spikes ``rows[start:stop]``, cm."""
+    x, y = offset[0], offset[1]
+    for k in range(start, stop):
+        x += readout[rows[k], 0]
+        y += readout[rows[k], 1]
+    return x, y
+
+
+@compiled
+def _sense_all(sites, position, stimulus):  # type: ignore[no-untyped-def]
+    for b in range(stimulus.size):
+        stimulus[b] = nearest_site(sites, position[b, 0], position[b, 1])
+
+
+@compiled
+def _read_all(readout, offset, rows, offsets, place):  # type: ignore[no-untyped-def]
+    for b in range(place.shape[0]):
+        at = affine_readout(readout, offset, rows, offsets[b], offsets[b + 1])
+        place[b, 0], place[b, 1] = at

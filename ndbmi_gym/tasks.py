@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -34,7 +34,7 @@ from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import Field, target_of
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.parts import Registry
-from ndbmi_gym.plants import Device
+from ndbmi_gym.plants import Column, Device
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -76,10 +76,35 @@ KNOWN_AT_START = np.isin(
 """Which columns tell something before the first step; the others are 0 there."""
 
 
-# looking a member of an enumeration up takes as long as indexing an array
-_REWARD, _ARRIVED, _FAILED, _STREAK = map(
-    int, (Judged.REWARD, Judged.ARRIVED, Judged.FAILED, Judged.STREAK)
-)
+# plain numbers: looking a member of an enumeration up takes as long as indexing an array
+_REWARD, _DISTANCE, _EFFORT, _INSIDE, _ARRIVED, _FAILED, _SUCCESS, _STREAK = range(8)
+_REWARD_DISTANCE, _REWARD_EFFORT, _REWARD_BONUS, _REWARD_INSIDE, _REWARD_PENALTY = range(8, 13)
+_X, _Y = int(Column.X), int(Column.Y)
+
+
+class Rules(NamedTuple):
+    """What a step's judgement by `Reach` depends on beside the step.
+
+    Attributes
+    ----------
+    radius_cm : float
+        Radius of the target disc.
+    dwell : float
+        Consecutive step ends inside that are arrival; 0: there is none.
+    per_cm : float
+        Price of a cm from the target.
+    per_effort : float
+        Price of the mean absolute action.
+    bonus, inside_reward : float
+        Rewards of arrival, and of a step that ends inside.
+    """
+
+    radius_cm: float
+    dwell: float
+    per_cm: float
+    per_effort: float
+    bonus: float
+    inside_reward: float
 
 
 class Outcome(NamedTuple):
@@ -454,17 +479,28 @@ class Reach:
         half_side_cm : float
             Half side L of the workspace.
         """
-        radius_cm, dwell, dense, per_effort, bonus, inside_reward = self._rules
-        per_cm = dense / half_side_cm
-        rules = radius_cm, dwell, per_cm, per_effort, bonus, inside_reward
-        return Outcome(_assess(after.position, target, action, streak, *rules))
+        values = np.empty((len(action), N_JUDGED))
+        streaks = np.array(streak, dtype=float)  # one kind of array, which a column is not
+        _judge_all(values, after.values, target, action, streaks, self._rules(half_side_cm))
+        return Outcome(values)
 
-    @cached_property
-    def _rules(self) -> tuple[float, int, float, float, float, float]:
-        """Radius, dwell, whether the reward is dense, and the prices of a step."""
+    def native(self, half_side_cm: float) -> Rules | None:
+        """What `judge` is to be told in a workspace of half side L.
+
+        None where a class of one's own assesses in another way.
+        """
+        return self._rules(half_side_cm) if type(self).assess is Reach.assess else None
+
+    def _rules(self, half_side_cm: float) -> Rules:
         dense = 1.0 if self.reward == "dense" else 0.0
-        effort = dense * self.effort_weight
-        return self.radius_cm, self.dwell, dense, effort, self.bonus, self.inside_reward
+        return Rules(
+            float(self.radius_cm),
+            float(self.dwell),
+            dense / half_side_cm,
+            dense * self.effort_weight,
+            float(self.bonus),
+            float(self.inside_reward),
+        )
 
 
 Hold = partial(
@@ -503,37 +539,52 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
 
 
 @compiled
-def _assess(  # type: ignore[no-untyped-def]
-    position, target, action, streak, radius, dwell, per_cm, per_effort, bonus, inside_reward
-):
-    n_trials, n_electrodes = action.shape
-    judged = np.empty((n_trials, N_JUDGED))
-    for b in range(n_trials):
-        x, y = position[b, 0] - target[b, 0], position[b, 1] - target[b, 1]
-        distance = np.sqrt(x * x + y * y)
-        effort = 0.0
-        for u in range(n_electrodes):
-            effort += abs(action[b, u])
-        effort /= n_electrodes
-        inside = distance <= radius
-        longer = streak[b] + 1.0 if inside else 0.0
-        arrived = 0 < dwell <= longer
-        row = judged[b]
-        row[Judged.DISTANCE], row[Judged.EFFORT], row[Judged.INSIDE] = distance, effort, inside
-        row[Judged.ARRIVED], row[Judged.FAILED], row[Judged.STREAK] = arrived, 0.0, longer
-        row[Judged.SUCCESS] = arrived if dwell > 0 else inside
-        row[Judged.REWARD_DISTANCE] = -per_cm * distance
-        row[Judged.REWARD_EFFORT] = -per_effort * effort
-        row[Judged.REWARD_BONUS] = bonus if arrived else 0.0
-        row[Judged.REWARD_INSIDE] = inside_reward if inside else 0.0
-        row[Judged.REWARD_PENALTY] = 0.0
-        row[Judged.REWARD] = (
-            row[Judged.REWARD_DISTANCE]
-            + row[Judged.REWARD_EFFORT]
-            + row[Judged.REWARD_BONUS]
-            + row[Judged.REWARD_INSIDE]
-        )
-    return judged
+def mean_size(action):  # type: ignore[no-untyped-def]
+    """The effort: mean magnitude of a trial's action (n,)."""
+    total = 0.0
+    for u in range(action.size):
+        total += abs(action[u])
+    return total / action.size
+
+
+@compiled
+def judge(row, x, y, target_x, target_y, effort, streak, rules):  # type: ignore[no-untyped-def]
+    """Write the judgement of a trial's step.
+
+    Parameters
+    ----------
+    row : ndarray (13,)
+        The columns of `Judged`.
+    x, y, target_x, target_y : float
+        Where the step ended, and where it should have, cm.
+    effort : float
+        `mean_size` of the action.
+    streak : float
+        Consecutive step ends inside so far.
+    rules : Rules
+    """
+    x, y = x - target_x, y - target_y
+    distance = math.sqrt(x * x + y * y)
+    inside = distance <= rules.radius_cm
+    longer = streak + 1.0 if inside else 0.0
+    arrived = rules.dwell > 0.0 and longer >= rules.dwell
+    for_distance, for_effort = -rules.per_cm * distance, -rules.per_effort * effort
+    bonus = rules.bonus if arrived else 0.0
+    for_inside = rules.inside_reward if inside else 0.0
+    row[_REWARD] = for_distance + for_effort + bonus + for_inside
+    row[_DISTANCE], row[_EFFORT], row[_INSIDE] = distance, effort, inside
+    row[_ARRIVED], row[_FAILED], row[_STREAK] = arrived, 0.0, longer
+    row[_SUCCESS] = arrived if rules.dwell > 0.0 else inside
+    row[_REWARD_DISTANCE], row[_REWARD_EFFORT] = for_distance, for_effort
+    row[_REWARD_BONUS], row[_REWARD_INSIDE], row[_REWARD_PENALTY] = bonus, for_inside, 0.0
+
+
+@compiled
+def _judge_all(judged, after, target, action, streak, rules):  # type: ignore[no-untyped-def]
+    for b in range(judged.shape[0]):
+        x, y = after[b, _X], after[b, _Y]
+        effort = mean_size(action[b])
+        judge(judged[b], x, y, target[b, 0], target[b, 1], effort, streak[b], rules)
 
 
 def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
@@ -562,7 +613,7 @@ def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
 def _ended(judged):  # type: ignore[no-untyped-def]
     ended = np.empty(judged.shape[0], np.bool_)
     for b in range(judged.shape[0]):
-        ended[b] = judged[b, Judged.ARRIVED] != 0 or judged[b, Judged.FAILED] != 0
+        ended[b] = judged[b, _ARRIVED] != 0 or judged[b, _FAILED] != 0
     return ended
 
 
