@@ -173,7 +173,7 @@ def test_what_is_no_real_number_is_no_action(junk):
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "g", "i1", "u8", "?"])
 def test_real_numbers_of_any_width_are_actions(dtype):
     action = np.ones((4, 9), dtype)
-    episodes, rng = make()
+    episodes, _ = make()
     episodes.step(action)
     other, _ = make()
     other.step(np.ones((4, 9)))
