@@ -5,17 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from test_episodes import begin, make
 
-from ndbmi_gym.config import Config
-from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.perturbations import make_perturbation
-
-
-def make(n=4, seed=0, **options):
-    episodes = Episodes(Config.of(**options), n)
-    rng = np.random.default_rng(seed)
-    episodes.begin(rng)
-    return episodes, rng
 
 
 @pytest.mark.parametrize("observe", ["neural", "state", "full"])
@@ -27,7 +19,7 @@ def test_observations_hold_what_their_columns_say(observe, observe_perturbation)
         perturbation={"curl": [-1, 1], "push": [[-0.2, 0.2], 0.1]},
     )
     action = rng.random((4, 9))
-    episodes.step(action, rng)
+    episodes.step(action)
     seen, scales = episodes.observe(), episodes.layout.scales
     truth = {
         "counts": episodes.signals.evoked + episodes.signals.volitional,
@@ -61,13 +53,13 @@ def test_observations_hold_what_their_columns_say(observe, observe_perturbation)
     ],
 )
 def test_unusual_options_stay_within_their_bounds(options):
-    episodes, rng = make(n=50, observe="full", **options)
+    episodes, _ = make(n=50, observe="full", **options)
     low, high = episodes.layout.bounds
     for _ in range(20):
         seen = episodes.observe()
         assert (low <= seen).all()
         assert (seen <= high).all()
-        episodes.step(np.ones((50, 9)), rng)
+        episodes.step(np.ones((50, 9)))
 
 
 @settings(deadline=None, max_examples=25)
@@ -79,7 +71,7 @@ def test_unusual_options_stay_within_their_bounds(options):
     volition=st.sampled_from(["positive", "signed"]),
 )
 def test_observations_stay_within_their_bounds(actions, decoder, volition):
-    episodes, rng = make(
+    episodes, _ = make(
         n=3,
         observe="full",
         decoder=decoder,
@@ -89,7 +81,7 @@ def test_observations_stay_within_their_bounds(actions, decoder, volition):
     )
     low, high = episodes.layout.bounds
     for action in actions:
-        episodes.step(action, rng)
+        episodes.step(action)
         seen = episodes.observe()
         assert seen.dtype == np.float32
         assert (low <= seen).all()
@@ -100,11 +92,11 @@ def test_observations_stay_within_their_bounds(actions, decoder, volition):
 
 def test_a_long_push_stays_within_the_bounds():
     # a push of 3 on every step drives the mass against the wall: position and speed bounds hold
-    episodes, rng = make(observe="state", perturbation={"push": [3.0, 3.0]}, field="linear")
+    episodes, _ = make(observe="state", perturbation={"push": [3.0, 3.0]}, field="linear")
     low, high = episodes.layout.bounds
     fastest = 0.0
     for _ in range(60):
-        episodes.step(np.zeros((4, 9)), rng)
+        episodes.step(np.zeros((4, 9)))
         seen = episodes.observe()
         fastest = max(fastest, float(np.abs(seen[:, episodes.layout.columns["velocity"]]).max()))
         assert (low <= seen).all()
@@ -114,10 +106,10 @@ def test_a_long_push_stays_within_the_bounds():
 
 @pytest.mark.parametrize("observe", ["neural", "state", "full"])
 def test_every_observation_is_new(observe):
-    episodes, rng = make(observe=observe)
+    episodes, _ = make(observe=observe)
     first = episodes.observe()
     kept = first.copy()
-    episodes.step(np.ones((4, 9)), rng)
+    episodes.step(np.ones((4, 9)))
     second = episodes.observe()
     np.testing.assert_array_equal(first, kept)
     assert second is not first
@@ -165,7 +157,7 @@ def test_what_would_leave_the_bounds_is_refused(observe, seen, spec, message):
 def test_where_nothing_bounds_the_velocity_any_push_may_come(options):
     episodes, rng = make(observe="full", **options)
     episodes.change(push=[1.0, 1.0])
-    episodes.begin(rng)
+    begin(episodes, rng)
     assert (episodes.info()["push"] == 1).all()
     bounded, _ = make(observe="full")
     with pytest.raises(ValueError, match=r"push of 1.41.* bounded for at most 0"):
@@ -187,10 +179,10 @@ def test_a_wide_target_widens_the_bounds():
 
 def test_counts_of_any_interval_shape_stay_within_their_bounds():
     """Bursts of a Gamma process of small shape are far above Poisson counts."""
-    episodes, rng = make(n=200, gamma_shape=0.05, repetitions=3)
+    episodes, _ = make(n=200, gamma_shape=0.05, repetitions=3)
     low, high = episodes.layout.bounds
     for _ in range(5):
-        episodes.step(np.ones((200, 9)), rng)
+        episodes.step(np.ones((200, 9)))
         seen = episodes.observe()
         assert (low <= seen).all()
         assert (seen <= high).all()
