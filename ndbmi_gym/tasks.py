@@ -35,6 +35,7 @@ from ndbmi_gym.fields import Field, target_of
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.parts import Registry
 from ndbmi_gym.plants import Column, Device
+from ndbmi_gym.streams import Source
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -163,13 +164,11 @@ class Task(Protocol):
     def pool(self, loop: ClosedLoop) -> FloatArray:
         """Targets that may be drawn with an animal's loop, (M, 2), cm."""
 
-    def draw_starts(
-        self, rng: np.random.Generator, trial: IntArray, half_side_cm: float
-    ) -> FloatArray:
+    def draw_starts(self, rng: Source, trial: IntArray, half_side_cm: float) -> FloatArray:
         """Draw start positions of trials with these numbers (B,), (B, 2), cm."""
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray, trial: IntArray
+        self, rng: Source, starts: FloatArray, pool: FloatArray, trial: IntArray
     ) -> FloatArray:
         """Draw a target for each start of trials with these numbers (B,), (B, 2), cm."""
 
@@ -388,9 +387,7 @@ class Reach:
         if nearest < self.min_start_distance_cm**2:
             raise self._stranded(place, f"; at most {math.sqrt(nearest):.4g} cm leaves one to all")
 
-    def draw_starts(
-        self, rng: np.random.Generator, trial: IntArray, half_side_cm: float
-    ) -> FloatArray:
+    def draw_starts(self, rng: Source, trial: IntArray, half_side_cm: float) -> FloatArray:
         """Draw start positions of trials (B,), whatever their numbers, (B, 2), cm."""
         along = rng.random(len(trial))
         if self.starts == "square":
@@ -423,13 +420,13 @@ class Reach:
         return chosen
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray, trial: IntArray
+        self, rng: Source, starts: FloatArray, pool: FloatArray, trial: IntArray
     ) -> FloatArray:
         """Draw a target for each start (B, 2), uniformly from those far enough away, (B, 2).
 
         Parameters
         ----------
-        rng : numpy.random.Generator
+        rng : numpy.random.Generator or Streams
         starts : ndarray (B, 2)
             cm.
         pool : ndarray (M, 2)
