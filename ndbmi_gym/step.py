@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.bank import Stack, nearest, nearest_group, stacked
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import pull, terms_of
 from ndbmi_gym.interface import project, sense
@@ -32,7 +33,6 @@ from ndbmi_gym.tasks import (
     Task,
     judge,
 )
-from ndbmi_gym.tmp_nearest import Stack, nearest, nearest_group, stacked
 
 Array = npt.NDArray[Any]
 
@@ -93,12 +93,8 @@ class Decoding(NamedTuple):
     ----------
     sites : ndarray (A, S, 2)
         Calibration sites, cm.
-    tables : ndarray of uint16 (A, R, M)
-        Inner products of a spike with the calibration responses, in quanta.
-    scales : ndarray (A,)
-        The quanta.
-    norms : ndarray (A, M)
-        Squared norms of the calibration responses.
+    tables : tuple
+        `ndbmi_gym.bank.Tables`.
     points, forces : ndarray (A, P, 2)
         Virtual points that can be decoded, cm, and the field's force there, kg·cm/s².
     readout : ndarray (A, R, 2)
@@ -111,16 +107,10 @@ class Decoding(NamedTuple):
         Calibration responses per stimulus.
     exponent : float
         Power of the single-point decoder's mean.
-    n_bins : int
-        Clock ticks per window.
-    decay, coupling : float
-        Of the metric.
     """
 
     sites: Array
-    tables: Array
-    scales: Array
-    norms: Array
+    tables: tuple[Any, ...]
     points: Array
     forces: Array
     readout: Array
@@ -128,9 +118,6 @@ class Decoding(NamedTuple):
     terms: Array
     size: int
     exponent: float
-    n_bins: int
-    decay: float
-    coupling: float
 
 
 class Parts(NamedTuple):
@@ -193,17 +180,7 @@ def clip(given, low, max_count, action, volition):  # type: ignore[no-untyped-de
 def _decode_points(decoding, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The MDS point of the nearest calibration response (Eqs 11 and 12)."""
     found = np.empty(last - first, np.int64)
-    nearest(
-        decoding.tables,
-        decoding.scales,
-        decoding.norms,
-        animal,
-        rows,
-        offsets,
-        first,
-        last,
-        found,
-    )
+    nearest(decoding.tables, animal, rows, offsets, first, last, found)
     _look_up(decoding, animal, found, first, last, point, force)
 
 
@@ -211,22 +188,8 @@ def _decode_points(decoding, animal, rows, offsets, first, last, point, force): 
 def _decode_sites(decoding, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The site of the stimulus with the smallest power-mean distance (Eqs 8-10)."""
     found = np.empty(last - first, np.int64)
-    nearest_group(
-        decoding.tables,
-        decoding.scales,
-        decoding.norms,
-        animal,
-        rows,
-        offsets,
-        first,
-        last,
-        found,
-        decoding.size,
-        decoding.exponent,
-        decoding.n_bins,
-        decoding.decay,
-        decoding.coupling,
-    )
+    asked = animal, rows, offsets, first, last, found
+    nearest_group(decoding.tables, *asked, decoding.size, decoding.exponent)
     _look_up(decoding, animal, found, first, last, point, force)
 
 
@@ -477,9 +440,7 @@ def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> Decoding:
     places = [i.points if decoder == "multiple-points" else i.sites for i in interfaces]
     return Decoding(
         sites=np.array([i.sites for i in interfaces]),
-        tables=stack.tables if tabled else np.zeros((len(loops), 0, 0), np.uint16),
-        scales=stack.scales if tabled else np.zeros(len(loops)),
-        norms=stack.norms if tabled else np.zeros((len(loops), 0)),
+        tables=tuple(stack.tables),
         points=np.array(places) if tabled else none,
         forces=np.array([loop.force_table for loop in loops]) if tabled else none,
         readout=none if tabled else np.array([i.readout for i in interfaces]),
@@ -487,7 +448,4 @@ def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> Decoding:
         terms=np.zeros((0, 8)) if tabled else np.array(terms_of(loops[0].field)),
         size=first.n_repetitions,
         exponent=float(first.exponent),
-        n_bins=first.trains.n_bins,
-        decay=first.metric.decay,
-        coupling=first.metric.coupling,
     )
