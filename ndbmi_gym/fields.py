@@ -5,7 +5,7 @@ A field is any callable of that form. Those below also know the equilibrium that
 targets and observation bounds. One's own field is named as ``"module:attribute"``, or registered
 in `FIELDS` (`ndbmi_gym.parts`).
 
-Each of them is a sum of elementary terms, rows of numbers whose force at a point `force_at` tells,
+Each of them is a sum of elementary terms, rows of numbers whose forces `pull` tells,
 which compiled code can call (`terms_of`).
 
 References
@@ -73,51 +73,53 @@ class Elementary(ABC):
         force = np.array(position, dtype=float, order="C")
         if force.shape[-1:] != (2,):
             raise ValueError(f"positions of shape {force.shape}: give points (..., 2), in cm")
-        _replace(self.terms, force.reshape(-1, 2))
+        points = force.reshape(-1, 2)
+        pull(self.terms, points, points, 0, len(points))
         return force
 
 
 @compiled
-def force_at(terms, x, y):  # type: ignore[no-untyped-def]
-    """Force (x, y) of elementary terms at a point.
+def pull(terms, points, force, first, last):  # type: ignore[no-untyped-def]
+    """Write the forces of elementary terms at points.
 
     Parameters
     ----------
     terms : ndarray (T, 8)
         Columns of `Term`.
-    x, y : float
+    points : ndarray (B, 2)
         cm.
+    force : ndarray (B, 2)
+        kg·cm/s². May be the points, which are then replaced.
+    first, last : int
+        Points from `first` to before `last`.
     """
-    force_x, force_y = 0.0, 0.0
-    for i in range(terms.shape[0]):
-        kind, size = terms[i, _KIND], terms[i, _SIZE]
-        dx, dy = x - terms[i, _X], y - terms[i, _Y]
-        if kind == _GAUSSIAN:
-            dx, dy = dx / terms[i, _A], dy / terms[i, _A]
-            pull = -size * math.exp(0.5 - (dx * dx + dy * dy) / 2)
-            force_x += pull * dx
-            force_y += pull * dy
-        elif kind == _LINEAR:
-            force_x += size * (terms[i, _A] * dx + terms[i, _B] * dy)
-            force_y += size * (terms[i, _C] * dx + terms[i, _D] * dy)
-        else:
-            distance = math.sqrt(dx * dx + dy * dy)
-            radial = 1.0 - distance / terms[i, _A]
-            if radial < -1.0:
-                radial = -1.0
-            if distance < 1e-12:
-                distance = 1e-12
-            dx, dy, spin = dx / distance, dy / distance, terms[i, _B]
-            force_x += size * (radial * dx - spin * dy)
-            force_y += size * (radial * dy + spin * dx)
-    return force_x, force_y
-
-
-@compiled
-def _replace(terms, points):  # type: ignore[no-untyped-def]
-    """Put forces in the place of points: one kind of array, whatever positions are given."""
-    for b in range(points.shape[0]):
-        points[b, 0], points[b, 1] = force_at(terms, points[b, 0], points[b, 1])
+    for b in range(first, last):
+        x, y = points[b, 0], points[b, 1]
+        force[b, 0], force[b, 1] = 0.0, 0.0
+        for i in range(terms.shape[0]):
+            kind, size = terms[i, _KIND], terms[i, _SIZE]
+            dx, dy = x - terms[i, _X], y - terms[i, _Y]
+            if kind == _GAUSSIAN:
+                dx, dy = dx / terms[i, _A], dy / terms[i, _A]
+                weight = -size * math.exp(0.5 - (dx * dx + dy * dy) / 2)
+                force_x, force_y = weight * dx, weight * dy
+            elif kind == _LINEAR:
+                force_x = size * (terms[i, _A] * dx + terms[i, _B] * dy)
+                force_y = size * (terms[i, _C] * dx + terms[i, _D] * dy)
+            else:
+                distance = math.sqrt(dx * dx + dy * dy)
+                radial = 1.0 - distance / terms[i, _A]
+                if radial < -1.0:
+                    radial = -1.0
+                if distance < 1e-12:
+                    distance = 1e-12
+                dx, dy, spin = dx / distance, dy / distance, terms[i, _B]
+                force_x, force_y = (
+                    size * (radial * dx - spin * dy),
+                    size * (radial * dy + spin * dx),
+                )
+            force[b, 0] += force_x
+            force[b, 1] += force_y
 
 
 @dataclass(frozen=True)

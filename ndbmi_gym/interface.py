@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.bank import ResponseBank
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.files import Kind, Layout, as_path, read_arrays, reading, write_arrays
-from ndbmi_gym.metric import Metric, ResponseBank
+from ndbmi_gym.metric import Metric
 from ndbmi_gym.spikes import SpikeTrains
 
 FloatArray = npt.NDArray[np.float64]
@@ -87,10 +88,15 @@ class Interface:
 
     def sense(self, position: FloatArray) -> IntArray:
         """Stimulus of the region that contains each position (Eq 1), (B, 2) to (B,)."""
-        stimulus = np.empty(len(position), np.int64)
-        # one kind of array for the compiler, which columns of a state and frozen points are not
-        _sense_all(self.sites, np.array(position, dtype=float, order="C"), stimulus)
+        places = np.array(position, dtype=float, order="C")  # frozen points and columns are others
+        stimulus, animal = np.empty((2, len(places)), np.int64)
+        animal[:] = 0
+        sense(self._sites, animal, places, stimulus, 0, len(places))
         return stimulus
+
+    @cached_property
+    def _sites(self) -> FloatArray:
+        return np.array([self.sites])
 
     def decode(self, trains: SpikeTrains, decoder: str = "multiple-points") -> FloatArray:
         """Virtual point of each response, (B, 2) in cm.
@@ -130,7 +136,9 @@ class Interface:
         """
         self.bank.check(trains)
         place = np.empty((len(trains), 2))
-        _read_all(self.readout, self.readout_offset, trains.rows, trains.offsets, place)
+        animal, readout = np.zeros(len(trains), np.int64), self.readout[None]
+        offset, rows, offsets = self.readout_offset[None], trains.rows, trains.offsets
+        project(readout, offset, animal, rows, offsets, place, 0, len(trains))
         return place
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -235,35 +243,52 @@ def _check_layouts(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> 
 
 
 @compiled
-def nearest_site(sites, x, y):  # type: ignore[no-untyped-def]
-    """Stimulus whose region contains a point (Eq 1): the first of those that are nearest."""
-    nearest, best = 0, np.inf
-    for s in range(sites.shape[0]):
-        dx, dy = x - sites[s, 0], y - sites[s, 1]
-        squared = dx * dx + dy * dy
-        if squared < best:
-            nearest, best = s, squared
-    return nearest
+def sense(sites, animal, position, stimulus, first, last):  # type: ignore[no-untyped-def]
+    """Write the stimuli of the regions that contain positions (Eq 1), the first of the nearest.
+
+    Parameters
+    ----------
+    sites : ndarray (A, S, 2)
+        Calibration sites of A animals, cm.
+    animal : ndarray of int (B,)
+    position : ndarray (B, 2 or more)
+        Its first columns, cm.
+    stimulus : ndarray of int (B,)
+    first, last : int
+        Trials from `first` to before `last`.
+    """
+    for b in range(first, last):
+        a, x, y = animal[b], position[b, 0], position[b, 1]
+        nearest, best = 0, np.inf
+        for s in range(sites.shape[1]):
+            dx, dy = x - sites[a, s, 0], y - sites[a, s, 1]
+            squared = dx * dx + dy * dy
+            if squared < best:
+                nearest, best = s, squared
+        stimulus[b] = nearest
 
 
 @compiled
-def affine_readout(readout, offset, rows, start, stop):  # type: ignore[no-untyped-def]
-    """Place (x, y) in the MDS plane of the response with the spikes ``rows[start:stop]``, cm."""
-    x, y = offset[0], offset[1]
-    for k in range(start, stop):
-        x += readout[rows[k], 0]
-        y += readout[rows[k], 1]
-    return x, y
+def project(readout, offset, animal, rows, offsets, point, first, last):  # type: ignore[no-untyped-def]
+    """Write the places of responses in the MDS plane.
 
-
-@compiled
-def _sense_all(sites, position, stimulus):  # type: ignore[no-untyped-def]
-    for b in range(stimulus.size):
-        stimulus[b] = nearest_site(sites, position[b, 0], position[b, 1])
-
-
-@compiled
-def _read_all(readout, offset, rows, offsets, place):  # type: ignore[no-untyped-def]
-    for b in range(place.shape[0]):
-        at = affine_readout(readout, offset, rows, offsets[b], offsets[b + 1])
-        place[b, 0], place[b, 1] = at
+    Parameters
+    ----------
+    readout : ndarray (A, n * n_bins, 2)
+        Displacement of the point per spike, of A animals, cm.
+    offset : ndarray (A, 2)
+        Place of a silent response, cm.
+    animal : ndarray of int (B,)
+    rows, offsets : ndarray of int
+        Spikes of the responses `first` to before `last`, as in `SpikeTrains`.
+    point : ndarray (B, 2)
+    first, last : int
+        Trials from `first` to before `last`.
+    """
+    for b in range(first, last):
+        a = animal[b]
+        x, y = offset[a, 0], offset[a, 1]
+        for k in range(offsets[b - first], offsets[b - first + 1]):
+            x += readout[a, rows[k], 0]
+            y += readout[a, rows[k], 1]
+        point[b, 0], point[b, 1] = x, y

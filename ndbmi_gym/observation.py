@@ -26,7 +26,7 @@ _PARTS = ("counts", "position", "velocity", "action", "target", "curl", "push")
 _COUNTS, _POSITION, _VELOCITY, _ACTION, _TARGET, _CURL, _PUSH = range(len(_PARTS))
 
 # plain numbers: members of an enumeration take longer to compile
-_X, _Y, _VX, _VY, _CURL_COLUMN, _PUSH_X, _PUSH_Y = map(int, list(Column)[:7])
+_X, _VX, _CURL_COLUMN, _PUSH_X = map(int, (Column.X, Column.VX, Column.CURL, Column.PUSH_X))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Layout(NamedTuple):
     ) -> Seen:
         """Observations of B trials, (B, d), freshly made."""
         seen = np.empty((len(action), self.width), np.float32)
-        _show_all(seen, self.starts, self.factors, signals.counts, device.values, action, target)
+        values, counts = device.values, signals.counts
+        show(seen, self.starts, self.factors, counts, values, action, target, 0, len(seen))
         return seen
 
     @property
@@ -201,47 +202,38 @@ def lay_out(
 
 
 @compiled
-def show(seen, starts, factors, counts, device, action, x, y):  # type: ignore[no-untyped-def]
-    """Write a trial's observation.
+def show(seen, starts, factors, counts, device, action, target, first, last):  # type: ignore[no-untyped-def]
+    """Write the observations of trials.
 
     Parameters
     ----------
-    seen : ndarray of float32 (d,)
+    seen : ndarray of float32 (B, d)
     starts, factors : ndarray (7,)
         Of the `Layout`.
-    counts : ndarray of int64 (2n,)
+    counts : ndarray of int64 (B, 2n)
         Evoked and volitional spikes.
-    device : ndarray (10 or more,)
+    device : ndarray (B, 10 or more)
         The columns of `ndbmi_gym.plants.Column`.
-    action : ndarray (n,)
-    x, y : float
-        The target, cm.
+    action : ndarray (B, n)
+    target : ndarray (B, 2)
+        cm.
+    first, last : int
+        Trials from `first` to before `last`.
     """
-    n_electrodes = action.size
-    at, factor = starts[_COUNTS], factors[_COUNTS]
-    if at >= 0:
-        for u in range(n_electrodes):
-            seen[at + u] = (counts[u] + counts[n_electrodes + u]) * factor
-    at, factor = starts[_POSITION], factors[_POSITION]
-    if at >= 0:
-        seen[at], seen[at + 1] = device[_X] * factor, device[_Y] * factor
-    at, factor = starts[_VELOCITY], factors[_VELOCITY]
-    if at >= 0:
-        seen[at], seen[at + 1] = device[_VX] * factor, device[_VY] * factor
-    at = starts[_ACTION]
-    for u in range(n_electrodes):
-        seen[at + u] = action[u]
-    at, factor = starts[_TARGET], factors[_TARGET]
-    seen[at], seen[at + 1] = x * factor, y * factor
-    if starts[_CURL] >= 0:
-        seen[starts[_CURL]] = device[_CURL_COLUMN] * factors[_CURL]
-    at, factor = starts[_PUSH], factors[_PUSH]
-    if at >= 0:
-        seen[at], seen[at + 1] = device[_PUSH_X] * factor, device[_PUSH_Y] * factor
-
-
-@compiled
-def _show_all(seen, starts, factors, counts, device, action, target):  # type: ignore[no-untyped-def]
-    for b in range(seen.shape[0]):
-        x, y = target[b, 0], target[b, 1]
-        show(seen[b], starts, factors, counts[b], device[b], action[b], x, y)
+    n = action.shape[1]
+    for b in range(first, last):
+        row = seen[b]
+        if starts[_COUNTS] >= 0:
+            for u in range(n):
+                row[starts[_COUNTS] + u] = (counts[b, u] + counts[b, n + u]) * factors[_COUNTS]
+        for u in range(n):
+            row[starts[_ACTION] + u] = action[b, u]
+        for d in range(2):
+            if starts[_POSITION] >= 0:
+                row[starts[_POSITION] + d] = device[b, _X + d] * factors[_POSITION]
+                row[starts[_VELOCITY] + d] = device[b, _VX + d] * factors[_VELOCITY]
+            row[starts[_TARGET] + d] = target[b, d] * factors[_TARGET]
+            if starts[_PUSH] >= 0:
+                row[starts[_PUSH] + d] = device[b, _PUSH_X + d] * factors[_PUSH]
+        if starts[_CURL] >= 0:
+            row[starts[_CURL]] = device[b, _CURL_COLUMN] * factors[_CURL]

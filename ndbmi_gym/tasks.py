@@ -440,7 +440,9 @@ class Reach:
             If a start has none far enough.
         """
         apart = self.min_start_distance_cm if self.targets == "calibration" else 0.0
-        chosen, stranded = _choose(rng.random(len(starts)), starts, pool, apart)
+        chosen = np.array(starts, dtype=float, order="C")  # each gives way to its target
+        far = np.empty(len(pool), np.int64)
+        stranded = _choose(chosen, rng.random(len(starts)), pool, apart, far)
         if stranded >= 0:
             raise self._stranded(starts[stranded])
         return chosen
@@ -477,8 +479,9 @@ class Reach:
             Half side L of the workspace.
         """
         values = np.empty((len(action), N_JUDGED))
-        streaks = np.array(streak, dtype=float)  # one kind of array, which a column is not
-        _judge_all(values, after.values, target, action, streaks, self._rules(half_side_cm))
+        values[:, _STREAK] = streak
+        rules = self._rules(half_side_cm)
+        judge(values, values, after.values, target, action, rules, 0, len(values))
         return Outcome(values)
 
     def native(self, half_side_cm: float) -> Rules | None:
@@ -536,52 +539,43 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
 
 
 @compiled
-def mean_size(action):  # type: ignore[no-untyped-def]
-    """The effort: mean magnitude of a trial's action (n,)."""
-    total = 0.0
-    for u in range(action.size):
-        total += abs(action[u])
-    return total / action.size
-
-
-@compiled
-def judge(row, x, y, target_x, target_y, effort, streak, rules):  # type: ignore[no-untyped-def]
-    """Write the judgement of a trial's step.
+def judge(last_judged, judged, after, target, action, rules, first, last):  # type: ignore[no-untyped-def]
+    """Write the judgements of trials.
 
     Parameters
     ----------
-    row : ndarray (13,)
-        The columns of `Judged`.
-    x, y, target_x, target_y : float
-        Where the step ended, and where it should have, cm.
-    effort : float
-        `mean_size` of the action.
-    streak : float
-        Consecutive step ends inside so far.
+    last_judged, judged : ndarray (B, 13)
+        Judgement of the last step, whose streak goes on, and of this one, the columns of `Judged`.
+    after : ndarray (B, 10 or more)
+        States at the end of the step, the columns of `ndbmi_gym.plants.Column`.
+    target : ndarray (B, 2)
+        cm.
+    action : ndarray (B, n)
     rules : Rules
+    first, last : int
+        Trials from `first` to before `last`.
     """
-    x, y = x - target_x, y - target_y
-    distance = math.sqrt(x * x + y * y)
-    inside = distance <= rules.radius_cm
-    longer = streak + 1.0 if inside else 0.0
-    arrived = rules.dwell > 0.0 and longer >= rules.dwell
-    for_distance, for_effort = -rules.per_cm * distance, -rules.per_effort * effort
-    bonus = rules.bonus if arrived else 0.0
-    for_inside = rules.inside_reward if inside else 0.0
-    row[_REWARD] = for_distance + for_effort + bonus + for_inside
-    row[_DISTANCE], row[_EFFORT], row[_INSIDE] = distance, effort, inside
-    row[_ARRIVED], row[_FAILED], row[_STREAK] = arrived, 0.0, longer
-    row[_SUCCESS] = arrived if rules.dwell > 0.0 else inside
-    row[_REWARD_DISTANCE], row[_REWARD_EFFORT] = for_distance, for_effort
-    row[_REWARD_BONUS], row[_REWARD_INSIDE], row[_REWARD_PENALTY] = bonus, for_inside, 0.0
-
-
-@compiled
-def _judge_all(judged, after, target, action, streak, rules):  # type: ignore[no-untyped-def]
-    for b in range(judged.shape[0]):
-        x, y = after[b, _X], after[b, _Y]
-        effort = mean_size(action[b])
-        judge(judged[b], x, y, target[b, 0], target[b, 1], effort, streak[b], rules)
+    n_electrodes = action.shape[1]
+    for b in range(first, last):
+        x, y = after[b, _X] - target[b, 0], after[b, _Y] - target[b, 1]
+        distance = math.sqrt(x * x + y * y)
+        effort = 0.0
+        for u in range(n_electrodes):
+            effort += abs(action[b, u])
+        effort /= n_electrodes
+        inside = distance <= rules.radius_cm
+        streak = last_judged[b, _STREAK] + 1.0 if inside else 0.0
+        arrived = rules.dwell > 0.0 and streak >= rules.dwell
+        for_distance, for_effort = -rules.per_cm * distance, -rules.per_effort * effort
+        bonus = rules.bonus if arrived else 0.0
+        for_inside = rules.inside_reward if inside else 0.0
+        judged[b, _REWARD] = for_distance + for_effort + bonus + for_inside
+        judged[b, _DISTANCE], judged[b, _EFFORT], judged[b, _INSIDE] = distance, effort, inside
+        judged[b, _ARRIVED], judged[b, _FAILED], judged[b, _STREAK] = arrived, 0.0, streak
+        judged[b, _SUCCESS] = arrived if rules.dwell > 0.0 else inside
+        judged[b, _REWARD_DISTANCE], judged[b, _REWARD_EFFORT] = for_distance, for_effort
+        judged[b, _REWARD_BONUS], judged[b, _REWARD_INSIDE] = bonus, for_inside
+        judged[b, _REWARD_PENALTY] = 0.0
 
 
 def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
@@ -628,22 +622,20 @@ def _on_square(along, half):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _choose(quantile, starts, eligible, min_distance):  # type: ignore[no-untyped-def]
-    """For each start the eligible point of a given quantile among those far enough away.
+def _choose(places, quantile, pool, apart, far):  # type: ignore[no-untyped-def]
+    """Put in each start's place the point of a given quantile among those far enough away.
 
-    Also returns the index of a start that has none, or -1.
+    Returns the index of a start that has none, or -1.
     """
-    chosen = np.empty(starts.shape)
-    far = np.empty(eligible.shape[0], np.int64)
-    for b in range(starts.shape[0]):
+    for b in range(places.shape[0]):
         count = 0
-        for m in range(eligible.shape[0]):
-            x, y = eligible[m, 0] - starts[b, 0], eligible[m, 1] - starts[b, 1]
-            if x * x + y * y >= min_distance * min_distance:
+        for m in range(pool.shape[0]):
+            x, y = pool[m, 0] - places[b, 0], pool[m, 1] - places[b, 1]
+            if x * x + y * y >= apart * apart:
                 far[count] = m
                 count += 1
         if count == 0:
-            return chosen, b
+            return b
         m = far[int(quantile[b] * count)]
-        chosen[b, 0], chosen[b, 1] = eligible[m, 0], eligible[m, 1]
-    return chosen, -1
+        places[b, 0], places[b, 1] = pool[m, 0], pool[m, 1]
+    return -1

@@ -162,7 +162,7 @@ class PointMass:
         """Move B masses for one step under constant forces (B, 2)."""
         if self.law is None:
             values = state.values.copy()
-            _move_all(state.values, values, force, self._motion)
+            move(state.values, values, force, self._motion, 0, len(values))
             return Device(values)
         moved = Device(self._runge_kutta(state, force, self.law))
         moved.time_s[:] = state.time_s + self.step_s
@@ -172,7 +172,7 @@ class PointMass:
 
     def _feel(self, device: Device) -> None:
         """Note all perturbing force."""
-        _feel_all(device.values)
+        feel(device.values, 0, len(device.values))
         if self.law is not None:
             device.perturbing_force[:] += self._outer_force(
                 self.law, device.position, device.velocity, device.time_s
@@ -240,7 +240,7 @@ class PointMass:
     def _runge_kutta(self, state: Device, force: FloatArray, law: ForceLaw) -> FloatArray:
         def slope(values: FloatArray) -> FloatArray:
             now = Device(values.copy())
-            _feel_all(now.values)
+            feel(now.values, 0, len(values))
             outer = self._outer_force(law, now.position, now.velocity, now.time_s)
             total = force + now.perturbing_force + outer - self.viscosity * now.velocity
             change = Device(np.zeros_like(values))
@@ -257,14 +257,6 @@ class PointMass:
             k4 = slope(values + h * k3)
             values = values + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         return values
-
-
-@compiled
-def feel(row):  # type: ignore[no-untyped-def]
-    """Note the force of a trial's curl field and push in its state."""
-    curl = row[_CURL]
-    row[_FORCE_X] = row[_PUSH_X] - curl * row[_VY]
-    row[_FORCE_Y] = row[_PUSH_Y] + curl * row[_VX]
 
 
 @compiled
@@ -302,45 +294,49 @@ def propagator(curl, motion):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def move(before, after, force_x, force_y, factors, motion):  # type: ignore[no-untyped-def]
-    """Write a trial's state after a step; columns that a plant has appended stay as they are.
+def move(before, after, force, motion, first, last):  # type: ignore[no-untyped-def]
+    """Write the states of trials after a step; columns that a plant has appended stay as they are.
 
     Parameters
     ----------
-    before, after : ndarray (10 or more,)
+    before, after : ndarray (B, 10 or more)
         The columns of `Column`.
-    force_x, force_y : float
+    force : ndarray (B, 2)
         Commanded force, kg·cm/s².
-    factors : tuple of 6 floats
-        `propagator` of the trial's curl.
     motion : Motion
+    first, last : int
+        Trials from `first` to before `last`.
     """
-    growth_x, growth_y, phi1_x, phi1_y, phi2_x, phi2_y = factors
-    vx, vy = before[_VX], before[_VY]
-    ax = (force_x + before[_PUSH_X]) / motion.mass
-    ay = (force_y + before[_PUSH_Y]) / motion.mass
-    x = before[_X] + (vx * phi1_x - vy * phi1_y) + (ax * phi2_x - ay * phi2_y)
-    y = before[_Y] + (vx * phi1_y + vy * phi1_x) + (ax * phi2_y + ay * phi2_x)
-    vx, vy = (
-        (vx * growth_x - vy * growth_y) + (ax * phi1_x - ay * phi1_y),
-        (vx * growth_y + vy * growth_x) + (ax * phi1_y + ay * phi1_x),
-    )
-    after[_X], after[_VX] = stopped(x, vx, motion.wall_cm)
-    after[_Y], after[_VY] = stopped(y, vy, motion.wall_cm)
-    after[_CURL] = before[_CURL]
-    after[_PUSH_X], after[_PUSH_Y] = before[_PUSH_X], before[_PUSH_Y]
-    after[_TIME] = before[_TIME] + motion.step_s
-    feel(after)
+    mass, wall_cm = motion.mass, motion.wall_cm
+    known = 0.0
+    growth_x, growth_y, phi1_x, phi1_y, phi2_x, phi2_y = propagator(known, motion)
+    for b in range(first, last):
+        curl, push_x, push_y = before[b, _CURL], before[b, _PUSH_X], before[b, _PUSH_Y]
+        if curl != known:  # trials mostly share it
+            known = curl
+            growth_x, growth_y, phi1_x, phi1_y, phi2_x, phi2_y = propagator(known, motion)
+        vx, vy = before[b, _VX], before[b, _VY]
+        ax, ay = (force[b, 0] + push_x) / mass, (force[b, 1] + push_y) / mass
+        x = before[b, _X] + (vx * phi1_x - vy * phi1_y) + (ax * phi2_x - ay * phi2_y)
+        y = before[b, _Y] + (vx * phi1_y + vy * phi1_x) + (ax * phi2_y + ay * phi2_x)
+        vx, vy = (
+            (vx * growth_x - vy * growth_y) + (ax * phi1_x - ay * phi1_y),
+            (vx * growth_y + vy * growth_x) + (ax * phi1_y + ay * phi1_x),
+        )
+        after[b, _X], after[b, _VX] = stopped(x, vx, wall_cm)
+        after[b, _Y], after[b, _VY] = stopped(y, vy, wall_cm)
+        after[b, _CURL], after[b, _PUSH_X], after[b, _PUSH_Y] = curl, push_x, push_y
+        after[b, _TIME] = before[b, _TIME] + motion.step_s
+    feel(after, first, last)
 
 
 @compiled
-def _move_all(values, moved, force, motion):  # type: ignore[no-untyped-def]
-    curl, factors = 0.0, propagator(0.0, motion)
-    for b in range(values.shape[0]):
-        if values[b, _CURL] != curl:  # trials mostly share it
-            curl = values[b, _CURL]
-            factors = propagator(curl, motion)
-        move(values[b], moved[b], force[b, 0], force[b, 1], factors, motion)
+def feel(values, first, last):  # type: ignore[no-untyped-def]
+    """Note the force of the curl field and push in the states of trials."""
+    for b in range(first, last):
+        curl = values[b, _CURL]
+        values[b, _FORCE_X] = values[b, _PUSH_X] - curl * values[b, _VY]
+        values[b, _FORCE_Y] = values[b, _PUSH_Y] + curl * values[b, _VX]
 
 
 @compiled
@@ -348,9 +344,3 @@ def _stop_all(values, wall_cm):  # type: ignore[no-untyped-def]
     for b in range(values.shape[0]):
         values[b, _X], values[b, _VX] = stopped(values[b, _X], values[b, _VX], wall_cm)
         values[b, _Y], values[b, _VY] = stopped(values[b, _Y], values[b, _VY], wall_cm)
-
-
-@compiled
-def _feel_all(values):  # type: ignore[no-untyped-def]
-    for b in range(values.shape[0]):
-        feel(values[b])
