@@ -16,7 +16,13 @@ from scipy.optimize import brentq
 from ndbmi_gym.checks import choice, flag, number, path, settle, whole
 from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
 from ndbmi_gym.cortex.soc.circuit import CONTROLS, Circuit, load_circuit
-from ndbmi_gym.cortex.soc.responses import Tables, integrate_rates, profiles, transient_responses
+from ndbmi_gym.cortex.soc.responses import (
+    Tables,
+    integrate_rates,
+    profiles,
+    time_courses,
+    transient_responses,
+)
 from ndbmi_gym.cortex.soc.transients import CORES, Gain, Impulses, impulses, integrate
 from ndbmi_gym.spikes import count_bound, respond_by, sample_profile, window_bins
 from ndbmi_gym.streams import Source, Streams
@@ -248,14 +254,18 @@ class SOCCortex(RateCortex):
         """What `transient_responses` draws from, for compiled loops; None if nonlinear."""
         if self.core == "nonlinear":
             return None
-        made, carried = self.impulses, slice(self.n_states)
-        added = np.concatenate((made.held, made.free[..., carried]), axis=-1)  # (K, n, sources)
-        left = np.concatenate((made.last_held, made.last_free[:, carried]), axis=-1)
+        made, n_states = self.impulses, self.n_states
+        held = made.held.transpose(2, 1, 0).reshape(self.n_electrodes, -1)
+        courses, carried = time_courses(made.free[..., :n_states])
+        left = made.last_free[:n_states]
         return Tables(
             evoked=np.pad(self._evoked, ((0, 1), (0, 0), (0, 0))),
-            added=np.ascontiguousarray(added.transpose(2, 1, 0).reshape(added.shape[-1], -1)),
-            evoked_left=np.pad(self.prepared @ made.last_free[carried].T, ((0, 1), (0, 0))),
-            added_left=np.ascontiguousarray(left[carried].T),
+            held=np.ascontiguousarray(held),
+            carried=carried,
+            courses=courses,
+            evoked_left=np.pad(self.prepared @ left.T, ((0, 1), (0, 0))),
+            held_left=np.ascontiguousarray(made.last_held[:n_states].T),
+            carried_left=np.ascontiguousarray(left[:, :n_states].T),
             rates=self._rates,
             low=self._range[0],
             high=self._range[1],

@@ -1,8 +1,8 @@
 """Responses of the circuit's linear core, trial by trial, in compiled loops.
 
-States superpose: what a stimulus evokes, plus what each *source* adds, in proportion to its size.
-Sources are the inputs held at the electrodes, in Hz, and then what the last transient has left.
-Sums are taken in the order of the sources, so that a trial is the same whatever runs beside it.
+States superpose: what a stimulus evokes, what is added by the inputs held at the electrodes, and
+what is left of the last transient. Sums are taken in one order, so that a trial is the same
+whatever runs beside it.
 """
 
 from typing import NamedTuple
@@ -24,12 +24,16 @@ class Tables(NamedTuple):
     ----------
     evoked : ndarray (S + 1, n, K)
         States of the recorded neurons at the nodes after every stimulus, and after none, Hz.
-    added : ndarray (n + n_states, n·K)
-        What a unit of every source adds to them.
-    evoked_left, added_left : ndarray (S + 1, n_states), (n + n_states, n_states)
+    held : ndarray (n, n·K)
+        What a unit of held input at every electrode adds to them.
+    carried : ndarray (n_states, n·R)
+        What a unit of every state that was left adds to them, in units of R time courses.
+    courses : ndarray (R, K)
+        These time courses at the nodes (`time_courses`).
+    evoked_left, held_left, carried_left : ndarray (S + 1 or n or n_states, n_states)
         The same of the states that are left at the end of the window.
-    rates : ndarray (R + 1,)
-        Firing rates, Hz, of R states evenly from `low` to `high`, and the last again.
+    rates : ndarray (M + 1,)
+        Firing rates, Hz, of M states evenly from `low` to `high`, and the last again.
     low, high : float
         Beyond these states, the rate is taken as constant.
     spikes_per_hz : ndarray (K − 1,)
@@ -41,9 +45,12 @@ class Tables(NamedTuple):
     """
 
     evoked: FloatArray
-    added: FloatArray
+    held: FloatArray
+    carried: FloatArray
+    courses: FloatArray
     evoked_left: FloatArray
-    added_left: FloatArray
+    held_left: FloatArray
+    carried_left: FloatArray
     rates: FloatArray
     low: float
     high: float
@@ -52,11 +59,52 @@ class Tables(NamedTuple):
     window_s: float
 
 
+def time_courses(free: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Write impulse responses as sums of few time courses, to rounding.
+
+    All neurons relax by the same modes of the circuit, of which a window tells few apart.
+
+    Parameters
+    ----------
+    free : ndarray (K, n, N)
+        Responses of n neurons at K nodes to each of N states.
+
+    Returns
+    -------
+    courses : ndarray (R, K)
+        Orthonormal.
+    weights : ndarray (N, n·R)
+        Of the time courses, in every response.
+    """
+    n_nodes, n, n_states = free.shape
+    courses, sizes, weights = np.linalg.svd(free.reshape(n_nodes, -1), full_matrices=False)
+    rank = int((sizes > _NEGLIGIBLE * sizes.max(initial=0.0)).sum())
+    scaled = (sizes[:rank, None] * weights[:rank]).reshape(rank, n, n_states)
+    return (
+        np.ascontiguousarray(courses[:, :rank].T),
+        np.ascontiguousarray(scaled.transpose(2, 1, 0).reshape(n_states, n * rank)),
+    )
+
+
+_NEGLIGIBLE = 1e-13  # relative size of a time course that is left out
+
+
+@compiled
+def some_of(values, unit, sources, sizes):  # type: ignore[no-untyped-def]
+    """List the values that are not zero, by number and in a unit; returns how many there are."""
+    n = 0
+    for i in range(values.size):
+        if values[i] != 0.0:
+            sources[n], sizes[n] = i, values[i] / unit
+            n += 1
+    return n
+
+
 @compiled
 def superpose(x, added, sources, sizes, n):  # type: ignore[no-untyped-def]
-    """Add to the states x what the first n of the sources add."""
+    """Add to x the rows of `added` that are listed, by their sizes."""
     i = 0
-    while i + 4 <= n:  # four in one pass over x, which memory limits; the order is that of one
+    while i + 4 <= n:  # four in one pass, since memory limits it; the order is as one by one
         a, b, c, d = sizes[i], sizes[i + 1], sizes[i + 2], sizes[i + 3]
         of_a, of_b = added[sources[i]], added[sources[i + 1]]
         of_c, of_d = added[sources[i + 2]], added[sources[i + 3]]
@@ -88,39 +136,51 @@ def integrate_rates(x, rates, low, high, spikes_per_hz, expected):  # type: igno
 
 
 @compiled
-def transient(tables, stimulus, volition, activity, x, sources, sizes, expected, left):  # type: ignore[no-untyped-def]
-    """Expected spikes of one trial between nodes, and the state that it leaves.
+def scratch(tables):  # type: ignore[no-untyped-def]
+    """What `transient` writes on: states, time courses in them, and a list of sources."""
+    n_courses, n_nodes = tables.courses.shape
+    n_electrodes, n_states = tables.held.shape[0], tables.carried.shape[0]
+    most = max(n_electrodes, n_states, n_courses)
+    x, shares = np.empty((n_electrodes, n_nodes)), np.empty((n_electrodes, n_courses))
+    return x, shares, np.empty(most, np.int64), np.empty(most)
 
-    Fills `expected` (n, K − 1) and `left` (n_states,); x (n, K), `sources` and `sizes` are scratch.
+
+@compiled
+def transient(  # type: ignore[no-untyped-def]
+    tables, stimulus, volition, activity, x, shares, sources, sizes, expected, left
+):
+    """Expected spikes of one trial between nodes, and the states that it leaves.
+
+    Fills `expected` (n, K − 1) and `left` (n_states,).
     """
-    n = 0
-    for u in range(volition.size):
-        if volition[u] != 0.0:
-            sources[n], sizes[n] = u, volition[u] / tables.window_s
-            n += 1
-    for i in range(activity.size):
-        if activity[i] != 0.0:
-            sources[n], sizes[n] = volition.size + i, activity[i]
-            n += 1
-    for u in range(x.shape[0]):
+    n_electrodes, n_courses = shares.shape
+    for u in range(n_electrodes):
         for k in range(x.shape[1]):
             x[u, k] = tables.evoked[stimulus, u, k]
-    superpose(x.reshape(x.size), tables.added, sources, sizes, n)
-    integrate_rates(x, tables.rates, tables.low, tables.high, tables.spikes_per_hz, expected)
     for i in range(left.size):
         left[i] = tables.evoked_left[stimulus, i]
-    superpose(left, tables.added_left, sources, sizes, n)
+    n = some_of(volition, tables.window_s, sources, sizes)
+    superpose(x.reshape(x.size), tables.held, sources, sizes, n)
+    superpose(left, tables.held_left, sources, sizes, n)
+    n = some_of(activity, 1.0, sources, sizes)
+    if n > 0:
+        superpose(left, tables.carried_left, sources, sizes, n)
+        shares[:] = 0.0
+        superpose(shares.reshape(shares.size), tables.carried, sources, sizes, n)
+        for r in range(n_courses):
+            sources[r] = r
+        for u in range(n_electrodes):
+            superpose(x[u], tables.courses, sources, shares[u], n_courses)
+    integrate_rates(x, tables.rates, tables.low, tables.high, tables.spikes_per_hz, expected)
 
 
 @compiled
 def profiles(tables, stimulus, volition, activity, expected, left):  # type: ignore[no-untyped-def]
     """`transient` of all trials: fills `expected` (B, n, K − 1) and `left` (B, n_states)."""
-    x = np.empty(tables.evoked.shape[1:])
-    n_sources = tables.added.shape[0]
-    sources, sizes = np.empty(n_sources, np.int64), np.empty(n_sources)
+    x, shares, sources, sizes = scratch(tables)
     for b in range(stimulus.size):
         transient(
-            *(tables, stimulus[b], volition[b], activity[b], x, sources, sizes),
+            *(tables, stimulus[b], volition[b], activity[b], x, shares, sources, sizes),
             *(expected[b], left[b]),
         )
 
@@ -130,15 +190,13 @@ def transient_responses(  # type: ignore[no-untyped-def]
     tables, stimulus, volition, activity, keys, draws, first, last, rows, offsets, counts, left
 ):
     """Responses of the trials from `first` to before `last`, as `spikes.poisson_responses`."""
-    n_electrodes, n_nodes = tables.evoked.shape[1:]
-    x, expected = np.empty((n_electrodes, n_nodes)), np.empty((n_electrodes, n_nodes - 1))
-    n_sources = tables.added.shape[0]
-    sources, sizes = np.empty(n_sources, np.int64), np.empty(n_sources)
-    gaps = np.empty(256)
+    x, shares, sources, sizes = scratch(tables)
+    expected, gaps = np.empty((x.shape[0], x.shape[1] - 1)), np.empty(256)
     offsets[0] = k = 0
     for b in range(first, last):
         transient(
-            tables, stimulus[b], volition[b], activity[b], x, sources, sizes, expected, left[b]
+            *(tables, stimulus[b], volition[b], activity[b], x, shares, sources, sizes),
+            *(expected, left[b]),
         )
         k, gaps = profile_response(
             keys[b, 0], keys[b, 1], draws[b], expected, tables.nodes, gaps, rows, k, counts[b]
