@@ -26,14 +26,20 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         own = self._py_func
         parts = {(each.__module__, each.__qualname__, _stamp(each)) for each in _called(own)}
-        return sig, codegen.magic_tuple(), own.__code__.co_code, tuple(sorted(parts))
+        types = [cell for cell in _cells(own) if isinstance(cell, type)]
+        names = [f"{each.__module__}.{each.__qualname__}" for each in types]
+        return sig, codegen.magic_tuple(), own.__code__.co_code, tuple(sorted(parts)), *names
+
+
+def _cells(function: Callable[..., Any]) -> list[Any]:
+    """What a function is composed of."""
+    return [cell.cell_contents for cell in function.__closure__ or ()]
 
 
 def _called(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """Compiled functions that a function calls, and those that they call."""
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
     names = (function.__globals__.get(name) for name in function.__code__.co_names)
-    for value in (*cells, *names):
+    for value in (*_cells(function), *names):
         found = getattr(value, "py_func", None) or getattr(value, "_defn", None)
         if found is not None:
             yield found

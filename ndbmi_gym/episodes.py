@@ -1,7 +1,7 @@
 """B trials of a task in the closed loop: their beginning, their steps, and what is told of them.
 
 Both environment classes are skins over `Episodes`, the scalar one with B = 1. Trials begin and end
-apart from each other; all draw from the one generator that is handed in.
+apart from each other, and each draws from a stream of its own: it is the same alone and in a batch.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,13 @@ import numpy.typing as npt
 from ndbmi_gym.animals import check_pool
 from ndbmi_gym.calibration import MAX_SPIKES
 from ndbmi_gym.checks import shown
-from ndbmi_gym.compiled import compiled
 from ndbmi_gym.config import Config
-from ndbmi_gym.loop import ClosedLoop, Signals
+from ndbmi_gym.loop import ClosedLoop, empty_signals
 from ndbmi_gym.observation import lay_out
 from ndbmi_gym.perturbations import Force, make_perturbation
 from ndbmi_gym.plants import PERTURBING_FORCE, POSITION, PUSH, VELOCITY, Column, Device
+from ndbmi_gym.step import CompiledStep, Stepped, Trials, clip, is_native
+from ndbmi_gym.streams import Streams
 from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Judged, Outcome, Task
 
 FloatArray = npt.NDArray[np.float64]
@@ -64,6 +65,8 @@ class Episodes:
     config : Config
     n_trials : int
         B.
+    threads : int
+        Threads that share the trials of a compiled step.
 
     Attributes
     ----------
@@ -85,6 +88,10 @@ class Episodes:
         Index into `loops`.
     trial : ndarray of int (B,)
         Number of the trial in each place, from 0; −1 before the first.
+    streams : Streams
+        What happens in each trial is drawn from its own.
+    compiled : bool
+        Whether steps are compiled as a whole: all parts are native (`ndbmi_gym.step`).
     n_electrodes : int
         Recording electrodes n, the length of an action.
     max_rate_hz, max_count : float
@@ -100,7 +107,7 @@ class Episodes:
         If the configuration does not make a loop with targets.
     """
 
-    def __init__(self, config: Config, n_trials: int) -> None:
+    def __init__(self, config: Config, n_trials: int, threads: int = 1) -> None:
         self.config = config
         self.n_trials = n_trials
         self.task: Task = config.task
@@ -140,18 +147,18 @@ class Episodes:
 
         self.animal = np.zeros(n_trials, np.int64)
         self.trial = np.full(n_trials, -1)
-        nothing = np.zeros((n_trials, 2))
-        self.state = loop.plant.place(nothing)
-        self.target = nothing
+        self.target = np.zeros((n_trials, 2))
+        self.state = loop.plant.place(self.target)
         self.action = np.zeros((n_trials, cortex.n_electrodes))
-        stimulus = np.zeros(n_trials, np.int64)
-        silence = np.zeros((n_trials, 2 * cortex.n_electrodes), np.int64)
-        rest = np.zeros((n_trials, cortex.n_states))
-        self.signals = Signals(stimulus, silence, nothing, nothing, rest)
+        self.signals = empty_signals(n_trials, cortex.n_electrodes, cortex.n_states)
         self.outcome = Outcome(np.zeros((n_trials, N_JUDGED)))
+        self.streams = Streams.keyed(np.zeros((n_trials, 2), np.uint64))
+        self._seen: Observation | None = None
         # trials keep the task that they began with: which of these it is, the last being `task`
         self._tasks: list[Task] = [self.task]
         self._task_of = np.zeros(n_trials, np.int64)
+        self._threads = threads
+        self._compiled = self._compile()
 
     def _check_spikes(self) -> None:
         """Raise ValueError if more spikes are expected of a response than can be decoded."""
@@ -166,6 +173,18 @@ class Episodes:
                     "here) or the evoked rates, or shorten window_s"
                 )
 
+    def _compile(self) -> CompiledStep | None:
+        if not is_native(self.loops, self.task):
+            return None
+        return CompiledStep(
+            self.loops, self.task, self.layout, self.low, self.max_count, self._threads
+        )
+
+    @property
+    def compiled(self) -> bool:
+        """Whether steps are compiled as a whole."""
+        return self._compiled is not None
+
     @property
     def all_begun(self) -> bool:
         """Whether every place holds a trial."""
@@ -173,24 +192,25 @@ class Episodes:
 
     def begin(
         self,
-        rng: np.random.Generator,
+        streams: Streams,
         trials: BoolArray | None = None,
         given: Given | None = None,
-        anew: bool = False,
+        anew: BoolArray | bool = False,
     ) -> None:
-        """Start new trials: animal, start, target and perturbation are drawn.
+        """Start new trials: animal, start, perturbation and target are drawn.
 
         One stimulus is then delivered with the device held, so that the first observation already
         carries the response to the start. Arrays that were handed out before stay as they were.
 
         Parameters
         ----------
-        rng : numpy.random.Generator
+        streams : Streams
+            New ones, of the trials that begin.
         trials : ndarray of bool (B,), optional
             Which; all by default.
         given : Given, optional
             What to take in place of what would be drawn (`check_begin`).
-        anew : bool
+        anew : bool, or ndarray of bool (B,)
             Whether these trials are numbered from 0.
 
         Raises
@@ -201,45 +221,66 @@ class Episodes:
         given = given or Given()
         which = np.arange(self.n_trials) if trials is None else np.flatnonzero(trials)
         n = len(which)
-        number = np.zeros(n, np.int64) if anew else self.trial[which] + 1
         if given.trial is not None:
             number = given.trial[which]
-        animal = self.animal
+        elif isinstance(anew, np.ndarray):
+            number = np.where(anew[which], 0, self.trial[which] + 1)
+        else:
+            number = np.zeros(n, np.int64) if anew else self.trial[which] + 1
+        animal = self.animal[which]
         if given.animal is not None:
-            animal = _put(animal, which, given.animal[which])
+            animal = given.animal[which]
         elif len(self.loops) > 1:
-            animal = _put(animal, which, rng.integers(len(self.loops), size=n))
-        starts = self.task.draw_starts(rng, number, self.half_side_cm)
-        drawn = (given.perturbation or self.config.perturbation).sample(rng, number)
+            animal = (streams.random(n) * len(self.loops)).astype(np.int64)
+        starts = self.task.draw_starts(streams, number, self.half_side_cm)
+        drawn = (given.perturbation or self.config.perturbation).sample(streams, number)
         placed = self.loops[0].plant.place(
             starts if given.start is None else given.start[which],
             curl=drawn[:, Force.CURL],
             push=drawn[:, Force.PUSH_X :],
         )
-        state = Device(_put(self.state.values, which, placed.values))
-        targets, signals = self.target.copy(), self.signals
-        numbered = _put(self.trial, which, number)
-        for loop, pool, members in self._by_animal(animal, which):
-            chosen = state.select(members)
-            if given.target is None:
-                targets[members] = self.task.draw_targets(
-                    rng, chosen.position, pool, numbered[members]
-                )
-            else:
-                targets[members] = given.target[members]
-            signals = signals.put(members, loop.listen(chosen, None, rng))
+        if given.target is None:
+            targets = self._draw_targets(streams, animal, placed.position, number)
+        else:
+            targets = given.target[which]
+        # nothing has been earned yet, and a start inside the disc is no step end inside it
+        judged = np.zeros((n, N_JUDGED))
+        judged[:, Judged.STREAK] = -1.0
+        rest = np.zeros((n, self.signals.activity.shape[1]))
+        fresh = Trials(streams, animal, targets, rest, placed, Outcome(judged))
+        still = np.zeros((n, self.n_electrodes))
+        newest = np.full(n, len(self._tasks) - 1)
+        begun = self._run(fresh, still, newest, moves=False)
         # nothing above has changed this batch: a task without a fitting target leaves it whole
-        self.animal, self.state, self.target, self.signals = animal, state, targets, signals
-        self.trial = numbered
-        self.action = _put(self.action, which, 0.0)
-        self._task_of[which] = len(self._tasks) - 1
+        self.action = _put(self.action, which, begun.action)
+        self.signals = self.signals.put(which, begun.signals)
+        self.state = Device(_put(self.state.values, which, begun.device.values))
+        self.outcome = Outcome(_put(self.outcome.values, which, begun.outcome.values))
+        self.target = _put(self.target, which, targets)
+        self.animal, self.trial = _put(self.animal, which, animal), _put(self.trial, which, number)
+        self.streams = Streams(
+            _put(self.streams.keys, which, begun.streams.keys),
+            _put(self.streams.draws, which, begun.streams.draws),
+        )
+        self._seen = begun.seen if n == self.n_trials else None
+        self._task_of[which] = newest
         if len(self._tasks) > 1 and self._task_of.min() == len(self._tasks) - 1:
             self._tasks, self._task_of = [self.task], np.zeros_like(self._task_of)
-        # nothing has been earned yet, and a start inside the disc is no step end inside it
-        fresh = self.task.assess(
-            placed, placed, targets[which], self.action[which], np.full(n, -1.0), self.half_side_cm
-        ).values
-        self.outcome = Outcome(_put(self.outcome.values, which, fresh * KNOWN_AT_START))
+
+    def _draw_targets(
+        self, streams: Streams, animal: IntArray, starts: FloatArray, number: IntArray
+    ) -> FloatArray:
+        """Draw the targets of trials that begin, each from its animal's pool."""
+        if len(self._pools) == 1:
+            return self.task.draw_targets(streams, starts, self._pools[0], number)
+        targets = np.empty_like(starts)
+        for i, members in _groups(animal):
+            own = streams.select(members)
+            targets[members] = self.task.draw_targets(
+                own, starts[members], self._pools[i], number[members]
+            )
+            streams.draws[members] = own.draws
+        return targets
 
     def check_begin(self, options: Mapping[str, Any] | None) -> Given:
         """What trials are to begin with, out of the options of a reset.
@@ -322,6 +363,7 @@ class Episodes:
         if config.task != self.task:
             self.task = config.task
             self._tasks.append(self.task)
+            self._compiled = self._compile()
 
     def check_action(self, action: npt.NDArray[Any]) -> None:
         """Raise ValueError unless an array is of real numbers, in the shape of the actions."""
@@ -342,14 +384,13 @@ class Episodes:
                 f"entry per recording electrode, shape {self.action.shape[1:]}"
             )
 
-    def step(self, action: npt.ArrayLike, rng: np.random.Generator) -> None:
+    def step(self, action: npt.ArrayLike) -> None:
         """Run the loop once in each trial.
 
         Parameters
         ----------
         action : array_like (B, n)
             Volitional firing rates as fractions of the maximum; clipped to the box.
-        rng : numpy.random.Generator
 
         Raises
         ------
@@ -359,28 +400,63 @@ class Episodes:
         """
         given = np.asarray(action)
         self.check_action(given)
-        if given.dtype is not _FLOAT32:
-            given = given.astype(float)
-        clipped, volition, finite = _clip(given, self.low, self.max_count)
-        if not finite:
+        given = np.array(given, float, order="C")
+        activity = self.signals.activity
+        now = Trials(self.streams, self.animal, self.target, activity, self.state, self.outcome)
+        stepped = self._run(now, given, self._task_of, moves=True)
+        self.streams, self.action, self.signals, self.state, self.outcome, self._seen = stepped
+
+    def _run(self, trials: Trials, given: FloatArray, task_of: IntArray, moves: bool) -> Stepped:
+        """Step trials as a whole, or part by part where one is written in Python."""
+        if self._compiled is None or (moves and len(self._tasks) > 1):
+            stepped = self._staged(trials, given, task_of, moves)
+        else:
+            stepped = self._compiled.run(trials, given, moves)
+        if stepped is None:
             bad = given[~np.isfinite(given)][0]
             raise ValueError(
                 f"action holds {bad}: entries must be finite (and are clipped to the box)"
             )
-        before = self.state
-        if len(self.loops) == 1:
-            self.state, self.signals = self.loops[0].step(
-                before, volition, rng, self.signals.activity
+        return stepped
+
+    def _staged(
+        self, trials: Trials, given: FloatArray, task_of: IntArray, moves: bool
+    ) -> Stepped | None:
+        """Step trials part by part; None if an action is not finite."""
+        action, volition = np.empty_like(given), np.empty_like(given)
+        if not clip(given, self.low, self.max_count, action, volition):
+            return None
+        streams = trials.streams.select(np.arange(len(given)))
+        signals = empty_signals(len(given), self.n_electrodes, trials.activity.shape[1])
+        moved = np.empty_like(trials.device.values)
+        for i, members in _groups(trials.animal):
+            loop, own = self.loops[i], streams.select(members)
+            here, carried = trials.device.select(members), trials.activity[members]
+            heard = loop.listen(
+                here, volition[members] if moves else None, own, carried if moves else None
             )
-        else:
-            self._step_by_animal(volition, rng)
-        self.action = clipped
-        if len(self._tasks) == 1:
-            self.outcome = self.task.assess(
-                before, self.state, self.target, clipped, self.outcome.streak, self.half_side_cm
+            moved[members] = (loop.move(here, heard.force) if moves else here).values
+            streams.draws[members] = own.draws
+            for signal, new in zip(signals, heard, strict=True):
+                signal[members] = new
+        values = np.empty_like(trials.outcome.values)
+        for i, members in _groups(task_of):
+            values[members] = (
+                self._tasks[i]
+                .assess(
+                    trials.device.select(members),
+                    Device(moved[members]),
+                    trials.target[members],
+                    action[members],
+                    trials.outcome.streak[members],
+                    self.half_side_cm,
+                )
+                .values
             )
-        else:
-            self._assess_by_task(before)
+        if not moves:
+            values *= KNOWN_AT_START
+        seen = self.layout.observe(signals, Device(moved), action, trials.target)
+        return Stepped(streams, action, signals, Device(moved), Outcome(values), seen)
 
     def to_hz(self, action: npt.ArrayLike) -> FloatArray:
         """Volitional firing rates that an action asks for, Hz."""
@@ -392,7 +468,10 @@ class Episodes:
 
     def observe(self) -> Observation:
         """Observations of the B trials, (B, d), freshly made."""
-        return self.layout.observe(self.signals, self.state, self.action, self.target)
+        seen, self._seen = self._seen, None  # it is made along with a step, and handed out once
+        if seen is None:
+            seen = self.layout.observe(self.signals, self.state, self.action, self.target)
+        return seen
 
     def info(self, trial: int | None = None) -> dict[str, Any]:
         """What happened in the last step, by name; the same keys at every step.
@@ -457,46 +536,6 @@ class Episodes:
             "reward_penalty": penalty,
         }
 
-    def _by_animal(
-        self, animal: IntArray, which: IntArray
-    ) -> list[tuple[ClosedLoop, FloatArray, IntArray]]:
-        """Loop, target pool and trials of each animal among the trials `which`."""
-        if len(self.loops) == 1:
-            return [(self.loops[0], self._pools[0], which)]
-        groups = []
-        for i, (loop, pool) in enumerate(zip(self.loops, self._pools, strict=True)):
-            members = which[animal[which] == i]
-            if len(members):
-                groups.append((loop, pool, members))
-        return groups
-
-    def _step_by_animal(self, volition: FloatArray, rng: np.random.Generator) -> None:
-        values = np.empty_like(self.state.values)
-        signals = self.signals
-        for loop, _, members in self._by_animal(self.animal, np.arange(self.n_trials)):
-            moved, heard = loop.step(
-                self.state.select(members), volition[members], rng, signals.activity[members]
-            )
-            values[members] = moved.values
-            signals = signals.put(members, heard)
-        self.state, self.signals = Device(values), signals
-
-    def _assess_by_task(self, before: Device) -> None:
-        """Judge each trial by the task that it began with."""
-        values = np.empty_like(self.outcome.values)
-        for i, task in enumerate(self._tasks):
-            members = np.flatnonzero(self._task_of == i)
-            if len(members):
-                values[members] = task.assess(
-                    before.select(members),
-                    self.state.select(members),
-                    self.target[members],
-                    self.action[members],
-                    self.outcome.streak[members],
-                    self.half_side_cm,
-                ).values
-        self.outcome = Outcome(values)
-
     def _points(self, name: str, value: Any) -> FloatArray | None:
         """Points of the workspace, one for each trial, (B, 2)."""
         if value is None:
@@ -545,24 +584,17 @@ class Episodes:
 
 # looking a member of an enumeration up takes as long as indexing an array
 _CURL, _TIME = int(Column.CURL), int(Column.TIME)
-_FLOAT32 = np.dtype(np.float32)
 # the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
 _FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)
 _FLAGS = slice(_FIRST_FLAG, int(Judged.SUCCESS) + 1)
 
 
-@compiled
-def _clip(action, low, max_count):  # type: ignore[no-untyped-def]
-    """Action within the box, the volitional counts that it means, and whether it was finite."""
-    clipped = np.empty(action.shape)
-    volition = np.empty(action.shape)
-    finite = True
-    for b in range(action.shape[0]):
-        for u in range(action.shape[1]):
-            finite &= np.isfinite(action[b, u])
-            clipped[b, u] = min(max(action[b, u], low), 1.0)
-            volition[b, u] = clipped[b, u] * max_count
-    return clipped, volition, finite
+def _groups(numbers: IntArray) -> list[tuple[int, IntArray]]:
+    """Each number that there is, with the places where it stands."""
+    first = int(numbers[0])
+    if len(numbers) == 1 or (numbers == first).all():
+        return [(first, np.arange(len(numbers)))]
+    return [(int(i), np.flatnonzero(numbers == i)) for i in np.unique(numbers)]
 
 
 def _put(array: npt.NDArray[Any], which: IntArray, values: Any) -> npt.NDArray[Any]:

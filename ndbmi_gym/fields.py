@@ -5,13 +5,19 @@ A field is any callable of that form. Those below also know the equilibrium that
 targets and observation bounds. One's own field is named as ``"module:attribute"``, or registered
 in `FIELDS` (`ndbmi_gym.parts`).
 
+Each of them is a sum of elementary terms, rows of numbers whose forces `pull` tells,
+which compiled code can call (`terms_of`).
+
 References
 ----------
 Vato et al. 2014, Eqs 14-16.
 """
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
+from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.checks import Declaration, declare, nested, number, numbers, settle, shown, taking
+from ndbmi_gym.compiled import compiled
 from ndbmi_gym.parts import Registry
 
 FloatArray = npt.NDArray[np.float64]
@@ -32,8 +39,91 @@ LEAST_CM = 1e-6
 """Least width, cm: it is divided by."""
 
 
+class Term(IntEnum):
+    """Columns of an elementary term."""
+
+    KIND = 0  #: Gaussian, linear or limit cycle
+    SIZE = 1  #: factor on the force, kg·cm/s²
+    X = 2  #: centre, cm
+    Y = 3
+    A = 4  #: σ; or M₁₁; or R
+    B = 5  #: M₁₂; or spin
+    C = 6  #: M₂₁
+    D = 7  #: M₂₂
+
+
+_GAUSSIAN, _LINEAR, _CYCLE = 0.0, 1.0, 2.0
+_KIND, _SIZE, _X, _Y, _A, _B, _C, _D = map(int, Term)  # plain numbers compile faster
+
+
+def _term(kind: float, size: float, center: Point = (0.0, 0.0), *shape: float) -> FloatArray:
+    return np.array([[kind, size, *center, *shape, *(4 - len(shape)) * [0.0]]])
+
+
+class Elementary(ABC):
+    """A field that is the sum of its `terms`."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> FloatArray | None:
+        """Columns of `Term`, (T, 8); None if a field of one's own is added, too."""
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """Force (..., 2) at positions (..., 2)."""
+        force = np.array(position, dtype=float, order="C")
+        if force.shape[-1:] != (2,):
+            raise ValueError(f"positions of shape {force.shape}: give points (..., 2), in cm")
+        points = force.reshape(-1, 2)
+        pull(self.terms, points, points, 0, len(points))
+        return force
+
+
+@compiled
+def pull(terms, points, force, first, last):  # type: ignore[no-untyped-def]
+    """Write the forces of elementary terms at points.
+
+    Parameters
+    ----------
+    terms : ndarray (T, 8)
+        Columns of `Term`.
+    points : ndarray (B, 2)
+        cm.
+    force : ndarray (B, 2)
+        kg·cm/s². May be the points, which are then replaced.
+    first, last : int
+        Points from `first` to before `last`.
+    """
+    for b in range(first, last):
+        x, y = points[b, 0], points[b, 1]
+        force[b, 0], force[b, 1] = 0.0, 0.0
+        for i in range(terms.shape[0]):
+            kind, size = terms[i, _KIND], terms[i, _SIZE]
+            dx, dy = x - terms[i, _X], y - terms[i, _Y]
+            if kind == _GAUSSIAN:
+                dx, dy = dx / terms[i, _A], dy / terms[i, _A]
+                weight = -size * math.exp(0.5 - (dx * dx + dy * dy) / 2)
+                force_x, force_y = weight * dx, weight * dy
+            elif kind == _LINEAR:
+                force_x = size * (terms[i, _A] * dx + terms[i, _B] * dy)
+                force_y = size * (terms[i, _C] * dx + terms[i, _D] * dy)
+            else:
+                distance = math.sqrt(dx * dx + dy * dy)
+                radial = 1.0 - distance / terms[i, _A]
+                if radial < -1.0:
+                    radial = -1.0
+                if distance < 1e-12:
+                    distance = 1e-12
+                dx, dy, spin = dx / distance, dy / distance, terms[i, _B]
+                force_x, force_y = (
+                    size * (radial * dx - spin * dy),
+                    size * (radial * dy + spin * dx),
+                )
+            force[b, 0] += force_x
+            force[b, 1] += force_y
+
+
 @dataclass(frozen=True)
-class GaussianField:
+class GaussianField(Elementary):
     """Attraction to a centre (Eq 14): F = −A·√e·((x − c)/σ)·exp(−|x − c|²/(2σ²)).
 
     The magnitude peaks at A, at distance σ from the centre. A negative amplitude repels.
@@ -71,15 +161,14 @@ class GaussianField:
         """Bound of the magnitude (everywhere)."""
         return abs(self.amplitude)
 
-    def __call__(self, position: FloatArray) -> FloatArray:
-        """Force (..., 2) at positions (..., 2)."""
-        offset = (position - np.asarray(self.center)) / self.sigma
-        squared = offset[..., :1] ** 2 + offset[..., 1:] ** 2
-        return np.asarray((-self.amplitude * np.exp(0.5 - squared / 2)) * offset)
+    @cached_property
+    def terms(self) -> FloatArray:
+        """The field as an elementary term, (1, 8)."""
+        return _term(_GAUSSIAN, self.amplitude, self.center, self.sigma)
 
 
 @dataclass(frozen=True)
-class LinearField:
+class LinearField(Elementary):
     """Linear force F = M·(x − c).
 
     Attributes
@@ -109,14 +198,14 @@ class LinearField:
         reach = reach_cm + float(np.hypot(*self.center))
         return float(np.linalg.norm(np.asarray(self.matrix), 2)) * reach
 
-    def __call__(self, position: FloatArray) -> FloatArray:
-        """Force (..., 2) at positions (..., 2)."""
-        offset = position - np.asarray(self.center)
-        return np.asarray(offset @ np.asarray(self.matrix).T)
+    @cached_property
+    def terms(self) -> FloatArray:
+        """The field as an elementary term, (1, 8)."""
+        return _term(_LINEAR, 1.0, self.center, *self.matrix[0], *self.matrix[1])
 
 
 @dataclass(frozen=True)
-class LimitCycleField:
+class LimitCycleField(Elementary):
     """A circular attractor: F = A·((1 − r/R)·u_r + spin·u_θ), saturating at r = 2R.
 
     Attributes
@@ -142,17 +231,14 @@ class LimitCycleField:
         """Bound of the magnitude (everywhere)."""
         return abs(self.amplitude) * float(np.hypot(1.0, self.spin))
 
-    def __call__(self, position: FloatArray) -> FloatArray:
-        """Force (..., 2) at positions (..., 2)."""
-        distance = np.linalg.norm(position, axis=-1, keepdims=True)
-        outward = position / np.maximum(distance, 1e-12)
-        around = np.stack((-outward[..., 1], outward[..., 0]), axis=-1)
-        radial = np.maximum(1 - distance / self.radius, -1.0)
-        return np.asarray(self.amplitude * (radial * outward + self.spin * around))
+    @cached_property
+    def terms(self) -> FloatArray:
+        """The field as an elementary term, (1, 8)."""
+        return _term(_CYCLE, self.amplitude, (0.0, 0.0), self.radius, self.spin)
 
 
 @dataclass(frozen=True)
-class SumField:
+class SumField(Elementary):
     """Weighted sum of fields ("modularity" in the text's Discussion).
 
     Attributes
@@ -201,15 +287,29 @@ class SumField:
         pairs = zip(self._weights(), self.fields, strict=True)
         return sum(abs(w) * max_force(f, reach_cm) for w, f in pairs)
 
+    @cached_property
+    def terms(self) -> FloatArray | None:
+        """Terms of all fields, (T, 8); None if one of them is a field of one's own."""
+        terms = [np.zeros((0, len(Term)))]
+        for weight, field in zip(self._weights(), self.fields, strict=True):
+            given = terms_of(field)
+            if given is None:
+                return None
+            terms.append(given.copy())
+            terms[-1][:, Term.SIZE] *= weight
+        return np.concatenate(terms)
+
     def __call__(self, position: FloatArray) -> FloatArray:
         """Force (..., 2) at positions (..., 2)."""
+        if self.terms is not None:
+            return super().__call__(position)
         total = np.zeros_like(position, dtype=float)
         for weight, field in zip(self._weights(), self.fields, strict=True):
             total += weight * field(position)
         return total
 
 
-class _Composed:
+class _Composed(Elementary):
     """A field whose options say what it is the sum of."""
 
     _sum: SumField
@@ -226,9 +326,10 @@ class _Composed:
         """Bound of the magnitude within `reach_cm` of the origin."""
         return self._sum.max_force(reach_cm)
 
-    def __call__(self, position: FloatArray) -> FloatArray:
-        """Force (..., 2) at positions (..., 2)."""
-        return self._sum(position)
+    @property
+    def terms(self) -> FloatArray | None:
+        """Those of the sum, (T, 8)."""
+        return self._sum.terms
 
 
 @dataclass(frozen=True)
@@ -353,6 +454,16 @@ def make_field(spec: str | Mapping[str, Any] | Field) -> Field:
         If the name is unknown or a parameter does not fit the field.
     """
     return FIELDS.make(spec)
+
+
+def terms_of(field: Field) -> FloatArray | None:
+    """Elementary terms that a field is the sum of, columns of `Term`, (T, 8).
+
+    None for one's own, which only its own code can tell, be it a class that inherits from one of
+    those above and overrides what it is called with.
+    """
+    ours = (Elementary.__call__, SumField.__call__)
+    return field.terms if isinstance(field, Elementary) and type(field).__call__ in ours else None
 
 
 def target_of(field: Field) -> FloatArray | None:

@@ -87,7 +87,15 @@ class Interface:
 
     def sense(self, position: FloatArray) -> IntArray:
         """Stimulus of the region that contains each position (Eq 1), (B, 2) to (B,)."""
-        return _nearest_site(self.sites, position)
+        places = np.array(position, dtype=float, order="C")  # frozen points and columns are others
+        stimulus, animal = np.empty((2, len(places)), np.int64)
+        animal[:] = 0
+        sense(self._sites, animal, places, stimulus, 0, len(places))
+        return stimulus
+
+    @cached_property
+    def _sites(self) -> FloatArray:
+        return np.array([self.sites])
 
     def decode(self, trains: SpikeTrains, decoder: str = "multiple-points") -> FloatArray:
         """Virtual point of each response, (B, 2) in cm.
@@ -126,7 +134,11 @@ class Interface:
         Gower JC (1968). Adding a point to vector diagrams in multivariate analysis. Biometrika 55.
         """
         self.bank.check(trains)
-        return _affine_readout(self.readout, self.readout_offset, trains.rows, trains.offsets)
+        place = np.empty((len(trains), 2))
+        animal, readout = np.zeros(len(trains), np.int64), self.readout[None]
+        offset, rows, offsets = self.readout_offset[None], trains.rows, trains.offsets
+        project(readout, offset, animal, rows, offsets, place, 0, len(trains))
+        return place
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the interface to a ``.npz`` file, atomically and without pickle.
@@ -230,25 +242,52 @@ def _check_layouts(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> 
 
 
 @compiled
-def _nearest_site(sites, position):  # type: ignore[no-untyped-def]
-    nearest = np.zeros(position.shape[0], np.int64)
-    for b in range(position.shape[0]):
-        best = np.inf
-        for s in range(sites.shape[0]):
-            squared = (position[b, 0] - sites[s, 0]) ** 2 + (position[b, 1] - sites[s, 1]) ** 2
+def sense(sites, animal, position, stimulus, first, last):  # type: ignore[no-untyped-def]
+    """Write the stimuli of the regions that contain positions (Eq 1), the first of the nearest.
+
+    Parameters
+    ----------
+    sites : ndarray (A, S, 2)
+        Calibration sites of A animals, cm.
+    animal : ndarray of int (B,)
+    position : ndarray (B, 2 or more)
+        Its first columns, cm.
+    stimulus : ndarray of int (B,)
+    first, last : int
+        Trials from `first` to before `last`.
+    """
+    for b in range(first, last):
+        a, x, y = animal[b], position[b, 0], position[b, 1]
+        nearest, best = 0, np.inf
+        for s in range(sites.shape[1]):
+            dx, dy = x - sites[a, s, 0], y - sites[a, s, 1]
+            squared = dx * dx + dy * dy
             if squared < best:
-                best = squared
-                nearest[b] = s
-    return nearest
+                nearest, best = s, squared
+        stimulus[b] = nearest
 
 
 @compiled
-def _affine_readout(readout, offset, rows, offsets):  # type: ignore[no-untyped-def]
-    place = np.empty((offsets.size - 1, 2))
-    for b in range(offsets.size - 1):
-        x, y = offset[0], offset[1]
-        for k in range(offsets[b], offsets[b + 1]):
-            x += readout[rows[k], 0]
-            y += readout[rows[k], 1]
-        place[b, 0], place[b, 1] = x, y
-    return place
+def project(readout, offset, animal, rows, offsets, point, first, last):  # type: ignore[no-untyped-def]
+    """Write the places of responses in the MDS plane.
+
+    Parameters
+    ----------
+    readout : ndarray (A, n * n_bins, 2)
+        Displacement of the point per spike, of A animals, cm.
+    offset : ndarray (A, 2)
+        Place of a silent response, cm.
+    animal : ndarray of int (B,)
+    rows, offsets : ndarray of int
+        Spikes of the responses `first` to before `last`, as in `SpikeTrains`.
+    point : ndarray (B, 2)
+    first, last : int
+        Trials from `first` to before `last`.
+    """
+    for b in range(first, last):
+        a = animal[b]
+        x, y = offset[a, 0], offset[a, 1]
+        for k in range(offsets[b - first], offsets[b - first + 1]):
+            x += readout[a, rows[k], 0]
+            y += readout[a, rows[k], 1]
+        point[b, 0], point[b, 1] = x, y

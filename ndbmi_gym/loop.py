@@ -14,6 +14,7 @@ from ndbmi_gym.cortex import Cortex, RateCortex, Response, with_rates
 from ndbmi_gym.fields import Field, check_field
 from ndbmi_gym.interface import DECODERS, Interface
 from ndbmi_gym.plants import Device, Plant
+from ndbmi_gym.streams import Source, Streams
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -61,6 +62,17 @@ class Signals(NamedTuple):
         return self.counts[:, self.counts.shape[1] // 2 :]
 
 
+def empty_signals(n_trials: int, n_electrodes: int, n_states: int) -> Signals:
+    """Signals of trials in which nothing has happened."""
+    return Signals(
+        np.zeros(n_trials, np.int64),
+        np.zeros((n_trials, 2 * n_electrodes), np.int64),
+        np.zeros((n_trials, 2)),
+        np.zeros((n_trials, 2)),
+        np.zeros((n_trials, n_states)),
+    )
+
+
 @dataclass(frozen=True)
 class ClosedLoop:
     """Interface, cortex, desired field and plant, closed.
@@ -106,7 +118,7 @@ class ClosedLoop:
         check_field(self.field, self.interface.points)
 
     @cached_property
-    def _force_table(self) -> FloatArray:
+    def force_table(self) -> FloatArray:
         """Force at every calibration point (multiple-points) or site (single-point)."""
         places = (
             self.interface.points if self.decoder == "multiple-points" else self.interface.sites
@@ -127,7 +139,7 @@ class ClosedLoop:
         self,
         state: Device,
         volition: FloatArray | None,
-        rng: np.random.Generator,
+        rng: Source,
         activity: FloatArray | None = None,
     ) -> tuple[Device, Signals]:
         """Run the loop once in each trial.
@@ -137,7 +149,7 @@ class ClosedLoop:
         state : Device
         volition : ndarray (B, n) or None
             Volitional spikes per window on each electrode.
-        rng : numpy.random.Generator
+        rng : numpy.random.Generator or Streams
             Source of the spikes.
         activity : ndarray (B, n_states), optional
             `Signals.activity` of the last step; by default the cortex is at rest.
@@ -154,7 +166,7 @@ class ClosedLoop:
         self,
         state: Device,
         volition: FloatArray | None,
-        rng: np.random.Generator,
+        rng: Source,
         activity: FloatArray | None = None,
     ) -> Signals:
         """Stimulate, record and decode, with the device held still."""
@@ -167,13 +179,13 @@ class ClosedLoop:
         if self.decoder == "multiple-points":
             nearest = bank.nearest(trains)
             point = self.interface.points.take(nearest, 0)
-            force = self._force_table.take(nearest, 0)
+            force = self.force_table.take(nearest, 0)
         elif self.decoder == "single-point":
             nearest = bank.nearest_group(
                 trains, self.interface.n_repetitions, self.interface.exponent
             )
             point = self.interface.sites.take(nearest, 0)
-            force = self._force_table.take(nearest, 0)
+            force = self.force_table.take(nearest, 0)
         else:
             point = self.interface.project(trains)
             force = self.field(point)
@@ -184,7 +196,7 @@ class ClosedLoop:
         return self.plant.advance(state, force)
 
     def expected_force(
-        self, stimulus: IntArray, volition: FloatArray, rng: np.random.Generator, samples: int = 32
+        self, stimulus: IntArray, volition: FloatArray, rng: Source, samples: int = 32
     ) -> tuple[FloatArray, FloatArray]:
         """What if: mean and variance of the force that stimuli and volition command.
 
@@ -193,7 +205,7 @@ class ClosedLoop:
         stimulus : ndarray of int (B,)
         volition : ndarray (B, n)
             Volitional spikes per window.
-        rng : numpy.random.Generator
+        rng : numpy.random.Generator or Streams
         samples : int
             Responses drawn for each pair.
 
@@ -204,6 +216,7 @@ class ClosedLoop:
             Sum over both components.
         """
         stimulus = np.repeat(stimulus, samples)
-        response = self.cortex.respond(stimulus, np.repeat(volition, samples, axis=0), rng)
+        many = rng.split(samples) if isinstance(rng, Streams) else rng
+        response = self.cortex.respond(stimulus, np.repeat(volition, samples, axis=0), many)
         force = self.interpret(stimulus, response).force.reshape(-1, samples, 2)
         return force.mean(axis=1), force.var(axis=1).sum(axis=-1)

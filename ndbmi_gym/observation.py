@@ -25,6 +25,9 @@ _TINY = 1e-30  # what is as small is no unit
 _PARTS = ("counts", "position", "velocity", "action", "target", "curl", "push")
 _COUNTS, _POSITION, _VELOCITY, _ACTION, _TARGET, _CURL, _PUSH = range(len(_PARTS))
 
+# plain numbers: members of an enumeration take longer to compile
+_X, _VX, _CURL_COLUMN, _PUSH_X = map(int, (Column.X, Column.VX, Column.CURL, Column.PUSH_X))
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -79,7 +82,8 @@ class Layout(NamedTuple):
     ) -> Seen:
         """Observations of B trials, (B, d), freshly made."""
         seen = np.empty((len(action), self.width), np.float32)
-        _observe(seen, self.starts, self.factors, signals.counts, device.values, action, target)
+        values, counts = device.values, signals.counts
+        show(seen, self.starts, self.factors, counts, values, action, target, 0, len(seen))
         return seen
 
     @property
@@ -198,22 +202,38 @@ def lay_out(
 
 
 @compiled
-def _observe(seen, starts, factors, counts, device, action, target):  # type: ignore[no-untyped-def]
-    n_electrodes = action.shape[1]
-    for b in range(seen.shape[0]):
+def show(seen, starts, factors, counts, device, action, target, first, last):  # type: ignore[no-untyped-def]
+    """Write the observations of trials.
+
+    Parameters
+    ----------
+    seen : ndarray of float32 (B, d)
+    starts, factors : ndarray (7,)
+        Of the `Layout`.
+    counts : ndarray of int64 (B, 2n)
+        Evoked and volitional spikes.
+    device : ndarray (B, 10 or more)
+        The columns of `ndbmi_gym.plants.Column`.
+    action : ndarray (B, n)
+    target : ndarray (B, 2)
+        cm.
+    first, last : int
+        Trials from `first` to before `last`.
+    """
+    n = action.shape[1]
+    for b in range(first, last):
         row = seen[b]
         if starts[_COUNTS] >= 0:
-            for u in range(n_electrodes):
-                total = counts[b, u] + counts[b, n_electrodes + u]
-                row[starts[_COUNTS] + u] = total * factors[_COUNTS]
-        for u in range(n_electrodes):
+            for u in range(n):
+                row[starts[_COUNTS] + u] = (counts[b, u] + counts[b, n + u]) * factors[_COUNTS]
+        for u in range(n):
             row[starts[_ACTION] + u] = action[b, u]
         for d in range(2):
             if starts[_POSITION] >= 0:
-                row[starts[_POSITION] + d] = device[b, Column.X + d] * factors[_POSITION]
-                row[starts[_VELOCITY] + d] = device[b, Column.VX + d] * factors[_VELOCITY]
+                row[starts[_POSITION] + d] = device[b, _X + d] * factors[_POSITION]
+                row[starts[_VELOCITY] + d] = device[b, _VX + d] * factors[_VELOCITY]
             row[starts[_TARGET] + d] = target[b, d] * factors[_TARGET]
             if starts[_PUSH] >= 0:
-                row[starts[_PUSH] + d] = device[b, Column.PUSH_X + d] * factors[_PUSH]
+                row[starts[_PUSH] + d] = device[b, _PUSH_X + d] * factors[_PUSH]
         if starts[_CURL] >= 0:
-            row[starts[_CURL]] = device[b, Column.CURL] * factors[_CURL]
+            row[starts[_CURL]] = device[b, _CURL_COLUMN] * factors[_CURL]

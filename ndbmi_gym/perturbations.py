@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from ndbmi_gym.checks import RuleError, declare, nested, real, settle
 from ndbmi_gym.parts import Registry, attribute
+from ndbmi_gym.streams import Source
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -51,7 +52,7 @@ class Perturbation(Protocol):
     def ranges(self) -> FloatArray:
         """Low and high over all trials of the columns of `Force`, (3, 2)."""
 
-    def sample(self, rng: np.random.Generator, trial: IntArray) -> FloatArray:
+    def sample(self, rng: Source, trial: IntArray) -> FloatArray:
         """Forces of trials with these numbers (B,), columns of `Force`, (B, 3)."""
 
 
@@ -136,7 +137,7 @@ class Draw:
         """Low and high of curl and both components of push, (3, 2)."""
         return np.array([self.curl, *self.push], dtype=float)
 
-    def sample(self, rng: np.random.Generator, trial: IntArray) -> FloatArray:
+    def sample(self, rng: Source, trial: IntArray) -> FloatArray:
         """Forces of trials with these numbers (B,), whatever they are, (B, 3)."""
         return self._low + self._span * rng.random((len(trial), len(Force)))
 

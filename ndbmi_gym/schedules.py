@@ -9,6 +9,7 @@ import numpy as np
 
 from ndbmi_gym.checks import RuleError, declare, integer, settle, shown
 from ndbmi_gym.perturbations import Draw, FloatArray, ForceLaw, IntArray
+from ndbmi_gym.streams import Source
 
 _MOST_TRIALS = 10**9  # of a block; sums over blocks stay whole numbers of 64 bits
 
@@ -77,7 +78,7 @@ class Blocks:
         every = np.array([draw.ranges() for _, draw in self.blocks])
         return np.stack((every[..., 0].min(axis=0), every[..., 1].max(axis=0)), axis=1)
 
-    def sample(self, rng: np.random.Generator, trial: IntArray) -> FloatArray:
+    def sample(self, rng: Source, trial: IntArray) -> FloatArray:
         """Forces of trials with these numbers (B,), (B, 3)."""
         ranges = self._ranges[np.searchsorted(self._ends, trial, "right")]
         return np.asarray(

@@ -24,11 +24,12 @@ Words = npt.NDArray[np.uint64]
 IntArray = npt.NDArray[np.int64]
 Size = int | tuple[int, ...]
 
-DRAWN, ADDED, SPLIT = range(3)
-"""Lanes of a draw: what is drawn, a second process beside it, keys of further streams."""
+DRAWN, ADDED, SPLIT, BRANCH = range(4)
+"""Lanes of a draw: what is drawn, a second process beside it, keys of further streams; and one
+whose draws are the uses that streams branch off for."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Streams:
     """One random stream for each of B trials, used as one `numpy.random.Generator`.
 
@@ -50,7 +51,7 @@ class Streams:
     @classmethod
     def of(cls, rng: np.random.Generator, n_trials: int) -> "Streams":
         """New streams, with keys that a generator draws."""
-        return cls.keyed(rng.integers(0, 2**64, (n_trials, 2), np.uint64))
+        return cls.keyed(rng.bit_generator.random_raw(2 * n_trials).reshape(n_trials, 2))
 
     @classmethod
     def keyed(cls, keys: Words) -> "Streams":
@@ -68,6 +69,10 @@ class Streams:
         """Further streams, n for each trial, those of a trial one after the other, (B·n)."""
         return Streams.keyed(_split(self.keys, self.next(), n))
 
+    def branch(self, use: int) -> "Streams":
+        """Streams of the same trials for another use, which moves neither these nor other uses'."""
+        return Streams.keyed(_branch(self.keys, use))
+
     def generators(self) -> Iterator[np.random.Generator]:
         """A generator of numpy's for each trial, good for one draw of any length and kind."""
         for key, draw in zip(self.keys, self.next().tolist(), strict=True):
@@ -77,9 +82,9 @@ class Streams:
     def random(self, size: Size) -> npt.NDArray[np.float64]:
         """Uniform in [0, 1), of a shape that begins with B."""
         shape = self._shape(size)
-        drawn = np.empty((shape[0], int(np.prod(shape[1:]))))
-        _random(drawn, self.keys, self.next())
-        return drawn.reshape(shape)
+        drawn = np.empty(shape)
+        _random(drawn.reshape(len(self.keys), -1), self.keys, self.draws)
+        return drawn
 
     def integers(
         self, low: npt.ArrayLike, high: npt.ArrayLike | None = None, size: Size | None = None
@@ -114,8 +119,8 @@ class Streams:
         return now
 
     def _shape(self, size: Size) -> tuple[int, ...]:
-        shape = (size,) if isinstance(size, int | np.integer) else tuple(size)
-        if not shape or shape[0] != len(self):
+        shape = size if isinstance(size, tuple) else (size,)
+        if not shape or shape[0] != len(self.keys):
             raise ValueError(
                 f"size = {size!r}: there is a stream for each of {len(self)} trials; give a shape "
                 f"that begins with {len(self)}"
@@ -148,9 +153,14 @@ def animal_rng(animal: int) -> np.random.Generator:
     return _spawned(animal, _ANIMAL)
 
 
-def policy_rng(seed: int, use: Literal["random", "lookahead", "filter"]) -> np.random.Generator:
-    """What a policy draws."""
+def policy_rng(seed: int, use: Literal["lookahead"]) -> np.random.Generator:
+    """What a policy draws before trials begin."""
     return _spawned(seed, _POLICY, _POLICIES[use])
+
+
+def policy_streams(trials: Streams, seed: int, use: Literal["random", "filter"]) -> Streams:
+    """What a policy draws in trials: of each from a branch of the trial's own stream."""
+    return trials.branch(seed << 8 | _POLICIES[use])
 
 
 def circuit_rng(seed: int) -> np.random.Generator:
@@ -182,9 +192,11 @@ def _spawned(seed: int | tuple[int, int], *key: int) -> np.random.Generator:
 
 @compiled
 def _random(drawn, keys, draws):  # type: ignore[no-untyped-def]
+    """Draw rows of numbers, and count the draw."""
     for b in range(drawn.shape[0]):
         for i in range(drawn.shape[1]):
             drawn[b, i] = uniform(keys[b, 0], keys[b, 1], draws[b], DRAWN, i)
+        draws[b] += 1
 
 
 @compiled
@@ -194,4 +206,13 @@ def _split(keys, draws, n):  # type: ignore[no-untyped-def]
         for i in range(n):
             first, second, _, _ = block(keys[b, 0], keys[b, 1], draws[b], SPLIT, i + 1)
             made[b * n + i, 0], made[b * n + i, 1] = first, second
+    return made
+
+
+@compiled
+def _branch(keys, use):  # type: ignore[no-untyped-def]
+    made = np.empty(keys.shape, np.uint64)
+    for b in range(keys.shape[0]):
+        first, second, _, _ = block(keys[b, 0], keys[b, 1], use, BRANCH, 1)
+        made[b, 0], made[b, 1] = first, second
     return made

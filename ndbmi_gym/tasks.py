@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -34,7 +34,8 @@ from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import Field, target_of
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.parts import Registry
-from ndbmi_gym.plants import Device
+from ndbmi_gym.plants import Column, Device
+from ndbmi_gym.streams import Source
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -76,10 +77,35 @@ KNOWN_AT_START = np.isin(
 """Which columns tell something before the first step; the others are 0 there."""
 
 
-# looking a member of an enumeration up takes as long as indexing an array
-_REWARD, _ARRIVED, _FAILED, _STREAK = map(
-    int, (Judged.REWARD, Judged.ARRIVED, Judged.FAILED, Judged.STREAK)
-)
+# plain numbers: looking a member of an enumeration up takes as long as indexing an array
+_REWARD, _DISTANCE, _EFFORT, _INSIDE, _ARRIVED, _FAILED, _SUCCESS, _STREAK = range(8)
+_REWARD_DISTANCE, _REWARD_EFFORT, _REWARD_BONUS, _REWARD_INSIDE, _REWARD_PENALTY = range(8, 13)
+_X, _Y = int(Column.X), int(Column.Y)
+
+
+class Rules(NamedTuple):
+    """What a step's judgement by `Reach` depends on beside the step.
+
+    Attributes
+    ----------
+    radius_cm : float
+        Radius of the target disc.
+    dwell : float
+        Consecutive step ends inside that are arrival; 0: there is none.
+    per_cm : float
+        Price of a cm from the target.
+    per_effort : float
+        Price of the mean absolute action.
+    bonus, inside_reward : float
+        Rewards of arrival, and of a step that ends inside.
+    """
+
+    radius_cm: float
+    dwell: float
+    per_cm: float
+    per_effort: float
+    bonus: float
+    inside_reward: float
 
 
 class Outcome(NamedTuple):
@@ -138,13 +164,11 @@ class Task(Protocol):
     def pool(self, loop: ClosedLoop) -> FloatArray:
         """Targets that may be drawn with an animal's loop, (M, 2), cm."""
 
-    def draw_starts(
-        self, rng: np.random.Generator, trial: IntArray, half_side_cm: float
-    ) -> FloatArray:
+    def draw_starts(self, rng: Source, trial: IntArray, half_side_cm: float) -> FloatArray:
         """Draw start positions of trials with these numbers (B,), (B, 2), cm."""
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray, trial: IntArray
+        self, rng: Source, starts: FloatArray, pool: FloatArray, trial: IntArray
     ) -> FloatArray:
         """Draw a target for each start of trials with these numbers (B,), (B, 2), cm."""
 
@@ -363,9 +387,7 @@ class Reach:
         if nearest < self.min_start_distance_cm**2:
             raise self._stranded(place, f"; at most {math.sqrt(nearest):.4g} cm leaves one to all")
 
-    def draw_starts(
-        self, rng: np.random.Generator, trial: IntArray, half_side_cm: float
-    ) -> FloatArray:
+    def draw_starts(self, rng: Source, trial: IntArray, half_side_cm: float) -> FloatArray:
         """Draw start positions of trials (B,), whatever their numbers, (B, 2), cm."""
         along = rng.random(len(trial))
         if self.starts == "square":
@@ -398,13 +420,13 @@ class Reach:
         return chosen
 
     def draw_targets(
-        self, rng: np.random.Generator, starts: FloatArray, pool: FloatArray, trial: IntArray
+        self, rng: Source, starts: FloatArray, pool: FloatArray, trial: IntArray
     ) -> FloatArray:
         """Draw a target for each start (B, 2), uniformly from those far enough away, (B, 2).
 
         Parameters
         ----------
-        rng : numpy.random.Generator
+        rng : numpy.random.Generator or Streams
         starts : ndarray (B, 2)
             cm.
         pool : ndarray (M, 2)
@@ -418,7 +440,9 @@ class Reach:
             If a start has none far enough.
         """
         apart = self.min_start_distance_cm if self.targets == "calibration" else 0.0
-        chosen, stranded = _choose(rng.random(len(starts)), starts, pool, apart)
+        chosen = np.array(starts, dtype=float, order="C")  # each gives way to its target
+        far = np.empty(len(pool), np.int64)
+        stranded = _choose(chosen, rng.random(len(starts)), pool, apart, far)
         if stranded >= 0:
             raise self._stranded(starts[stranded])
         return chosen
@@ -454,17 +478,29 @@ class Reach:
         half_side_cm : float
             Half side L of the workspace.
         """
-        radius_cm, dwell, dense, per_effort, bonus, inside_reward = self._rules
-        per_cm = dense / half_side_cm
-        rules = radius_cm, dwell, per_cm, per_effort, bonus, inside_reward
-        return Outcome(_assess(after.position, target, action, streak, *rules))
+        values = np.empty((len(action), N_JUDGED))
+        values[:, _STREAK] = streak
+        rules = self._rules(half_side_cm)
+        judge(values, values, after.values, target, action, rules, 0, len(values))
+        return Outcome(values)
 
-    @cached_property
-    def _rules(self) -> tuple[float, int, float, float, float, float]:
-        """Radius, dwell, whether the reward is dense, and the prices of a step."""
+    def native(self, half_side_cm: float) -> Rules | None:
+        """What `judge` is to be told in a workspace of half side L.
+
+        None where a class of one's own assesses in another way.
+        """
+        return self._rules(half_side_cm) if type(self).assess is Reach.assess else None
+
+    def _rules(self, half_side_cm: float) -> Rules:
         dense = 1.0 if self.reward == "dense" else 0.0
-        effort = dense * self.effort_weight
-        return self.radius_cm, self.dwell, dense, effort, self.bonus, self.inside_reward
+        return Rules(
+            float(self.radius_cm),
+            float(self.dwell),
+            dense / half_side_cm,
+            dense * self.effort_weight,
+            float(self.bonus),
+            float(self.inside_reward),
+        )
 
 
 Hold = partial(
@@ -503,37 +539,43 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
 
 
 @compiled
-def _assess(  # type: ignore[no-untyped-def]
-    position, target, action, streak, radius, dwell, per_cm, per_effort, bonus, inside_reward
-):
-    n_trials, n_electrodes = action.shape
-    judged = np.empty((n_trials, N_JUDGED))
-    for b in range(n_trials):
-        x, y = position[b, 0] - target[b, 0], position[b, 1] - target[b, 1]
-        distance = np.sqrt(x * x + y * y)
+def judge(last_judged, judged, after, target, action, rules, first, last):  # type: ignore[no-untyped-def]
+    """Write the judgements of trials.
+
+    Parameters
+    ----------
+    last_judged, judged : ndarray (B, 13)
+        Judgement of the last step, whose streak goes on, and of this one, the columns of `Judged`.
+    after : ndarray (B, 10 or more)
+        States at the end of the step, the columns of `ndbmi_gym.plants.Column`.
+    target : ndarray (B, 2)
+        cm.
+    action : ndarray (B, n)
+    rules : Rules
+    first, last : int
+        Trials from `first` to before `last`.
+    """
+    n_electrodes = action.shape[1]
+    for b in range(first, last):
+        x, y = after[b, _X] - target[b, 0], after[b, _Y] - target[b, 1]
+        distance = math.sqrt(x * x + y * y)
         effort = 0.0
         for u in range(n_electrodes):
             effort += abs(action[b, u])
         effort /= n_electrodes
-        inside = distance <= radius
-        longer = streak[b] + 1.0 if inside else 0.0
-        arrived = 0 < dwell <= longer
-        row = judged[b]
-        row[Judged.DISTANCE], row[Judged.EFFORT], row[Judged.INSIDE] = distance, effort, inside
-        row[Judged.ARRIVED], row[Judged.FAILED], row[Judged.STREAK] = arrived, 0.0, longer
-        row[Judged.SUCCESS] = arrived if dwell > 0 else inside
-        row[Judged.REWARD_DISTANCE] = -per_cm * distance
-        row[Judged.REWARD_EFFORT] = -per_effort * effort
-        row[Judged.REWARD_BONUS] = bonus if arrived else 0.0
-        row[Judged.REWARD_INSIDE] = inside_reward if inside else 0.0
-        row[Judged.REWARD_PENALTY] = 0.0
-        row[Judged.REWARD] = (
-            row[Judged.REWARD_DISTANCE]
-            + row[Judged.REWARD_EFFORT]
-            + row[Judged.REWARD_BONUS]
-            + row[Judged.REWARD_INSIDE]
-        )
-    return judged
+        inside = distance <= rules.radius_cm
+        streak = last_judged[b, _STREAK] + 1.0 if inside else 0.0
+        arrived = rules.dwell > 0.0 and streak >= rules.dwell
+        for_distance, for_effort = -rules.per_cm * distance, -rules.per_effort * effort
+        bonus = rules.bonus if arrived else 0.0
+        for_inside = rules.inside_reward if inside else 0.0
+        judged[b, _REWARD] = for_distance + for_effort + bonus + for_inside
+        judged[b, _DISTANCE], judged[b, _EFFORT], judged[b, _INSIDE] = distance, effort, inside
+        judged[b, _ARRIVED], judged[b, _FAILED], judged[b, _STREAK] = arrived, 0.0, streak
+        judged[b, _SUCCESS] = arrived if rules.dwell > 0.0 else inside
+        judged[b, _REWARD_DISTANCE], judged[b, _REWARD_EFFORT] = for_distance, for_effort
+        judged[b, _REWARD_BONUS], judged[b, _REWARD_INSIDE] = bonus, for_inside
+        judged[b, _REWARD_PENALTY] = 0.0
 
 
 def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
@@ -562,7 +604,7 @@ def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
 def _ended(judged):  # type: ignore[no-untyped-def]
     ended = np.empty(judged.shape[0], np.bool_)
     for b in range(judged.shape[0]):
-        ended[b] = judged[b, Judged.ARRIVED] != 0 or judged[b, Judged.FAILED] != 0
+        ended[b] = judged[b, _ARRIVED] != 0 or judged[b, _FAILED] != 0
     return ended
 
 
@@ -580,22 +622,20 @@ def _on_square(along, half):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _choose(quantile, starts, eligible, min_distance):  # type: ignore[no-untyped-def]
-    """For each start the eligible point of a given quantile among those far enough away.
+def _choose(places, quantile, pool, apart, far):  # type: ignore[no-untyped-def]
+    """Put in each start's place the point of a given quantile among those far enough away.
 
-    Also returns the index of a start that has none, or -1.
+    Returns the index of a start that has none, or -1.
     """
-    chosen = np.empty(starts.shape)
-    far = np.empty(eligible.shape[0], np.int64)
-    for b in range(starts.shape[0]):
+    for b in range(places.shape[0]):
         count = 0
-        for m in range(eligible.shape[0]):
-            x, y = eligible[m, 0] - starts[b, 0], eligible[m, 1] - starts[b, 1]
-            if x * x + y * y >= min_distance * min_distance:
+        for m in range(pool.shape[0]):
+            x, y = pool[m, 0] - places[b, 0], pool[m, 1] - places[b, 1]
+            if x * x + y * y >= apart * apart:
                 far[count] = m
                 count += 1
         if count == 0:
-            return chosen, b
+            return b
         m = far[int(quantile[b] * count)]
-        chosen[b, 0], chosen[b, 1] = eligible[m, 0], eligible[m, 1]
-    return chosen, -1
+        places[b, 0], places[b, 1] = pool[m, 0], pool[m, 1]
+    return -1

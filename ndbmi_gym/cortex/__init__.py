@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from ndbmi_gym.parts import Registry
 from ndbmi_gym.spikes import SpikeTrains, count_bound
+from ndbmi_gym.streams import Source
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -70,6 +71,9 @@ class Cortex(Protocol):
     spikes_per_response : float
         Expected in the mean over stimuli, on all electrodes together: what a calibration costs. 0
         where it is not known.
+    native : (compiled function, NamedTuple) or None
+        How `respond` draws a range of trials in compiled code, and from which tables
+        (`ndbmi_gym.spikes.respond_by`); None for a cortex written in Python.
     """
 
     if TYPE_CHECKING:  # to be read only, however a class likes to keep them
@@ -98,10 +102,14 @@ class Cortex(Protocol):
         @property
         def spikes_per_response(self) -> float: ...  # noqa: D102
 
+        @property
+        def native(self) -> tuple[Any, Any] | None: ...  # noqa: D102
+
     else:
         n_states = 0
         layout = None
         spikes_per_response = 0.0
+        native = None
 
     def count_bound(self, volition: float) -> float:
         """Spikes of an electrode and window that are never exceeded.
@@ -117,7 +125,7 @@ class Cortex(Protocol):
         self,
         stimulus: IntArray,
         volition: FloatArray | None,
-        rng: np.random.Generator,
+        rng: Source,
         activity: FloatArray | None = None,
     ) -> Response:
         """Draw the responses to B stimuli.
@@ -127,7 +135,9 @@ class Cortex(Protocol):
         stimulus : ndarray of int (B,)
         volition : ndarray (B, n) or None
             Volitional spikes per window.
-        rng : numpy.random.Generator
+        rng : numpy.random.Generator or Streams
+            In calibration one generator for all rows; in trials a stream for each, which is used
+            alike: ``rng.random((B, n))``, ``rng.poisson(mean)``.
         activity : ndarray (B, n_states), optional
             What the last response carried on; by default the cortex is at rest.
         """

@@ -1,14 +1,22 @@
 """The paper's descriptive cortex: topographic evoked rates and renewal spikes (Eqs 17 and 19)."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import ClassVar
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ndbmi_gym.checks import choice, number, settle, whole
 from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
-from ndbmi_gym.spikes import count_bound, mean_renewal_count, sample, window_bins
+from ndbmi_gym.spikes import (
+    Renewal,
+    count_bound,
+    mean_renewal_count,
+    respond_by,
+    responses,
+    sample,
+    window_bins,
+)
 from ndbmi_gym.stimuli import (
     StimulusSet,
     evoked_counts,
@@ -17,6 +25,7 @@ from ndbmi_gym.stimuli import (
     misplace_electrode,
     stimulus_set,
 )
+from ndbmi_gym.streams import Source, Streams
 
 DEGRADED = ("always", "test")
 
@@ -82,22 +91,27 @@ class Topographic:
 
     def for_animal(self, animal: int) -> "TopographicCortex":
         """The same in all animals: they differ by the noise of calibration."""
-        stimuli = stimulus_set(self.dataset)
-        cortex = topographic_cortex(
-            stimuli, self.window_s, self.clock_s, self.spontaneous, self.gamma_shape
-        )
-        evoked = self.gain * cortex.evoked
-        if self.lost_site is not None:
-            evoked = lose_site(evoked, stimuli, self.lost_site)
-        if self.misplaced_electrode is not None:
-            evoked = misplace_electrode(evoked, self.misplaced_electrode)
-        return replace(cortex, evoked=flatten(evoked, self.flatten))
+        return _made(self)
 
     def calibrated(self) -> "Topographic":
         """Without the degradations that are there in test only."""
         if self.degraded == "always":
             return self
         return Topographic(self.dataset, self.window_s, self.clock_s, gain=self.gain)
+
+
+@lru_cache(maxsize=8)
+def _made(model: Topographic) -> "TopographicCortex":
+    stimuli = stimulus_set(model.dataset)
+    cortex = topographic_cortex(
+        stimuli, model.window_s, model.clock_s, model.spontaneous, model.gamma_shape
+    )
+    evoked = model.gain * cortex.evoked
+    if model.lost_site is not None:
+        evoked = lose_site(evoked, stimuli, model.lost_site)
+    if model.misplaced_electrode is not None:
+        evoked = misplace_electrode(evoked, model.misplaced_electrode)
+    return replace(cortex, evoked=flatten(evoked, model.flatten))
 
 
 @dataclass(frozen=True)
@@ -188,11 +202,19 @@ class TopographicCortex(RateCortex):
         """Spikes of an electrode and window that are exceeded with probability below 1e-300."""
         return count_bound(float(self.evoked.max()), self.shape, volition)
 
+    @cached_property
+    def native(self) -> tuple[Any, Any] | None:
+        """How responses are drawn in compiled code; None where a class of one's own does it."""
+        if type(self).respond is not TopographicCortex.respond:
+            return None
+        tables = Renewal(np.array(self.evoked, order="C"), self.n_bins, float(self.shape))
+        return responses(self.shape), tables
+
     def respond(
         self,
         stimulus: IntArray,
         volition: FloatArray | None,
-        rng: np.random.Generator,
+        rng: Source,
         activity: FloatArray | None = None,
     ) -> Response:
         """Draw the responses to B stimuli.
@@ -200,9 +222,12 @@ class TopographicCortex(RateCortex):
         Positive volition adds Poisson spikes; negative volition lowers the evoked rate, at most to
         silence.
         """
+        if isinstance(rng, Streams) and self.native is not None:
+            drawn = respond_by(*self.native, stimulus, volition, rng, self.n_bins)
+            return Response(*drawn)
         evoked = self.evoked.take(stimulus, 0)
-        drawn = sample(rng, evoked, self.n_bins, volition, self.shape)
-        return Response(*drawn, np.empty((len(stimulus), 0)))
+        sampled = sample(rng, evoked, self.n_bins, volition, self.shape)
+        return Response(*sampled, np.empty((len(stimulus), 0)))
 
 
 def topographic_cortex(

@@ -15,6 +15,7 @@ from ndbmi_gym.envs.keys import arrow_keys
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.parts import plain
+from ndbmi_gym.streams import Streams
 
 Array = npt.NDArray[np.float32]
 
@@ -246,7 +247,8 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
         before = stream(self)
         try:
             super().reset(seed=None if seed is None else checked_seed(seed))
-            self.episodes.begin(self.np_random, given=given, anew=seed is not None)
+            streams = Streams.of(self.np_random, 1)
+            self.episodes.begin(streams, given=given, anew=seed is not None)
         except Exception:
             rewind(self, *before)
             raise
@@ -262,7 +264,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
         episodes = self.episodes
         if not self._begun:
             raise ResetNeeded("there is no trial to step: call reset() first")
-        episodes.step(np.asarray(action)[None], self.np_random)
+        episodes.step(np.asarray(action)[None])
         reward, terminated = episodes.outcome.alone()
         if self.render_mode is not None:
             self._view.record()

@@ -1,11 +1,12 @@
 """The native vector environment."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
+from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -17,23 +18,36 @@ from ndbmi_gym.envs.scalar import (
     checked_seed,
     made,
     observation_space,
-    rewind,
-    stream,
 )
 from ndbmi_gym.envs.view import View
 from ndbmi_gym.episodes import BoolArray, Episodes
+from ndbmi_gym.streams import Streams
 
 Array = npt.NDArray[np.float32]
 
 
 _MOST_TRIALS = 2**20  # beyond, a step takes tens of gigabytes
+_MOST_THREADS = 1024
+
+
+class Seeded(NamedTuple):
+    """A generator, and what it was seeded with."""
+
+    rng: np.random.Generator
+    seed: int
+
+    @classmethod
+    def of(cls, seed: int | None) -> Self:
+        """As Gymnasium's environments seed theirs."""
+        return cls(*np_random(seed))
 
 
 class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
     """`BMIEnv`, n trials side by side in one computation.
 
-    All trials share one random stream: a seed fixes the batch as a whole (a list of seeds is
-    combined into one). Infos hold arrays with one entry per trial.
+    Every trial has a random stream of its own, as if it ran alone: with seed s (or a list of seeds)
+    trial i is bit for bit that of `BMIEnv` with seed s + i (or the i-th of the list), in any mode,
+    at any batch size and with any number of threads. Infos hold arrays with one entry per trial.
 
     Parameters
     ----------
@@ -46,6 +60,8 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         ``"Disabled"``: by ``reset(options={"reset_mask": mask})``.
     render_mode : str or None
         ``"rgb_array"``: `render` returns a picture per trial.
+    threads : int
+        Threads that share the trials of a step; worth it from some hundred trials on.
     **options
         Those of `BMIEnv`: of `ndbmi_gym.config.Config.of`.
     """
@@ -56,15 +72,24 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
+        threads: int = 1,
         **options: Any,
     ) -> None:
-        for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
+        for name, value in (
+            ("num_envs", num_envs),
+            ("max_episode_steps", max_episode_steps),
+            ("threads", threads),
+        ):
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if not (whole or (value is None and name == "max_episode_steps")):
                 raise ValueError(f"{name} = {shown(value)}: give a whole number")
         if not 1 <= num_envs <= _MOST_TRIALS:
             raise ValueError(
                 f"num_envs = {num_envs!r}: give a whole number from 1 to {_MOST_TRIALS}"
+            )
+        if not 1 <= threads <= _MOST_THREADS:
+            raise ValueError(
+                f"threads = {threads!r}: give a whole number from 1 to {_MOST_THREADS}"
             )
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode = {render_mode!r}: choose 'rgb_array' or None")
@@ -85,7 +110,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
                 f"autoreset_mode = {autoreset_mode!r}: choose one of {choices}"
             ) from None
         self.metadata = {**METADATA, "autoreset_mode": self.autoreset_mode}
-        self.episodes = Episodes(made(type(self).__name__, options), self.num_envs)
+        self.episodes = Episodes(made(type(self).__name__, options), self.num_envs, int(threads))
         self.single_action_space = action_space(self.episodes)
         self.single_observation_space = observation_space(self.episodes)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -96,6 +121,17 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         self._all_begun = False
         self._masks: tuple[str, ...] = ()
         self._elapsed = np.zeros(self.num_envs, np.int64)
+        self._sources: list[Seeded | None] = [None] * self.num_envs
+
+    @property
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The generators that keys of the trials' streams are drawn from, one for each place."""
+        return tuple(self._source(i).rng for i in range(self.num_envs))
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """What they were seeded with."""
+        return tuple(self._source(i).seed for i in range(self.num_envs))
 
     def reset(
         self,
@@ -109,12 +145,16 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             options = dict(options)
             mask = self._check_mask(options.pop("reset_mask"))
         given = self.episodes.check_begin(options)
-        before = stream(self)
+        seeds = self._check_seeds(seed)
+        before, keys = self._sources.copy(), np.flatnonzero(mask)
+        for i in keys:
+            if seeds[i] is not None:
+                self._sources[i] = Seeded.of(seeds[i])
         try:
-            anew = self._seed(seed)
-            self.episodes.begin(self.np_random, mask, given, anew=anew)
+            anew = np.array([each is not None for each in seeds])
+            self.episodes.begin(self._streams(keys), mask, given, anew)
         except Exception:
-            rewind(self, *before)
+            self._sources = before
             raise
         self._all_begun = self._all_begun or self.episodes.all_begun
         self._ended = self._ended & ~mask
@@ -143,9 +183,9 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             episodes.check_action(actions)
             # a trial that begins anew in this step ignores its action, whatever it holds
             actions = np.where(fresh[:, None], np.float32(0), actions)
-        episodes.step(actions, self.np_random)
+        episodes.step(actions)
         if any_fresh:
-            episodes.begin(self.np_random, fresh)
+            episodes.begin(self._streams(np.flatnonzero(fresh)), fresh)
         self._elapsed = self._elapsed + 1
         if any_fresh:
             self._elapsed[fresh] = 0
@@ -162,7 +202,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             self._ended = ended & (self.autoreset_mode != AutoresetMode.SAME_STEP)
             return episodes.observe(), reward, terminated, truncated, self._info()
         final_obs, final_info = episodes.observe(), self._info(ended)
-        episodes.begin(self.np_random, ended)
+        episodes.begin(self._streams(np.flatnonzero(ended)), ended)
         self._elapsed[ended] = 0
         if self.render_mode is not None:
             self._view.restart(ended)
@@ -201,23 +241,32 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             self._masks = tuple(f"_{name}" for name in info)
         return info | dict.fromkeys(self._masks, where)
 
-    def _seed(self, seed: int | Sequence[int | None] | None) -> bool:
-        """Whether a stream begins anew."""
+    def _source(self, trial: int) -> "Seeded":
+        """What the keys of a place's trials are drawn from, seeded by the system at first."""
+        found = self._sources[trial]
+        if found is None:
+            found = self._sources[trial] = Seeded.of(None)
+        return found
+
+    def _streams(self, trials: npt.NDArray[np.int64]) -> Streams:
+        """New streams for the trials of some places."""
+        raw = [self._source(i).rng.bit_generator.random_raw(2) for i in trials.tolist()]
+        return Streams.keyed(np.array(raw))
+
+    def _check_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
+        """The seed of each place's generator; None where it goes on."""
         if seed is None:
-            return False
+            return [None] * self.num_envs
         more = f", or one (or None) for each of {self.num_envs} trials"
         if isinstance(seed, str) or not (isinstance(seed, Sequence) or np.ndim(seed)):
-            super().reset(seed=checked_seed(seed, more))
-            return True
+            first = checked_seed(seed, more)
+            return range(first, first + self.num_envs)
         several: Any = seed
         if len(several) != self.num_envs:
             raise ValueError(
                 f"seed = {shown(seed)}: {len(several)} seeds; give a whole number >= 0{more}"
             )
-        given = [checked_seed(each, more) for each in several if each is not None]
-        if given:
-            self.np_random = np.random.default_rng(given)
-        return bool(given)
+        return [None if each is None else checked_seed(each, more) for each in several]
 
     def _check_mask(self, mask: Any) -> BoolArray:
         if not (

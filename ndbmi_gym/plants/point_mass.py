@@ -6,11 +6,14 @@ multiplication by i and the whole step is scalar: with λ = (−b + i·c)/m,
 
     v(t) = v₀·e^{λt} + a·φ₁(t),   x(t) = x₀ + v₀·φ₁(t) + a·φ₂(t),
 
-φ₁ = (e^{λt} − 1)/λ, φ₂ = (φ₁ − t)/λ and a the constant acceleration.
+φ₁ = (e^{λt} − 1)/λ, φ₂ = (φ₁ − t)/λ and a the constant acceleration. Real and imaginary parts are
+written out below: numba takes five times as long to compile complex numbers.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +23,33 @@ from ndbmi_gym.compiled import compiled
 from ndbmi_gym.perturbations import ForceLaw, takes_time
 from ndbmi_gym.plants import POSITION, VELOCITY, Column, Device, FloatArray, placed
 
+# plain numbers: members of an enumeration take longer to compile
+_X, _Y, _VX, _VY, _CURL, _PUSH_X, _PUSH_Y, _FORCE_X, _FORCE_Y, _TIME = map(int, Column)
+
 _FINE = 0.5  # Runge-Kutta steps are at most this many time constants of the law
 _MOST_SUBSTEPS = 5000
 _PROBE_CM, _PROBE_CM_S = 1e-3, 1e-3  # steps of the finite differences that tell how stiff a law is
+
+
+class Motion(NamedTuple):
+    """What one exact step depends on beside the state and the force.
+
+    Attributes
+    ----------
+    mass : float
+        m, kg.
+    viscosity : float
+        Drag coefficient b, kg/s.
+    step_s : float
+        Duration of the step, s.
+    wall_cm : float
+        Half side of the box; infinite for an open plane.
+    """
+
+    mass: float
+    viscosity: float
+    step_s: float
+    wall_cm: float
 
 
 def _wall(value: object) -> float:
@@ -87,6 +114,20 @@ class PointMass:
         """Bound of either coordinate, cm."""
         return float("inf") if self.wall_cm is None else self.wall_cm
 
+    @cached_property
+    def native(self) -> Motion | None:
+        """What `move` is to be told.
+
+        None under a law, or where a class of one's own advances in another way.
+        """
+        if self.law is not None or type(self).advance is not PointMass.advance:
+            return None
+        return self._motion
+
+    @cached_property
+    def _motion(self) -> Motion:
+        return Motion(self.mass, self.viscosity, self.step_s, self.reach_cm)
+
     def max_speed(self, force: float) -> float:
         """Bound of the speed: drag and force balance there, and curl does no work."""
         return force / self.viscosity if self.viscosity > 0 else float("inf")
@@ -120,20 +161,18 @@ class PointMass:
     def advance(self, state: Device, force: FloatArray) -> Device:
         """Move B masses for one step under constant forces (B, 2)."""
         if self.law is None:
-            return Device(
-                _exact_step(
-                    state.values, force, self.mass, self.viscosity, self.step_s, self.reach_cm
-                )
-            )
+            values = state.values.copy()
+            move(state.values, values, force, self._motion, 0, len(values))
+            return Device(values)
         moved = Device(self._runge_kutta(state, force, self.law))
         moved.time_s[:] = state.time_s + self.step_s
-        _stop_at_wall(moved.values, self.reach_cm)
+        _stop_all(moved.values, self.reach_cm)
         self._feel(moved)
         return moved
 
     def _feel(self, device: Device) -> None:
         """Note all perturbing force."""
-        device.perturbing_force[:] = _curl_and_push(device.values)
+        feel(device.values, 0, len(device.values))
         if self.law is not None:
             device.perturbing_force[:] += self._outer_force(
                 self.law, device.position, device.velocity, device.time_s
@@ -200,9 +239,10 @@ class PointMass:
 
     def _runge_kutta(self, state: Device, force: FloatArray, law: ForceLaw) -> FloatArray:
         def slope(values: FloatArray) -> FloatArray:
-            now = Device(values)
+            now = Device(values.copy())
+            feel(now.values, 0, len(values))
             outer = self._outer_force(law, now.position, now.velocity, now.time_s)
-            total = force + _curl_and_push(values) + outer - self.viscosity * now.velocity
+            total = force + now.perturbing_force + outer - self.viscosity * now.velocity
             change = Device(np.zeros_like(values))
             change.position[:], change.velocity[:] = now.velocity, total / self.mass
             change.time_s[:] = 1.0
@@ -220,55 +260,87 @@ class PointMass:
 
 
 @compiled
-def _curl_and_push(values):  # type: ignore[no-untyped-def]
-    force = np.empty((values.shape[0], 2))
-    for b in range(values.shape[0]):
-        curl = values[b, Column.CURL]
-        force[b, 0] = values[b, Column.PUSH_X] - curl * values[b, Column.VY]
-        force[b, 1] = values[b, Column.PUSH_Y] + curl * values[b, Column.VX]
-    return force
+def stopped(place, speed, wall_cm):  # type: ignore[no-untyped-def]
+    """Place and speed along one axis: beyond the wall a mass is put on it, at rest."""
+    if abs(place) > wall_cm:
+        return math.copysign(wall_cm, place), 0.0
+    return place, speed
 
 
 @compiled
-def _stop_at_wall(values, wall_cm):  # type: ignore[no-untyped-def]
-    for b in range(values.shape[0]):
-        for d in range(2):
-            place = Column.X + d
-            if abs(values[b, place]) > wall_cm:
-                values[b, place] = wall_cm if values[b, place] > 0 else -wall_cm
-                values[b, Column.VX + d] = 0.0
+def propagator(curl, motion):  # type: ignore[no-untyped-def]
+    """Real and imaginary parts of e^{λt}, φ₁ and φ₂ at the end of a step."""
+    step = motion.step_s
+    rate_x, rate_y = -motion.viscosity / motion.mass, curl / motion.mass  # λ
+    zx, zy = rate_x * step, rate_y * step
+    size = math.exp(zx)
+    growth_x, growth_y = size * math.cos(zy), size * math.sin(zy)
+    if zx * zx + zy * zy < 1e-6:
+        # the closed forms cancel near zero; these series err by less than 1e-15 there:
+        # φ₁ = t·(1 + z/2·(1 + z/3·...)), φ₂ = t²/2·(1 + z/3·(1 + z/4·...))
+        x, y = 1.0, 0.0
+        for k in range(5, 2, -1):
+            x, y = 1.0 + (zx * x - zy * y) / k, (zx * y + zy * x) / k
+        half = step * step / 2
+        phi2_x, phi2_y = half * x, half * y
+        x, y = 1.0 + (zx * x - zy * y) / 2, (zx * y + zy * x) / 2
+        return growth_x, growth_y, step * x, step * y, phi2_x, phi2_y
+    squared = rate_x * rate_x + rate_y * rate_y
+    over_x, over_y = rate_x / squared, -rate_y / squared  # 1/λ
+    x, y = growth_x - 1.0, growth_y
+    phi1_x, phi1_y = x * over_x - y * over_y, x * over_y + y * over_x
+    x, y = phi1_x - step, phi1_y
+    return growth_x, growth_y, phi1_x, phi1_y, x * over_x - y * over_y, x * over_y + y * over_x
 
 
 @compiled
-def _exact_step(values, force, mass, viscosity, step_s, wall_cm):  # type: ignore[no-untyped-def]
-    moved = values.copy()
-    growth = phi1 = phi2 = complex(0.0, 0.0)
+def move(before, after, force, motion, first, last):  # type: ignore[no-untyped-def]
+    """Write the states of trials after a step; columns that a plant has appended stay as they are.
+
+    Parameters
+    ----------
+    before, after : ndarray (B, 10 or more)
+        The columns of `Column`.
+    force : ndarray (B, 2)
+        Commanded force, kg·cm/s².
+    motion : Motion
+    first, last : int
+        Trials from `first` to before `last`.
+    """
+    mass, wall_cm = motion.mass, motion.wall_cm
+    known = 0.0
+    growth_x, growth_y, phi1_x, phi1_y, phi2_x, phi2_y = propagator(known, motion)
+    for b in range(first, last):
+        curl, push_x, push_y = before[b, _CURL], before[b, _PUSH_X], before[b, _PUSH_Y]
+        if curl != known:  # trials mostly share it
+            known = curl
+            growth_x, growth_y, phi1_x, phi1_y, phi2_x, phi2_y = propagator(known, motion)
+        vx, vy = before[b, _VX], before[b, _VY]
+        ax, ay = (force[b, 0] + push_x) / mass, (force[b, 1] + push_y) / mass
+        x = before[b, _X] + (vx * phi1_x - vy * phi1_y) + (ax * phi2_x - ay * phi2_y)
+        y = before[b, _Y] + (vx * phi1_y + vy * phi1_x) + (ax * phi2_y + ay * phi2_x)
+        vx, vy = (
+            (vx * growth_x - vy * growth_y) + (ax * phi1_x - ay * phi1_y),
+            (vx * growth_y + vy * growth_x) + (ax * phi1_y + ay * phi1_x),
+        )
+        after[b, _X], after[b, _VX] = stopped(x, vx, wall_cm)
+        after[b, _Y], after[b, _VY] = stopped(y, vy, wall_cm)
+        after[b, _CURL], after[b, _PUSH_X], after[b, _PUSH_Y] = curl, push_x, push_y
+        after[b, _TIME] = before[b, _TIME] + motion.step_s
+    feel(after, first, last)
+
+
+@compiled
+def feel(values, first, last):  # type: ignore[no-untyped-def]
+    """Note the force of the curl field and push in the states of trials."""
+    for b in range(first, last):
+        curl = values[b, _CURL]
+        values[b, _FORCE_X] = values[b, _PUSH_X] - curl * values[b, _VY]
+        values[b, _FORCE_Y] = values[b, _PUSH_Y] + curl * values[b, _VX]
+
+
+@compiled
+def _stop_all(values, wall_cm):  # type: ignore[no-untyped-def]
     for b in range(values.shape[0]):
-        if b == 0 or values[b, Column.CURL] != values[b - 1, Column.CURL]:  # trials mostly share it
-            rate = complex(-viscosity, values[b, Column.CURL]) / mass
-            z = rate * step_s
-            growth = np.exp(z)
-            if abs(z) < 1e-3:
-                # the closed forms cancel near zero; these series err by less than 1e-15 there
-                phi1 = step_s * (1 + z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5))))
-                phi2 = step_s**2 / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5)))
-            else:
-                phi1 = (growth - 1) / rate
-                phi2 = (phi1 - step_s) / rate
-        v = complex(values[b, Column.VX], values[b, Column.VY])
-        a = (
-            complex(force[b, 0] + values[b, Column.PUSH_X], force[b, 1] + values[b, Column.PUSH_Y])
-            / mass
-        )
-        x = complex(values[b, Column.X], values[b, Column.Y]) + v * phi1 + a * phi2
-        v = v * growth + a * phi1
-        moved[b, Column.X], moved[b, Column.Y], moved[b, Column.VX], moved[b, Column.VY] = (
-            x.real,
-            x.imag,
-            v.real,
-            v.imag,
-        )
-        moved[b, Column.TIME] = values[b, Column.TIME] + step_s
-    _stop_at_wall(moved, wall_cm)
-    moved[:, Column.FORCE_X : Column.FORCE_Y + 1] = _curl_and_push(moved)
-    return moved
+        values[b, _X], values[b, _VX] = stopped(values[b, _X], values[b, _VX], wall_cm)
+        values[b, _Y], values[b, _VY] = stopped(values[b, _Y], values[b, _VY], wall_cm)

@@ -1,6 +1,6 @@
 """Policies without a model of the loop: zero volition, Eq 24's command, random volition."""
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ndbmi_gym.episodes import BoolArray, Episodes, FloatArray
 from ndbmi_gym.inversion import command
 from ndbmi_gym.loop import ClosedLoop
-from ndbmi_gym.streams import policy_rng
+from ndbmi_gym.streams import Streams, policy_streams
 
 Actions = npt.NDArray[np.float32]
 
@@ -72,6 +72,24 @@ class Policy:
         layout = self.episodes.layout
         return np.asarray(observation[:, layout.columns[name]], float) * layout.scales[name]
 
+    def _streams(
+        self,
+        seed: int,
+        use: Literal["random", "filter"],
+        known: Streams | None,
+        episode_start: npt.NDArray[Any] | None,
+    ) -> Streams:
+        """A stream for each trial, as it stands, or from its beginning where the trial is new."""
+        fresh = policy_streams(self.episodes.streams, seed, use)
+        if known is None:
+            return fresh
+        if episode_start is None:
+            return known.select(np.arange(len(known)))
+        begun = np.broadcast_to(episode_start, len(known))
+        return Streams(
+            np.where(begun[:, None], fresh.keys, known.keys), np.where(begun, 0, known.draws)
+        )
+
     def _by_loop(self) -> list[tuple[ClosedLoop, BoolArray]]:
         """Each animal's loop and which trials are its."""
         animal = self.episodes.animal
@@ -88,7 +106,7 @@ class Zero(Policy):
 
 
 class Random(Policy):
-    """Volition drawn uniformly from the action box.
+    """Volition drawn uniformly from the action box, in each trial from a stream of its own.
 
     Parameters
     ----------
@@ -98,13 +116,14 @@ class Random(Policy):
 
     def __init__(self, env: HasEpisodes, seed: int = 0) -> None:
         super().__init__(env)
-        self._rng = policy_rng(seed, "random")
+        self._seed = seed
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
+        streams = self._streams(self._seed, "random", state, episode_start)
         size = (len(observation), self.episodes.n_electrodes)
-        return self._rng.uniform(self.episodes.low, 1.0, size), None
+        return self.episodes.low + (1.0 - self.episodes.low) * streams.random(size), streams
 
 
 class Eq24(Policy):

@@ -12,7 +12,7 @@ from ndbmi_gym.plants import POSITION, Device
 from ndbmi_gym.policies.baselines import HasEpisodes
 from ndbmi_gym.policies.lookahead import LookAhead
 from ndbmi_gym.spikes import SpikeTrains, place
-from ndbmi_gym.streams import policy_rng
+from ndbmi_gym.streams import Streams
 
 
 class ParticleFilter(LookAhead):
@@ -54,7 +54,7 @@ class ParticleFilter(LookAhead):
         self._knows_force = knows_force
         self._particles = particles
         self._jitter_cm = jitter_cm
-        self._rng = policy_rng(options.get("seed", 0), "filter")
+        self._seed = options.get("seed", 0)
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
@@ -63,52 +63,65 @@ class ParticleFilter(LookAhead):
         begun = np.zeros(n_trials, np.bool_)
         if state is None:
             begun[:] = True
-            state = np.empty((n_trials, self._particles, self.episodes.state.values.shape[1]))
+            shape = n_trials, self._particles, self.episodes.state.values.shape[1]
+            state = None, np.empty(shape)
         elif episode_start is not None:
             begun[:] = episode_start
-        cloud = state.copy()
+        known, cloud = state[0], state[1].copy()
+        streams = self._streams(self._seed, "filter", known, begun)
         if begun.any():
-            cloud[begun] = self._prior(begun)
+            own = streams.select(begun)
+            cloud[begun] = self._prior(begun, own)
+            streams.draws[begun] = own.draws
 
         # the counts were recorded where the device was before its last move, if it has moved
         counts = np.rint(self._see(observation, "counts"))
         volition = self._see(observation, "action") * self.episodes.max_count
+        comb = streams.random(n_trials)
         for loop, mine in self._by_loop():
             if not mine.any():
                 continue
             likelihood = _log_likelihood(loop, counts[mine], volition[mine])
-            cloud[mine] = self._resample(loop, cloud[mine], likelihood)
+            cloud[mine] = self._resample(loop, cloud[mine], likelihood, comb[mine])
             moving = np.flatnonzero(mine & ~begun)
             if len(moving):
+                own = streams.select(moving)
                 cloud[moving] = self._move(
-                    loop, cloud[moving], counts[moving], volition[moving], moving
+                    loop, cloud[moving], counts[moving], volition[moving], moving, own
                 )
+                streams.draws[moving] = own.draws
         estimate = Device(cloud.mean(axis=1))
-        return self._choose(estimate, self._see(observation, "target")), cloud
+        return self._choose(estimate, self._see(observation, "target")), (streams, cloud)
 
-    def _prior(self, begun: BoolArray) -> FloatArray:
+    def _prior(self, begun: BoolArray, streams: Streams) -> FloatArray:
         """Particles at the start of trials, (B, P, columns)."""
         episodes, shape = self.episodes, (int(begun.sum()), self._particles)
         number = np.repeat(episodes.trial[begun], shape[1])
-        starts = episodes.task.draw_starts(self._rng, number, episodes.half_side_cm)
+        each = streams.split(shape[1])
+        starts = episodes.task.draw_starts(each, number, episodes.half_side_cm)
         if self._knows_force:
             now = episodes.state.select(np.repeat(np.flatnonzero(begun), shape[1]))
             curl, push = now.curl, now.push
         else:
-            drawn = episodes.config.perturbation.sample(self._rng, number)
+            drawn = episodes.config.perturbation.sample(each, number)
             curl, push = drawn[:, Force.CURL], drawn[:, Force.PUSH_X :]
         placed = episodes.loops[0].plant.place(starts, curl=curl, push=push)
         return placed.values.reshape(*shape, -1)
 
-    def _resample(self, loop: ClosedLoop, cloud: FloatArray, likelihood: FloatArray) -> FloatArray:
-        """Systematic resampling by the log likelihood of each stimulus (B, S)."""
+    def _resample(
+        self, loop: ClosedLoop, cloud: FloatArray, likelihood: FloatArray, offset: FloatArray
+    ) -> FloatArray:
+        """Systematic resampling by the log likelihood of each stimulus (B, S).
+
+        The comb that chooses begins at an offset in [0, 1) for each trial, (B,).
+        """
         n_trials, n_particles = cloud.shape[:2]
         stimulus = loop.interface.sense(cloud[..., POSITION].reshape(-1, 2)).reshape(n_trials, -1)
         weight = np.take_along_axis(likelihood, stimulus, axis=1)
         weight = np.exp(weight - weight.max(axis=1, keepdims=True))
         share = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
         share[:, -1] = 1.0
-        comb = (np.arange(n_particles) + self._rng.random((n_trials, 1))) / n_particles
+        comb = (np.arange(n_particles) + offset[:, None]) / n_particles
         chosen = [np.searchsorted(s, c) for s, c in zip(share, comb, strict=True)]
         return np.take_along_axis(cloud, np.array(chosen)[..., None], axis=1)
 
@@ -119,6 +132,7 @@ class ParticleFilter(LookAhead):
         counts: FloatArray,
         volition: FloatArray,
         trials: IntArray,
+        streams: Streams,
     ) -> FloatArray:
         """Move the particles of some trials by the force commanded or inferred."""
         if self._knows_force:
@@ -130,11 +144,12 @@ class ParticleFilter(LookAhead):
                 counts.astype(np.int64),
                 volition,
                 stimulus.reshape(cloud.shape[:2]),
-                self._rng,
+                streams,
             )
             force = loop.field(loop.interface.decode(trains, loop.decoder))
         moved = loop.plant.advance(Device(cloud.reshape(-1, cloud.shape[-1])), force).values
-        moved[:, POSITION] += self._rng.normal(0.0, self._jitter_cm, (len(moved), 2))
+        noise = streams.normal(0.0, self._jitter_cm, (*cloud.shape[:2], 2))
+        moved[:, POSITION] += noise.reshape(-1, 2)
         return moved.reshape(cloud.shape)
 
 
@@ -153,13 +168,14 @@ def _retimed(
     counts: IntArray,
     volition: FloatArray,
     stimulus: IntArray,
-    rng: np.random.Generator,
+    streams: Streams,
 ) -> SpikeTrains:
     """Responses of counts and volition (B, n) under stimuli (B, P), at times drawn anew, B·P."""
     cortex = loop.rates("a filter")
     every = np.arange(cortex.n_stimuli)
     rows, sizes = [], []
-    for own, added, particles in zip(counts, volition, stimulus, strict=True):
+    trials = zip(streams.generators(), counts, volition, stimulus, strict=True)
+    for rng, own, added, particles in trials:
         profile = cortex.profile(every, np.tile(added, (len(every), 1)))[particles]
         tiled = np.tile(own, (len(particles), 1))
         rows.append(place(rng, tiled, profile, cortex.nodes).rows)

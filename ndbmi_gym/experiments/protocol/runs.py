@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ndbmi_gym.fields import Field
 from ndbmi_gym.plants import Device, Plant
+from ndbmi_gym.streams import Source, Streams
 from ndbmi_gym.tasks import Reach
 
 FloatArray = npt.NDArray[np.float64]
@@ -63,7 +64,7 @@ class Loop(Protocol):
         self,
         state: Device,
         volition: FloatArray | None,
-        rng: np.random.Generator,
+        rng: Source,
         activity: FloatArray | None = None,
     ) -> tuple[Device, Heard]:
         """Run the loop once in each trial."""
@@ -86,7 +87,7 @@ def run_protocol(
     ----------
     loop : Loop
     rng : numpy.random.Generator
-        Source of the test responses.
+        Keys of the runs' streams are drawn from it: a run is the same whatever runs beside it.
     starts : ndarray (B, 2)
         cm.
     target : array_like (2,)
@@ -102,19 +103,19 @@ def run_protocol(
         End a run when it enters the target region, as the text does; its path stays there. That
         is all that wtpe looks at, and several times as fast.
     """
-    state = loop.plant.place(starts, curl=curl)
+    state, streams = loop.plant.place(starts, curl=curl), Streams.of(rng, len(starts))
     added = None if volition is None else np.tile(volition, (len(starts), 1))
     running, activity = np.arange(len(starts)), None
     path = np.repeat(state.position[None], max_steps + 1, axis=0)
     for step in range(1, max_steps + 1):
         volitional = None if added is None else added[running]
-        state, heard = loop.step(state, volitional, rng, activity)
+        state, heard = loop.step(state, volitional, streams, activity)
         activity = heard.activity
         path[step:, running] = state.position
         if stop:
             outside = ~_inside(state.position, target, radius_cm)
             running, state = running[outside], state.select(outside)
-            activity = activity[outside]
+            activity, streams = activity[outside], streams.select(outside)
             if not running.size:
                 break
     return _judge(path, target, radius_cm)

@@ -42,7 +42,7 @@ from ndbmi_gym.experiments.vato2014.drawing import (
 )
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.stimuli import StimulusSet, electrode_grid, stimulus_set
-from ndbmi_gym.streams import experiment_rng
+from ndbmi_gym.streams import Streams, experiment_rng
 
 _MAX_STEPS = 50
 _SNAPSHOTS = 6  # of Fig 5B
@@ -51,11 +51,11 @@ _SNAPSHOTS = 6  # of Fig 5B
 def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Position, velocity, stimulus, counts, virtual point and force of one run, step by step."""
     loop = make_loop(preset, Setting(REFERENCE, FIELDS[0], DECODERS[0]), animal)
-    rng = experiment_rng(seed, animal, "fig5")
+    stream = Streams.of(experiment_rng(seed, animal, "fig5"), 1)
     state = loop.plant.place(starts_of(animal, seed, 1, 1))
     rows, counts, activity = [], [], None
     for step in range(_MAX_STEPS):
-        moved, signals = loop.step(state, None, rng, activity)
+        moved, signals = loop.step(state, None, stream, activity)
         activity = signals.activity
         quantities = (state.position, state.velocity, signals.virtual_point, signals.force)
         rows.append([step, signals.stimulus[0], *np.concatenate(quantities, axis=1)[0]])

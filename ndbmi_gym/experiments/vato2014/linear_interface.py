@@ -37,6 +37,7 @@ from ndbmi_gym.experiments.protocol.runs import (
 from ndbmi_gym.fields import Field, check_field
 from ndbmi_gym.plants import Device, Plant
 from ndbmi_gym.spikes import SpikeTrains
+from ndbmi_gym.streams import Source
 
 _NODES = 201
 """Nodes per side of the grid on which a field is examined."""
@@ -277,7 +278,7 @@ class LinearLoop:
         self,
         state: Device,
         volition: FloatArray | None,
-        rng: np.random.Generator,
+        rng: Source,
         activity: FloatArray | None = None,
     ) -> tuple[Device, Response]:
         """Run the loop once in each trial; returns the new state and the response."""
