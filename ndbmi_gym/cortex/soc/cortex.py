@@ -8,7 +8,7 @@ do not.
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
@@ -250,10 +250,15 @@ class SOCCortex(RateCortex):
         return np.ascontiguousarray(np.einsum("kun,sn->suk", self.impulses.free, self.prepared))
 
     @cached_property
-    def native(self) -> Tables | None:
-        """What `transient_responses` draws from, for compiled loops; None if nonlinear."""
-        if self.core == "nonlinear":
+    def native(self) -> tuple[Any, Any] | None:
+        """How responses are drawn in compiled code, by the linear core."""
+        if self.core == "nonlinear" or type(self).respond is not SOCCortex.respond:
             return None
+        return transient_responses, self._tables
+
+    @cached_property
+    def _tables(self) -> Tables:
+        """The linear core, for compiled loops."""
         made, n_states = self.impulses, self.n_states
         held = made.held.transpose(2, 1, 0).reshape(self.n_electrodes, -1)
         courses, carried = time_courses(made.free[..., :n_states])
@@ -320,9 +325,7 @@ class SOCCortex(RateCortex):
         """
         stimulus, volition, activity = self._given(stimulus, volition, activity)
         if self.native is not None and isinstance(rng, Streams):
-            drawn = respond_by(
-                *(transient_responses, self.native, stimulus, volition, rng, self.n_bins, activity)
-            )
+            drawn = respond_by(*self.native, stimulus, volition, rng, self.n_bins, activity)
             return Response(*drawn)
         expected, left = self._expected(stimulus, volition, activity)
         trains, evoked = sample_profile(rng, expected, self.nodes)
@@ -398,10 +401,10 @@ class SOCCortex(RateCortex):
         self, stimulus: IntArray, volition: FloatArray, activity: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Expected spikes between nodes (B, n, K − 1), and what is carried on (B, n_states)."""
-        if self.native is not None:
+        if self.core == "linear":
             expected = np.empty((len(stimulus), self.n_electrodes, len(self.nodes) - 1))
             left = np.empty_like(activity)
-            profiles(self.native, stimulus, volition, activity, expected, left)
+            profiles(self._tables, stimulus, volition, activity, expected, left)
             return expected, left
         begin = np.pad(self.prepared, ((0, 1), (0, 0)))[stimulus]
         if self.carry:
