@@ -283,7 +283,7 @@ class SOCCortex(RateCortex):
         """Expected spikes per window after rest, (B, n)."""
         return self.profile(stimulus, volition).sum(axis=-1)
 
-    @property
+    @cached_property
     def spikes_per_response(self) -> float:
         """Expected in the mean over stimuli."""
         every = np.arange(self.n_stimuli)
@@ -325,8 +325,19 @@ class SOCCortex(RateCortex):
         """
         stimulus, volition, activity = self._given(stimulus, volition, activity)
         if self.native is not None and isinstance(rng, Streams):
-            drawn = respond_by(*self.native, stimulus, volition, rng, self.n_bins, activity)
-            return Response(*drawn)
+            respond, tables = self.native
+            return Response(
+                *respond_by(
+                    respond,
+                    tables,
+                    stimulus,
+                    volition,
+                    rng,
+                    self.n_bins,
+                    activity,
+                    self.spikes_per_response,
+                )
+            )
         expected, left = self._expected(stimulus, volition, activity)
         trains, evoked = sample_profile(rng, expected, self.nodes)
         counts = np.zeros((len(evoked), 2 * self.n_electrodes), np.int64)

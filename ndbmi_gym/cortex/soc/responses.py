@@ -191,7 +191,8 @@ def transient_responses(  # type: ignore[no-untyped-def]
 ):
     """Responses of the trials from `first` to before `last`, as `spikes.poisson_responses`."""
     x, shares, sources, sizes = scratch(tables)
-    expected, gaps = np.empty((x.shape[0], x.shape[1] - 1)), np.empty(256)
+    expected, total = np.empty((x.shape[0], x.shape[1] - 1)), np.empty(x.shape)
+    gaps = np.empty(256)
     offsets[0] = k = 0
     for b in range(first, last):
         transient(
@@ -199,7 +200,8 @@ def transient_responses(  # type: ignore[no-untyped-def]
             *(expected, left[b]),
         )
         k, gaps = profile_response(
-            keys[b, 0], keys[b, 1], draws[b], expected, tables.nodes, gaps, rows, k, counts[b]
+            *(keys[b, 0], keys[b, 1], draws[b], expected, tables.nodes),
+            *(total, gaps, rows, k, counts[b]),
         )
         if k == FEW_ROWS:
             return False
