@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.compiled import compiled
+from ndbmi_gym.cortex.soc.transients import superpose
 from ndbmi_gym.spikes import FEW_ROWS, profile_response
 
 FloatArray = npt.NDArray[np.float64]
@@ -98,24 +99,6 @@ def some_of(values, unit, sources, sizes):  # type: ignore[no-untyped-def]
             sources[n], sizes[n] = i, values[i] / unit
             n += 1
     return n
-
-
-@compiled
-def superpose(x, added, sources, sizes, n):  # type: ignore[no-untyped-def]
-    """Add to x the rows of `added` that are listed, by their sizes."""
-    i = 0
-    while i + 4 <= n:  # four in one pass, since memory limits it; the order is as one by one
-        a, b, c, d = sizes[i], sizes[i + 1], sizes[i + 2], sizes[i + 3]
-        of_a, of_b = added[sources[i]], added[sources[i + 1]]
-        of_c, of_d = added[sources[i + 2]], added[sources[i + 3]]
-        for k in range(x.size):
-            x[k] = (((x[k] + a * of_a[k]) + b * of_b[k]) + c * of_c[k]) + d * of_d[k]
-        i += 4
-    while i < n:
-        a, of_a = sizes[i], added[sources[i]]
-        for k in range(x.size):
-            x[k] += a * of_a[k]
-        i += 1
 
 
 @compiled
