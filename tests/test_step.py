@@ -43,6 +43,10 @@ CORTICES = [
     {"dataset": 5, "gamma_shape": 1.5, "window_s": 0.2},
     {"volition": "signed", "max_rate_hz": 1500.0, "gamma_shape": 0.5},
 ]
+CIRCUITS = [
+    {"cortex": {"kind": "soc", "stimuli": 8}, "volition": "signed"},
+    {"cortex": {"kind": "soc", "stimuli": 5, "carry": True, "units": 1}, "volition": "signed"},
+]
 ANIMALS = [{"animal": None, "n_animals": n} for n in (2, 7)]
 NATIVE = [
     *({"field": name} for name in FIELDS if name != "sum"),
@@ -51,6 +55,8 @@ NATIVE = [
     *TASKS,
     *CORTICES,
     *ANIMALS,
+    *CIRCUITS,
+    ANIMALS[0] | CIRCUITS[1],
 ]
 CASES = [
     {**({"repetitions": 3} if "targets" in options else FEW), "decoder": decoder}

@@ -1,14 +1,11 @@
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
-from scipy.stats import ks_2samp
 
-from ndbmi_gym.cortex.soc import cortex as soc
 from ndbmi_gym.cortex.soc.cortex import DRIVE_HZ
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.spikes import SpikeTrains
 
 MODES = list(AutoresetMode)
 SOC = "ndbmi/ShiftTargetSOC-v0"
@@ -29,125 +26,6 @@ def test_spaces_and_metadata():
     scalar = gymnasium.make("ndbmi/ShiftTargetCurl-v0")
     assert env.single_observation_space == scalar.observation_space
     assert env.single_action_space == scalar.action_space
-
-
-@pytest.mark.parametrize(
-    ("env_id", "options"),
-    [
-        ("ndbmi/ShiftTargetCurl-v0", {}),
-        ("ndbmi/FixedField-v0", {}),
-        (SOC, {}),
-        (SOC, CARRY),
-        (SOC, {"cortex": CARRY["cortex"] | {"core": "nonlinear"}}),
-        (SOC, CARRY | {"animal": None, "n_animals": 3}),
-    ],
-)
-def test_one_trial_is_the_scalar_environment_bit_for_bit(env_id, options):
-    scalar = gymnasium.make(env_id, **options)
-    vector = make(1, env_id, AutoresetMode.SAME_STEP, **options)
-    rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(scalar.reset(seed=8)[0], vector.reset(seed=8)[0][0])
-    ends = 0
-    for _ in range(150):
-        action = 0.3 * rng.random(scalar.action_space.shape, np.float32)
-        one, many = scalar.step(action), vector.step(action[None])
-        ended = one[2] or one[3]
-        told = many[4]["final_info"] if ended else many[4]
-        seen = many[4]["final_obs"] if ended else many[0]
-        for a, b in zip((one[0], *one[1:4]), (seen, *many[1:4]), strict=True):
-            np.testing.assert_array_equal(a, b[0])
-        for name, value in one[4].items():
-            np.testing.assert_array_equal(value, told[name][0])
-        if ended:
-            ends += 1
-            np.testing.assert_array_equal(scalar.reset()[0], many[0][0])
-    assert ends > 4
-
-
-def steer(shape, rng):
-    """Actions of very different success, so that trials end at staggered times."""
-    return (rng.random(shape[0])[:, None] * rng.random(shape)).astype(np.float32)
-
-
-@pytest.fixture(params=["paper", "circuit"])
-def repeatable(request, noiseless, monkeypatch):
-    """The option ``cortex=`` of cortices without noise, one of which carries activity on."""
-    if request.param == "paper":
-        return noiseless
-    draw = soc.sample_profile
-
-    def same(rng, expected, edges):
-        if len(expected) > 100:
-            return draw(rng, expected, edges)  # a calibration
-        parts = [draw(np.random.default_rng(0), trial[None], edges) for trial in expected]
-        rows, offsets = np.concatenate([p[0].rows for p in parts]), [len(p[0].rows) for p in parts]
-        offsets = np.concatenate([[0], np.cumsum(offsets)])
-        trains = SpikeTrains(rows, offsets, expected.shape[1], int(edges[-1]))
-        return trains, np.concatenate([p[1] for p in parts])
-
-    monkeypatch.setattr(soc, "sample_profile", same)
-    return CARRY["cortex"]
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_staggered_trials_agree_with_the_scalar_environment(mode, repeatable):
-    # without spike noise a trial is a function of start, target and actions: every trial of the
-    # vector environment is replayed in a scalar one and must agree exactly, step by step
-    env_id, n = "ndbmi/FixedField-v0", 6
-    options = {"cortex": repeatable, "observe": "full", "decoder": "projection"}
-    vector = make(n, env_id, mode, **options)
-    scalar = gymnasium.make(env_id, **options)
-    rng = np.random.default_rng(3)
-
-    def begun(trial):
-        episodes = vector.episodes
-        return episodes.state.position[trial].copy(), episodes.target[trial].copy(), []
-
-    observation, _ = vector.reset(seed=1)
-    trials = [begun(i) for i in range(n)]
-    fresh = np.zeros(n, bool)
-    finished = []
-    ends = set()
-    for step in range(60):
-        action = steer(vector.action_space.shape, rng)
-        if mode == AutoresetMode.NEXT_STEP:
-            action[fresh] = np.nan  # ignored
-        observation, reward, terminated, truncated, info = vector.step(action)
-        ended = terminated | truncated
-        for i in range(n):
-            if fresh[i]:
-                assert reward[i] == 0
-                assert not ended[i]
-                trials[i] = begun(i)
-                continue
-            same = mode == AutoresetMode.SAME_STEP and ended[i]
-            seen = info["final_obs"][i] if same else observation[i]
-            told = info["final_info"] if same else info
-            trials[i][2].append(
-                (action[i], seen.copy(), reward[i], terminated[i], truncated[i])
-                + (told["distance"][i], told["is_success"][i])
-            )
-            if ended[i]:
-                finished.append(trials[i])
-                ends.add(step)
-                if same:
-                    trials[i] = begun(i)
-        fresh = ended if mode == AutoresetMode.NEXT_STEP else np.zeros(n, bool)
-        if mode == AutoresetMode.DISABLED and ended.any():
-            observation, _ = vector.reset(options={"reset_mask": ended})
-            for i in np.flatnonzero(ended):
-                trials[i] = begun(i)
-    assert len(finished) > 2 * n
-    assert len(ends) > n  # staggered indeed
-
-    for start, target, steps in finished:
-        scalar.reset(options={"start": start, "target": target})
-        for action, seen, reward, terminated, truncated, distance, success in steps:
-            one = scalar.step(action)
-            np.testing.assert_array_equal(one[0], seen)
-            assert one[1:4] == (reward, terminated, truncated)
-            assert one[4]["distance"] == distance
-            assert one[4]["is_success"] == success
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
@@ -178,33 +56,6 @@ def test_activity_is_each_trials_own_and_begins_at_rest(mode, drawn):
         np.testing.assert_allclose(episodes.signals.activity, expected, atol=1e-9)
         before = expected.copy()
     assert restarts >= 2 * n
-
-
-def returns(env, policy_rng, n_episodes):
-    """Undiscounted returns of the first `n_episodes` episodes of every trial."""
-    n = env.num_envs
-    env.reset(seed=17)
-    total, done, out = np.zeros(n), np.zeros(n, int), []
-    while done.min() < n_episodes:
-        _, reward, terminated, truncated, _ = env.step(0.4 * policy_rng.random((n, 9), np.float32))
-        total += reward
-        for i in np.flatnonzero(terminated | truncated):
-            if done[i] < n_episodes:
-                out.append(total[i])
-            total[i], done[i] = 0.0, done[i] + 1
-    return np.array(out)
-
-
-def test_scalar_and_vector_returns_have_one_distribution():
-    env_id = "ndbmi/FixedField-v0"
-    options = {"vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}}
-    sync = gymnasium.make_vec(env_id, num_envs=4, vectorization_mode="sync", **options)
-    native = make(40, env_id, AutoresetMode.SAME_STEP)
-    one = returns(sync, np.random.default_rng(1), 150)
-    many = returns(native, np.random.default_rng(2), 15)
-    assert isinstance(sync, SyncVectorEnv)
-    # false alarm 1e-3, with the seeds fixed
-    assert ks_2samp(one, many).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("mode", MODES)
