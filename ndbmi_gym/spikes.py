@@ -400,6 +400,7 @@ def respond_by(
     streams: Streams,
     n_bins: int,
     activity: FloatArray | None = None,
+    spikes: float = 100.0,
 ) -> tuple[SpikeTrains, IntArray, FloatArray]:
     """Responses of a whole batch by the compiled loop that a cortex draws them with.
 
@@ -417,6 +418,9 @@ def respond_by(
         Clock ticks per window.
     activity : ndarray (B, n_states), optional
         What trials carry from step to step.
+    spikes : float
+        About how many there are in a response. If room for so many does not suffice, all are drawn
+        again.
 
     Returns
     -------
@@ -427,7 +431,7 @@ def respond_by(
     n_trials, n_electrodes = len(stimulus), tables[0].shape[1]
     added = np.zeros((n_trials, n_electrodes)) if volition is None else volition
     carried = np.zeros((n_trials, 0)) if activity is None else activity
-    draws, size = streams.next(), 128 * n_trials
+    draws, size = streams.next(), int(1.25 * spikes + 32) * n_trials
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, 2 * n_electrodes), np.int64)
     left = np.empty_like(carried)
@@ -682,9 +686,34 @@ def _poisson(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def poisson_profile(expected, edges, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
-    """`_poisson` of one response with windows in pieces: one process runs through all of them."""
-    n_electrodes, n_pieces = expected.shape
+def accumulate(expected, total):  # type: ignore[no-untyped-def]
+    """Write the running totals (n, K + 1) of expected spikes (n, K); returns their sum."""
+    n_pieces = expected.shape[1]
+    every = 0.0
+    for u in range(expected.shape[0]):
+        total[u, 0] = so_far = 0.0
+        p = 0
+        while p + 4 <= n_pieces:  # four at once, which need not wait for each other
+            one = expected[u, p]
+            two = one + expected[u, p + 1]
+            three = two + expected[u, p + 2]
+            four = three + expected[u, p + 3]
+            total[u, p + 1], total[u, p + 2] = so_far + one, so_far + two
+            total[u, p + 3], total[u, p + 4] = so_far + three, so_far + four
+            so_far += four
+            p += 4
+        while p < n_pieces:
+            so_far += expected[u, p]
+            total[u, p + 1] = so_far
+            p += 1
+        every += so_far
+    return every
+
+
+@compiled
+def poisson_profile(total, edges, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
+    """`_poisson` of one response in pieces: one unit-rate process runs through running totals."""
+    n_electrodes, n_edges = total.shape
     n_bins = edges[-1]
     if used >= filled:
         return FEW_INTERVALS
@@ -692,20 +721,22 @@ def poisson_profile(expected, edges, gaps, used, filled, rows, k, counts):  # ty
     used += 1
     for u in range(n_electrodes):
         begin = k
-        for piece in range(n_pieces):
-            mean = expected[u, piece]
-            while clock < mean:
-                if used >= filled:
-                    return FEW_INTERVALS
-                if k >= rows.size:
-                    return FEW_ROWS
-                ticks = edges[piece + 1] - edges[piece]
-                within = min(int(clock / mean * ticks), ticks - 1)
-                rows[k] = u * n_bins + edges[piece] + within
-                k += 1
-                clock += gaps[used]
-                used += 1
-            clock -= mean
+        while clock < total[u, n_edges - 1]:
+            if used >= filled:
+                return FEW_INTERVALS
+            if k >= rows.size:
+                return FEW_ROWS
+            piece = 0
+            for i in range(1, n_edges):  # faster than a search, which has to guess its way
+                piece += total[u, i] <= clock
+            before, after = total[u, piece], total[u, piece + 1]
+            ticks = edges[piece + 1] - edges[piece]
+            within = min(int((clock - before) / (after - before) * ticks), ticks - 1)
+            rows[k] = u * n_bins + edges[piece] + within
+            k += 1
+            clock += gaps[used]
+            used += 1
+        clock -= total[u, n_edges - 1]
         counts[u] = k - begin
     return k
 
@@ -826,20 +857,19 @@ def gamma_responses(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def profile_response(key0, key1, draw, expected, edges, gaps, rows, k, counts):  # type: ignore[no-untyped-def]
+def profile_response(  # type: ignore[no-untyped-def]
+    key0, key1, draw, expected, edges, total, gaps, rows, k, counts
+):
     """Spikes of one response from its stream, `poisson_profile`, written to ``rows[k:]``.
 
-    Returns their end, or FEW_ROWS, and the room for intervals, which may have become another one.
+    Returns their end, or FEW_ROWS, and the room for intervals, which may have become another one;
+    `total` (n, K + 1) is room for the running totals.
     """
-    total = 0.0
-    for u in range(expected.shape[0]):
-        for piece in range(expected.shape[1]):
-            total += expected[u, piece]
-    wanted, filled, place, end = enough(total), 0, 0, FEW_INTERVALS
+    wanted, filled, place, end = enough(accumulate(expected, total)), 0, 0, FEW_INTERVALS
     while end == FEW_INTERVALS:
         gaps = room_for(gaps, filled, wanted)
         filled, place = intervals(key0, key1, draw, DRAWN, gaps, filled, wanted, place)
-        end = poisson_profile(expected, edges, gaps, 0, filled, rows, k, counts)
+        end = poisson_profile(total, edges, gaps, 0, filled, rows, k, counts)
         wanted = filled + 16
     return end, gaps
 
@@ -847,17 +877,18 @@ def profile_response(key0, key1, draw, expected, edges, gaps, rows, k, counts): 
 @compiled
 def _profile_streams(expected, edges, keys, draws):  # type: ignore[no-untyped-def]
     """Responses to expected spikes, each from its own stream."""
-    n_trials, n_electrodes, _ = expected.shape
+    n_trials, n_electrodes, n_pieces = expected.shape
     rows = np.empty(128 * n_trials, np.int32)
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, n_electrodes), np.int64)
-    gaps = np.empty(256)
+    total, gaps = np.empty((n_electrodes, n_pieces + 1)), np.empty(256)
     k = 0
     for b in range(n_trials):
         end = FEW_ROWS
         while end == FEW_ROWS:
             end, gaps = profile_response(
-                keys[b, 0], keys[b, 1], draws[b], expected[b], edges, gaps, rows, k, counts[b]
+                *(keys[b, 0], keys[b, 1], draws[b], expected[b], edges),
+                *(total, gaps, rows, k, counts[b]),
             )
             if end == FEW_ROWS:
                 longer = np.empty(2 * rows.size, np.int32)
@@ -871,13 +902,15 @@ def _profile_streams(expected, edges, keys, draws):  # type: ignore[no-untyped-d
 @compiled
 def _profile_all(expected, edges, gaps):  # type: ignore[no-untyped-def]
     """`poisson_profile` in one response after the other."""
-    n_trials, n_electrodes, _ = expected.shape
+    n_trials, n_electrodes, n_pieces = expected.shape
     rows = np.empty(gaps.size, np.int32)
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, n_electrodes), np.int64)
+    total = np.empty((n_electrodes, n_pieces + 1))
     k = used = 0
     for b in range(n_trials):
-        end = poisson_profile(expected[b], edges, gaps, used, gaps.size, rows, k, counts[b])
+        accumulate(expected[b], total)
+        end = poisson_profile(total, edges, gaps, used, gaps.size, rows, k, counts[b])
         if end < 0:
             offsets[-1] = -1
             return rows, offsets, counts

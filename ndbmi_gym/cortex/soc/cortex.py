@@ -8,17 +8,24 @@ do not.
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
 
 from ndbmi_gym.checks import choice, flag, number, path, settle, whole
-from ndbmi_gym.compiled import compiled
 from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
 from ndbmi_gym.cortex.soc.circuit import CONTROLS, Circuit, load_circuit
+from ndbmi_gym.cortex.soc.responses import (
+    Tables,
+    integrate_rates,
+    profiles,
+    time_courses,
+    transient_responses,
+)
 from ndbmi_gym.cortex.soc.transients import CORES, Gain, Impulses, impulses, integrate
-from ndbmi_gym.spikes import count_bound, sample_profile, window_bins
+from ndbmi_gym.spikes import count_bound, respond_by, sample_profile, window_bins
+from ndbmi_gym.streams import Source, Streams
 
 CODES = ("ring", "grid")
 
@@ -243,23 +250,40 @@ class SOCCortex(RateCortex):
         return np.ascontiguousarray(np.einsum("kun,sn->suk", self.impulses.free, self.prepared))
 
     @cached_property
-    def _added(self) -> FloatArray:
-        """State of the recorded neurons by a unit of held input, (n, n·K)."""
-        return np.ascontiguousarray(
-            self.impulses.held.transpose(2, 1, 0).reshape(self.n_electrodes, -1)
-        )
+    def native(self) -> tuple[Any, Any] | None:
+        """How responses are drawn in compiled code, by the linear core."""
+        if self.core == "nonlinear" or type(self).respond is not SOCCortex.respond:
+            return None
+        return transient_responses, self._tables
 
     @cached_property
-    def _left(self) -> FloatArray:
-        """State of the recorded neurons by a unit of what was carried, (N, n·K)."""
-        free = self.impulses.free.transpose(2, 1, 0)
-        return np.ascontiguousarray(free.reshape(self.circuit.n_neurons, -1))
+    def _tables(self) -> Tables:
+        """The linear core, for compiled loops."""
+        made, n_states = self.impulses, self.n_states
+        held = made.held.transpose(2, 1, 0).reshape(self.n_electrodes, -1)
+        courses, carried = time_courses(made.free[..., :n_states])
+        left = made.last_free[:n_states]
+        return Tables(
+            evoked=np.pad(self._evoked, ((0, 1), (0, 0), (0, 0))),
+            held=np.ascontiguousarray(held),
+            carried=carried,
+            courses=courses,
+            evoked_left=np.pad(self.prepared @ left.T, ((0, 1), (0, 0))),
+            held_left=np.ascontiguousarray(made.last_held[:n_states].T),
+            carried_left=np.ascontiguousarray(left[:, :n_states].T),
+            rates=self._rates,
+            low=self._range[0],
+            high=self._range[1],
+            spikes_per_hz=self._weights,
+            nodes=self.nodes,
+            window_s=self.window_s,
+        )
 
     def mean_counts(self, stimulus: IntArray, volition: FloatArray) -> FloatArray:
         """Expected spikes per window after rest, (B, n)."""
         return self.profile(stimulus, volition).sum(axis=-1)
 
-    @property
+    @cached_property
     def spikes_per_response(self) -> float:
         """Expected in the mean over stimuli."""
         every = np.arange(self.n_stimuli)
@@ -286,24 +310,39 @@ class SOCCortex(RateCortex):
         activity : ndarray (B, N), optional
             State that is left of the last transient.
         """
-        return self._profile(self._transient(stimulus, volition, activity)[0])
+        return self._expected(*self._given(stimulus, volition, activity))[0]
 
     def respond(
         self,
         stimulus: IntArray,
         volition: FloatArray | None,
-        rng: np.random.Generator,
+        rng: Source,
         activity: FloatArray | None = None,
     ) -> Response:
         """Draw the responses to B stimuli under volition (B, n), held input in Hz times T.
 
         No spike is counted as volitional: volition acts through the circuit.
         """
-        x, last = self._transient(stimulus, volition, activity)
-        trains, evoked = sample_profile(rng, self._profile(x), self.nodes)
+        stimulus, volition, activity = self._given(stimulus, volition, activity)
+        if self.native is not None and isinstance(rng, Streams):
+            respond, tables = self.native
+            return Response(
+                *respond_by(
+                    respond,
+                    tables,
+                    stimulus,
+                    volition,
+                    rng,
+                    self.n_bins,
+                    activity,
+                    self.spikes_per_response,
+                )
+            )
+        expected, left = self._expected(stimulus, volition, activity)
+        trains, evoked = sample_profile(rng, expected, self.nodes)
         counts = np.zeros((len(evoked), 2 * self.n_electrodes), np.int64)
         counts[:, : self.n_electrodes] = evoked
-        return Response(trains, counts, last)
+        return Response(trains, counts, left)
 
     def signal(self, size: float = 1.0) -> float:
         """Variance over stimuli of the expected spikes, summed over electrodes and nodes.
@@ -321,7 +360,12 @@ class SOCCortex(RateCortex):
         return float(expected.var(axis=0).sum())
 
     def _profile(self, x: FloatArray) -> FloatArray:
-        return _trapezoid(x, self._weights, self._rates, *self._range)
+        """Expected spikes between nodes of states x (..., K)."""
+        x = np.array(x)
+        expected = np.empty((*x.shape[:-1], x.shape[-1] - 1))
+        rows = x.reshape(-1, x.shape[-1]), expected.reshape(-1, expected.shape[-1])
+        integrate_rates(rows[0], self._rates, *self._range, self._weights, rows[1])
+        return expected
 
     @cached_property
     def _weights(self) -> FloatArray:
@@ -338,57 +382,49 @@ class SOCCortex(RateCortex):
         """Rate by state, for linear interpolation: right to 1e-5 of r₀, and five times faster."""
         low, high = self._range
         reach = min(self.gain.baseline_hz, self.gain.max_hz - self.gain.baseline_hz)
-        return self.gain.rate(np.linspace(low, high, round((high - low) / reach * _RATE_STEPS) + 1))
+        states = np.linspace(low, high, round((high - low) / reach * _RATE_STEPS) + 1)
+        return self.gain.rate(np.append(states, high))
 
-    def _transient(
+    def _given(
         self,
         stimulus: IntArray | None,
         volition: FloatArray | None,
         activity: FloatArray | None,
-    ) -> tuple[FloatArray, FloatArray]:
-        """States of the recorded neurons (B, n, K), and what is carried on (B, n_states)."""
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Stimuli (B,), of which the number S is none, volition (B, n), activity (B, n_states)."""
         given = [a for a in (stimulus, volition, activity) if a is not None]
         if not given:
             raise ValueError("neither stimulus nor volition nor activity: give zero volition, say")
         n_trials = len(given[0])
-        drive = None if volition is None else volition / self.window_s
-        if self.core == "nonlinear":
-            everywhere = np.zeros((n_trials, self.circuit.n_neurons))
-            if drive is not None:
-                everywhere[:, : self.n_electrodes] = drive
-            x, last = integrate(
-                self.circuit.weights,
-                self.gain,
-                self._begin(n_trials, stimulus, activity),
-                everywhere,
-                self._nodes_s,
-                np.arange(self.n_electrodes),
-            )
-            return x, last if self.carry else last[:, :0]
+        if stimulus is None:
+            stimulus = np.full(n_trials, self.n_stimuli)
+        if volition is None:
+            volition = np.zeros((n_trials, self.n_electrodes))
+        if activity is None or not self.carry:
+            activity = np.zeros((n_trials, self.n_states))
+        return (
+            np.ascontiguousarray(stimulus, np.int64),
+            np.ascontiguousarray(volition, float),
+            np.ascontiguousarray(activity, float),
+        )
 
-        shape = (n_trials, self.n_electrodes, len(self.nodes))
-        x = np.zeros(shape) if stimulus is None else self._evoked.take(stimulus, axis=0)
-        if drive is not None:
-            x += (drive @ self._added).reshape(shape)
-        if not self.carry:
-            return x, np.empty((n_trials, 0))
-        if activity is not None:
-            x += (activity @ self._left).reshape(shape)
-        last = self._begin(n_trials, stimulus, activity) @ self.impulses.last_free.T
-        if drive is not None:
-            last += drive @ self.impulses.last_held.T
-        return x, last
-
-    def _begin(
-        self, n_trials: int, stimulus: IntArray | None, activity: FloatArray | None
-    ) -> FloatArray:
-        """State at the beginning of the window, (B, N)."""
-        begin = np.zeros((n_trials, self.circuit.n_neurons))
-        if stimulus is not None:
-            begin += self.prepared[stimulus]
-        if self.carry and activity is not None:
+    def _expected(
+        self, stimulus: IntArray, volition: FloatArray, activity: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Expected spikes between nodes (B, n, K − 1), and what is carried on (B, n_states)."""
+        if self.core == "linear":
+            expected = np.empty((len(stimulus), self.n_electrodes, len(self.nodes) - 1))
+            left = np.empty_like(activity)
+            profiles(self._tables, stimulus, volition, activity, expected, left)
+            return expected, left
+        begin = np.pad(self.prepared, ((0, 1), (0, 0)))[stimulus]
+        if self.carry:
             begin += activity
-        return begin
+        drive = np.zeros_like(begin)
+        drive[:, : self.n_electrodes] = volition / self.window_s
+        recorded = np.arange(self.n_electrodes)
+        x, last = integrate(self.circuit.weights, self.gain, begin, drive, self._nodes_s, recorded)
+        return self._profile(x), last[:, : self.n_states]
 
 
 def soc_cortex(model: SOC) -> SOCCortex:
@@ -463,23 +499,3 @@ def planar_code(code: str, stimuli: int) -> FloatArray:
     row, column = np.divmod(np.arange(stimuli), columns)
     place = np.column_stack((column / max(columns - 1, 1), row / max(rows - 1, 1)))
     return np.asarray((2 * place - 1) / 2**0.5)
-
-
-@compiled
-def _trapezoid(x, gaps, rates, low, high):  # type: ignore[no-untyped-def]
-    """Integral of the rate between successive nodes; rates are tabulated from low to high."""
-    n_trials, n_electrodes, n_nodes = x.shape
-    integral = np.empty((n_trials, n_electrodes, n_nodes - 1))
-    last = rates.size - 2
-    per_hz = (rates.size - 1) / (high - low)
-    for b in range(n_trials):
-        for u in range(n_electrodes):
-            before = 0.0
-            for k in range(n_nodes):
-                place = (min(max(x[b, u, k], low), high) - low) * per_hz
-                i = min(int(place), last)
-                rate = rates[i] + (place - i) * (rates[i + 1] - rates[i])
-                if k > 0:
-                    integral[b, u, k - 1] = 0.5 * (before + rate) * gaps[k - 1]
-                before = rate
-    return integral
