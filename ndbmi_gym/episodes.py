@@ -259,8 +259,8 @@ class Episodes:
         self.target = _put(self.target, which, targets)
         self.animal, self.trial = _put(self.animal, which, animal), _put(self.trial, which, number)
         self.streams = Streams(
-            _put(self.streams.keys, which, begun.streams.keys),
-            _put(self.streams.draws, which, begun.streams.draws),
+            _put(self.streams.keys, which, streams.keys),
+            _put(self.streams.draws, which, streams.draws),
         )
         self._seen = begun.seen if n == self.n_trials else None
         self._task_of[which] = newest
@@ -404,7 +404,7 @@ class Episodes:
         activity = self.signals.activity
         now = Trials(self.streams, self.animal, self.target, activity, self.state, self.outcome)
         stepped = self._run(now, given, self._task_of, moves=True)
-        self.streams, self.action, self.signals, self.state, self.outcome, self._seen = stepped
+        self.action, self.signals, self.state, self.outcome, self._seen = stepped
 
     def _run(self, trials: Trials, given: FloatArray, task_of: IntArray, moves: bool) -> Stepped:
         """Step trials as a whole, or part by part where one is written in Python."""
@@ -456,7 +456,8 @@ class Episodes:
         if not moves:
             values *= KNOWN_AT_START
         seen = self.layout.observe(signals, Device(moved), action, trials.target)
-        return Stepped(streams, action, signals, Device(moved), Outcome(values), seen)
+        trials.streams.draws[:] = streams.draws
+        return Stepped(action, signals, Device(moved), Outcome(values), seen)
 
     def to_hz(self, action: npt.ArrayLike) -> FloatArray:
         """Volitional firing rates that an action asks for, Hz."""
