@@ -7,6 +7,7 @@ make a difference. `ndbmi_gym.loop` maps the same functions over whole batches, 
 a part is written in Python, that is the way (`ndbmi_gym.episodes` decides).
 """
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -435,6 +436,10 @@ _CHUNK = 64
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that all environments of a process share."""
     return ThreadPoolExecutor(threads, "ndbmi_gym")
+
+
+if hasattr(os, "register_at_fork"):  # a process that is forked has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def is_native(loops: Sequence[ClosedLoop], task: Task) -> bool:
