@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.bank import Stack, nearest, nearest_group, stacked
+from ndbmi_gym.bank import Stack, nearest, nearest_bounded, nearest_group, stacked
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import pull, terms_of
 from ndbmi_gym.interface import project, sense
@@ -90,7 +90,7 @@ class Lookup(NamedTuple):
     Attributes
     ----------
     tables : tuple
-        `ndbmi_gym.bank.Tables`.
+        `ndbmi_gym.bank.Tables`, or the first three of them where those are enough.
     points, forces : ndarray (A, P, 2)
         Virtual points that can be decoded, cm, and the field's force there, kg·cm/s².
     size : int
@@ -187,8 +187,17 @@ def clip(given, low, max_count, action, volition):  # type: ignore[no-untyped-de
 def _decode_points(lookup, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The MDS point of the nearest calibration response (Eqs 11 and 12)."""
     found = np.empty(last - first, np.int64)
-    nearest(lookup.tables, animal, rows, offsets, first, last, found)
-    _look_up(lookup, animal, found, first, last, point, force)
+    entries, quanta, norms = lookup.tables
+    nearest(entries, quanta, norms, animal, rows, offsets, first, last, found)
+    _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
+
+
+@compiled
+def _decode_far_points(lookup, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
+    """The same, from tables that no cache holds."""
+    found = np.empty(last - first, np.int64)
+    nearest_bounded(lookup.tables, animal, rows, offsets, first, last, found)
+    _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
 
 
 @compiled
@@ -197,16 +206,16 @@ def _decode_sites(lookup, animal, rows, offsets, first, last, point, force):  # 
     found = np.empty(last - first, np.int64)
     asked = animal, rows, offsets, first, last, found
     nearest_group(lookup.tables, *asked, lookup.size, lookup.exponent)
-    _look_up(lookup, animal, found, first, last, point, force)
+    _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
 
 
 @compiled
-def _look_up(lookup, animal, found, first, last, point, force):  # type: ignore[no-untyped-def]
+def _look_up(points, forces, animal, found, first, last, point, force):  # type: ignore[no-untyped-def]
     for b in range(first, last):
         a, m = animal[b], found[b - first]
         for d in range(2):
-            point[b, d] = lookup.points[a, m, d]
-            force[b, d] = lookup.forces[a, m, d]
+            point[b, d] = points[a, m, d]
+            force[b, d] = forces[a, m, d]
 
 
 @compiled
@@ -214,14 +223,6 @@ def _decode_projections(projection, animal, rows, offsets, first, last, point, f
     """The response's own place in the MDS plane, and the field there."""
     project(projection.readout, projection.offset, animal, rows, offsets, point, first, last)
     pull(projection.terms, point, force, first, last)
-
-
-DECODE: dict[str, tuple[Any, type]] = {
-    "multiple-points": (_decode_points, Lookup),
-    "single-point": (_decode_sites, Lookup),
-    "projection": (_decode_projections, Projection),
-}
-"""How each decoder works in compiled code, and by which tables."""
 
 
 @compiled
@@ -254,7 +255,7 @@ def composed(
         What it draws from.
     decode : compiled function
     known : type of NamedTuple
-        What it decodes by (`DECODE`).
+        What it decodes by.
     """
 
     @compiled
@@ -359,10 +360,11 @@ class CompiledStep:
         loop = loops[0]
         respond, cortex = loop.cortex.native
         self._stack = stacked([each.interface.bank for each in loops])
-        self._kernel = composed(respond, type(cortex), *DECODE[loop.decoder])
+        decode, known = _decoding(loops, self._stack)
+        self._kernel = composed(respond, type(cortex), decode, type(known))
         self._parts = (
             tuple(cortex),
-            tuple(_decoding(loops, self._stack)),
+            tuple(known),
             np.array([each.interface.sites for each in loops]),
             tuple(loop.plant.native),
             tuple(task.native(loop.interface.half_side_cm)),
@@ -457,18 +459,22 @@ def is_native(loops: Sequence[ClosedLoop], task: Task) -> bool:
     )
 
 
-def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> Lookup | Projection:
+def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> tuple[Any, Lookup | Projection]:
+    """How responses are decoded in compiled code, and by what."""
     interfaces, decoder = [loop.interface for loop in loops], loops[0].decoder
     if decoder == "projection":
-        return Projection(
+        return _decode_projections, Projection(
             np.array([each.readout for each in interfaces]),
             np.array([each.readout_offset for each in interfaces]),
             np.array(terms_of(loops[0].field)),
         )
-    places = [i.points if decoder == "multiple-points" else i.sites for i in interfaces]
-    return Lookup(
-        tuple(stack.tables),
-        np.array(places),
+    by_points = decoder == "multiple-points"
+    quick = by_points and not stack.bounded
+    return (
+        _decode_points if quick else _decode_far_points if by_points else _decode_sites
+    ), Lookup(
+        tuple(stack.tables)[:3] if quick else tuple(stack.tables),
+        np.array([each.points if by_points else each.sites for each in interfaces]),
         np.array([loop.force_table for loop in loops]),
         interfaces[0].n_repetitions,
         float(interfaces[0].exponent),
