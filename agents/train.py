@@ -303,8 +303,7 @@ def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
     if settings.resume:
         model = _saved(algorithm, folder, venv, logs)
         # not the trials and the exploration of the beginning once more
-        entropy = np.random.SeedSequence([settings.seed, model.num_timesteps])
-        model.set_random_seed(int(entropy.generate_state(1)[0]))
+        model.set_random_seed(_hashed(settings.seed, model.num_timesteps))
         return model, venv
     for name, value in chosen.items():
         if is_linear(value):
@@ -324,9 +323,15 @@ def _model(settings: Settings, config: JSON) -> tuple[BaseAlgorithm, VecEnv]:
         )
     except (AttributeError, TypeError) as error:
         raise ValueError(f"hyper-parameters of {settings.algo}: {error}") from error
+    # places of a batch take successive seeds: not those of the next training, nor of evaluation
+    venv.seed(_hashed(settings.seed))
     if settings.warm_start:
         _warm(model, settings)
     return model, venv
+
+
+def _hashed(*entropy: int) -> int:
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def _saved(

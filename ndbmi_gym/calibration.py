@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import eigsh
 
+from ndbmi_gym.bank import MAX_RESPONSE_SPIKES
 from ndbmi_gym.cortex import Cortex
 from ndbmi_gym.interface import Interface
-from ndbmi_gym.metric import MAX_RESPONSE_SPIKES, Metric, gram, influence
+from ndbmi_gym.metric import Metric, gram, influence
 from ndbmi_gym.spikes import SpikeTrains
 
 FloatArray = npt.NDArray[np.float64]

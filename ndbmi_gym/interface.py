@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.bank import ResponseBank
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.files import Kind, Layout, as_path, read_arrays, reading, write_arrays
-from ndbmi_gym.metric import Metric, ResponseBank
+from ndbmi_gym.metric import Metric
 from ndbmi_gym.spikes import SpikeTrains
 
 FloatArray = npt.NDArray[np.float64]

@@ -25,6 +25,7 @@ _WEYL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 _ROUNDS = 10
 
 _TO_UNIT = 2.0**-53
+_THREE, _ELEVEN, _LAYERS = np.uint64(3), np.uint64(11), np.uint64(255)
 
 
 @intrinsic
@@ -66,12 +67,12 @@ def word(key0, key1, draw, lane, place):  # type: ignore[no-untyped-def]
 @compiled
 def uniform(key0, key1, draw, lane, place):  # type: ignore[no-untyped-def]
     """The word at a place as a number in [0, 1)."""
-    return (word(key0, key1, draw, lane, place) >> np.uint64(11)) * _TO_UNIT
+    return np.int64(word(key0, key1, draw, lane, place) >> _ELEVEN) * _TO_UNIT
 
 
-def _ziggurat() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _ziggurat() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Layers of equal area under exp(-x): what is sure to lie inside, their widths and heights."""
-    inside, width, height = np.zeros(256, np.uint64), np.zeros(256), np.ones(256)
+    inside, width, height = np.zeros(256, np.int64), np.zeros(256), np.ones(256)
     edge = above = _TAIL
     base = _AREA / np.exp(-edge)
     inside[0], width[0] = edge / base * 2**53, base * _TO_UNIT
@@ -98,31 +99,30 @@ def intervals(key0, key1, draw, lane, gaps, filled, wanted, place):  # type: ign
     while filled < wanted:
         if place % 4 == 0:
             a, b, c, d = block(key0, key1, draw, lane, place // 4 + 1)
-            a, b, c, d = a >> np.uint64(3), b >> np.uint64(3), c >> np.uint64(3), d >> np.uint64(3)
-            i, j = a & np.uint64(255), b & np.uint64(255)
-            k, m = c & np.uint64(255), d & np.uint64(255)
-            a, b, c, d = a >> np.uint64(8), b >> np.uint64(8), c >> np.uint64(8), d >> np.uint64(8)
-            if a < _INSIDE[i] and b < _INSIDE[j] and c < _INSIDE[k] and d < _INSIDE[m]:
-                gaps[filled], gaps[filled + 1] = a * _WIDTH[i], b * _WIDTH[j]
-                gaps[filled + 2], gaps[filled + 3] = c * _WIDTH[k], d * _WIDTH[m]
+            i, j = (a >> _THREE) & _LAYERS, (b >> _THREE) & _LAYERS
+            k, m = (c >> _THREE) & _LAYERS, (d >> _THREE) & _LAYERS
+            e, f = np.int64(a >> _ELEVEN), np.int64(b >> _ELEVEN)
+            g, h = np.int64(c >> _ELEVEN), np.int64(d >> _ELEVEN)
+            if (e < _INSIDE[i]) & (f < _INSIDE[j]) & (g < _INSIDE[k]) & (h < _INSIDE[m]):
+                gaps[filled], gaps[filled + 1] = e * _WIDTH[i], f * _WIDTH[j]
+                gaps[filled + 2], gaps[filled + 3] = g * _WIDTH[k], h * _WIDTH[m]
                 filled += 4
                 place += 4
                 continue
         # in one block of 23 a word falls into a layer's margin, and takes another word to tell
-        drawn = word(key0, key1, draw, lane, place) >> np.uint64(3)
+        drawn = word(key0, key1, draw, lane, place)
         place += 1
-        layer = drawn & np.uint64(255)
-        drawn >>= np.uint64(8)
-        x = drawn * _WIDTH[layer]
-        if drawn >= _INSIDE[layer]:
+        layer, size = (drawn >> _THREE) & _LAYERS, np.int64(drawn >> _ELEVEN)
+        x = size * _WIDTH[layer]
+        if size >= _INSIDE[layer]:
             u = uniform(key0, key1, draw, lane, place)
             place += 1
             if layer == 0:
                 x = _TAIL - np.log1p(-u)
-            elif (_HEIGHT[layer - np.uint64(1)] - _HEIGHT[layer]) * u + _HEIGHT[layer] >= np.exp(
-                -x
-            ):
-                continue
+            else:
+                low, high = _HEIGHT[layer], _HEIGHT[layer - np.uint64(1)]
+                if low + (high - low) * u >= np.exp(-x):
+                    continue
         gaps[filled] = x
         filled += 1
     return filled, place

@@ -47,11 +47,13 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Reset:
-    """What a `reset` was given, for a whole batch.
+    """What a `reset` was given, of a batch for the one trial.
+
+    A scalar environment with the same options that is reset so begins the same trial.
 
     Attributes
     ----------
-    seed : int, sequence of int or None
+    seed : int or None
     options : dict or None
         Without ``reset_mask``.
     """
@@ -221,13 +223,13 @@ class VectorRecorder(VectorWrapper[Any, Any, Any]):
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begin the trials of ``options["reset_mask"]``, by default all; others go on."""
-        given = _given(seed, options)
         which = np.ones(self.num_envs, np.bool_)
         if isinstance(options, Mapping) and "reset_mask" in options:
             which = np.array(options["reset_mask"])
         seen, info = self.env.reset(seed=seed, options=options)
         rows, kept = np.array(seen), _chosen(info, self.keys)
         for i in np.flatnonzero(which).tolist():
+            given = _of_one(seed, options, i, self.num_envs)
             self._running[i] = _Running(rows[i], _row(kept, i), given)
         self._fresh &= ~which
         return seen, info
@@ -275,7 +277,7 @@ def record(
     trials : int
         How many; they are numbered 0, 1, ....
     seed : int
-        Of the first batch; the next have seed + 1, seed + 2, ....
+        Of the first trial; the next have seed + 1, seed + 2, ....
     keys : sequence of str
         Of infos, what is kept beside.
     deterministic : bool
@@ -299,8 +301,8 @@ def record(
         batch = VectorRecorder(made, keys)
         actor = as_actor(policy, made.unwrapped)
         found: list[Trial] = []
-        for i, done in enumerate(range(0, trials, batch.num_envs)):
-            seen, _ = batch.reset(seed=seed + i, options=numbers_of(made, done))
+        for done in range(0, trials, batch.num_envs):
+            seen, _ = batch.reset(seed=seed + done, options=numbers_of(made, done))
             for _ in play(batch, actor, seen, deterministic):
                 pass
             first = [trial for trial in batch.trials if trial.reset is not None]
@@ -478,8 +480,8 @@ def to_minari(dataset_id: str, trials: Iterable[Trial], env: Any, **metadata: An
     Returns
     -------
     minari.MinariDataset
-        Its episodes have the trials' infos and, if from scalar environments, the seed and options
-        of their resets; those of a batch would not bring a trial back on its own.
+        Its episodes have the trials' infos and the seed and options of their resets, which bring a
+        trial of a scalar environment or of a batch back.
 
     Raises
     ------
@@ -498,14 +500,14 @@ def to_minari(dataset_id: str, trials: Iterable[Trial], env: Any, **metadata: An
         ) from error
     buffers = []
     for i, trial in enumerate(several):
-        alone = trial.reset if trial.places == 1 else None
+        given = trial.reset or Reset()
         ends = np.zeros((2, len(trial)), np.bool_)
         ends[:, -1] = trial.terminated, trial.truncated
         buffers.append(
             minari.data_collector.EpisodeBuffer(
                 id=i,
-                seed=alone and _only(alone.seed),
-                options=alone and plain(alone.options),
+                seed=given.seed,
+                options=plain(given.options),
                 observations=trial.observations,
                 actions=trial.actions,
                 rewards=trial.rewards,
@@ -568,11 +570,6 @@ def _ours(spec: EnvSpec) -> EnvSpec:
     return spec
 
 
-def _only(seed: Any) -> Any:
-    """The seed of a reset of one trial, which a batch may have been given in a list."""
-    return seed if seed is None or np.ndim(seed) == 0 else seed[0]
-
-
 def _checked(space: gymnasium.Space[Any], keys: Sequence[str]) -> tuple[str, ...]:
     if not isinstance(space, gymnasium.spaces.Box):
         raise ValueError(f"observations in {space}: only arrays, of a Box, are recorded")
@@ -584,6 +581,17 @@ def _checked(space: gymnasium.Space[Any], keys: Sequence[str]) -> tuple[str, ...
 def _given(seed: Any, options: Any) -> Reset:
     kept = {name: deepcopy(each) for name, each in (options or {}).items() if name != "reset_mask"}
     return Reset(deepcopy(seed), kept or None)
+
+
+def _of_one(seed: Any, options: Any, trial: int, n_trials: int) -> Reset:
+    """What resets a scalar environment to one trial of a batch that was reset."""
+    if seed is not None:
+        seed = seed + trial if np.ndim(seed) == 0 else seed[trial]
+    own = dict(options or {})
+    for name, ndim in (("start", 2), ("target", 2), ("animal", 1), ("trial", 1)):
+        if np.ndim(own.get(name, 0)) == ndim:
+            own[name] = own[name][trial]
+    return _given(seed, own)
 
 
 def _chosen(info: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def score(
     trials : int
         How many.
     seed : int
-        Of the first batch; the next have seed + 1, seed + 2, ....
+        Of the first trial; the next have seed + 1, seed + 2, ....
     deterministic : bool
         Whether a stochastic policy takes its mean.
     **options
@@ -361,7 +361,7 @@ def measure(
         B trials, with ``autoreset_mode="NextStep"``.
     actor : Actor
     seed : int
-        Of the trials.
+        Of the first trial; the next have seed + 1, seed + 2, ....
     deterministic : bool
         Whether a stochastic policy takes its mean.
     first : int
@@ -421,7 +421,7 @@ def measured(
     trials : int
         How many.
     seed : int
-        Of the first batch; the next have seed + 1, seed + 2, ....
+        Of the first trial; the next have seed + 1, seed + 2, ....
     deterministic : bool
 
     Yields
@@ -429,8 +429,8 @@ def measured(
     ndarray (5, B)
         The last one is cut to size.
     """
-    for i, done in enumerate(range(0, trials, env.num_envs)):
-        yield measure(env, actor, seed + i, deterministic, done)[:, : trials - done]
+    for done in range(0, trials, env.num_envs):
+        yield measure(env, actor, seed + done, deterministic, done)[:, : trials - done]
 
 
 def task_of(env: Any) -> Task:

@@ -511,6 +511,21 @@ _MOST_TERMS = 20_000
 _SMALLEST = 1e-300
 
 
+def _poisson_all(
+    mean_counts: FloatArray, added: FloatArray, gaps: FloatArray, n_bins: int
+) -> tuple[Rows, IntArray, IntArray]:
+    """Responses from intervals that one generator drew; the last offset is -1 if they run out."""
+    n_trials, n_electrodes = mean_counts.shape
+    rows, offsets = np.empty(gaps.size, np.int32), np.zeros(n_trials + 1, np.int64)
+    counts, one_each = np.zeros((n_trials, 2 * n_electrodes), np.int64), np.arange(n_trials)
+    streams = np.zeros((n_trials, 2), np.uint64), one_each, DRAWN
+    means, which = np.array(mean_counts, order="C"), (0, n_trials, rows, 0, offsets, counts)
+    end = _poisson(means, one_each, np.array(added), 0, n_bins, gaps, *streams, *which)
+    if end == FEW_INTERVALS:
+        offsets[-1] = -1
+    return rows[: max(end, 0)], offsets, counts
+
+
 def _drawn(
     intervals_of: Callable[[int], FloatArray],
     total: float,
@@ -573,40 +588,100 @@ def _expected(mean_counts, added):  # type: ignore[no-untyped-def]
 FEW_INTERVALS, FEW_ROWS = -1, -2
 """What the loops below return in place of a number of spikes when there is no room for more."""
 
+_AT_A_TIME = 8  # intervals that are drawn at once
+
 
 @compiled
-def poisson(means, added, first, n_bins, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
-    """Poisson spikes of one response from unit-rate intervals, ``gaps[used:filled]``.
+def _poisson(  # type: ignore[no-untyped-def]
+    means,
+    stimulus,
+    added,
+    process,
+    n_bins,
+    given,
+    keys,
+    draws,
+    lane,
+    first,
+    last,
+    rows,
+    k,
+    offsets,
+    counts,
+):
+    """Poisson spikes of the responses from `first` to before `last`, from unit-rate intervals.
 
     A population is drawn as *one* unit-rate process that runs through the evoked and then the added
     processes' windows, laid end to end and each as long as its mean count: an interval that
-    outlasts a window reaches into the next, as the lack of memory permits. `first` is 0, or n for
-    the added processes alone. Spikes are written to ``rows[k:]``; returns their end.
+    outlasts a window reaches into the next, as the lack of memory permits.
+
+    Parameters
+    ----------
+    means : ndarray (S, n)
+        Evoked spikes per window.
+    stimulus : ndarray of int (B,)
+    added : ndarray (B, n)
+        Further ones, or less.
+    process : int
+        Number of the process to begin with: 0, or n for the added ones alone.
+    n_bins : int
+    given : ndarray
+        Intervals, of which each response takes the next ones; if there are none, each takes them
+        from its own stream.
+    keys, draws, lane
+        Of the streams.
+    first, last : int
+    rows : ndarray of int32
+        Gets the spikes, from place `k` on.
+    offsets : ndarray of int64 (last - first + 1,)
+        Gets their ends, from its second entry on.
+    counts : ndarray of int64 (B, 2n)
+        Gets their numbers.
+
+    Returns
+    -------
+    int
+        The end of all spikes, FEW_INTERVALS or FEW_ROWS.
     """
-    n_electrodes = means.size
-    if used >= filled:
-        return FEW_INTERVALS
-    clock = gaps[used]
-    used += 1
-    for j in range(first, 2 * n_electrodes):
-        unit = j if j < n_electrodes else j - n_electrodes
-        extra = added[unit]
-        evoked = max(means[unit] + min(extra, 0.0), 0.0)
-        mean = evoked if j < n_electrodes else max(extra, 0.0)
-        begin = k
-        if clock < mean:
-            bins_per_count = n_bins / mean
-            while clock < mean:
-                if used >= filled:
-                    return FEW_INTERVALS
-                if k >= rows.size:
-                    return FEW_ROWS
-                rows[k] = unit * n_bins + min(int(clock * bins_per_count), n_bins - 1)
-                k += 1
-                clock += gaps[used]
-                used += 1
-        counts[j] = k - begin
-        clock -= mean
+    n_electrodes = means.shape[1]
+    drawn = given.size == 0
+    gaps = np.empty(_AT_A_TIME + 3) if drawn else given
+    used, filled, place = 0, given.size, 0
+    for b in range(first, last):
+        if drawn:
+            filled, place = intervals(
+                keys[b, 0], keys[b, 1], draws[b], lane, gaps, 0, _AT_A_TIME, 0
+            )
+            used = 0
+        elif used >= filled:
+            return FEW_INTERVALS
+        s, clock = stimulus[b], gaps[used]
+        used += 1
+        for j in range(process, 2 * n_electrodes):
+            unit = j if j < n_electrodes else j - n_electrodes
+            extra = added[b, unit]
+            evoked = max(means[s, unit] + min(extra, 0.0), 0.0)
+            mean = evoked if j < n_electrodes else max(extra, 0.0)
+            begin = k
+            if clock < mean:
+                bins_per_count = n_bins / mean
+                while clock < mean:
+                    if used >= filled:
+                        if not drawn:
+                            return FEW_INTERVALS
+                        filled, place = intervals(
+                            keys[b, 0], keys[b, 1], draws[b], lane, gaps, 0, _AT_A_TIME, place
+                        )
+                        used = 0
+                    if k >= rows.size:
+                        return FEW_ROWS
+                    rows[k] = unit * n_bins + min(int(clock * bins_per_count), n_bins - 1)
+                    k += 1
+                    clock += gaps[used]
+                    used += 1
+            counts[b, j] = k - begin
+            clock -= mean
+        offsets[b - first + 1] = k
     return k
 
 
@@ -637,7 +712,7 @@ def accumulate(expected, total):  # type: ignore[no-untyped-def]
 
 @compiled
 def poisson_profile(total, edges, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
-    """`poisson` with windows in pieces: one unit-rate process runs through their running totals."""
+    """`_poisson` of one response in pieces: one process runs through their running totals."""
     n_electrodes, n_edges = total.shape
     n_bins = edges[-1]
     if used >= filled:
@@ -715,25 +790,25 @@ def poisson_responses(  # type: ignore[no-untyped-def]
     Fills ``offsets`` from its beginning on and ``counts[first:last]``. Whether `rows` had room for
     all spikes; if not, one calls again with more.
     """
-    gaps = np.empty(256)
-    offsets[0] = k = 0
-    for b in range(first, last):
-        means, added = tables.means[stimulus[b]], volition[b]
-        expected = 0.0
-        for u in range(means.size):
-            expected += max(means[u] + added[u], added[u], 0.0)
-        wanted, filled, place, end = enough(expected), 0, 0, FEW_INTERVALS
-        while end == FEW_INTERVALS:
-            gaps = room_for(gaps, filled, wanted)
-            filled, place = intervals(
-                keys[b, 0], keys[b, 1], draws[b], DRAWN, gaps, filled, wanted, place
-            )
-            end = poisson(means, added, 0, tables.n_bins, gaps, 0, filled, rows, k, counts[b])
-            wanted = filled + 16
-        if end == FEW_ROWS:
-            return False
-        offsets[b - first + 1] = k = end
-    return True
+    offsets[0] = 0
+    end = _poisson(
+        tables.means,
+        stimulus,
+        volition,
+        0,
+        tables.n_bins,
+        np.empty(0),
+        keys,
+        draws,
+        DRAWN,
+        first,
+        last,
+        rows,
+        0,
+        offsets,
+        counts,
+    )
+    return end != FEW_ROWS
 
 
 @compiled
@@ -741,14 +816,13 @@ def gamma_responses(  # type: ignore[no-untyped-def]
     tables, stimulus, volition, activity, keys, draws, first, last, rows, offsets, counts, left
 ):
     """`poisson_responses` with Gamma intervals in place of the exponential ones of the evoked."""
-    gaps = np.empty(256)
+    gaps, none, ends = np.empty(256), np.empty(0), np.zeros(2, np.int64)
     offsets[0] = k = 0
     for b in range(first, last):
         means, added = tables.means[stimulus[b]], volition[b]
-        evoked = volitional = 0.0
+        evoked = 0.0
         for u in range(means.size):
             evoked += max(means[u] + min(added[u], 0.0), 0.0)
-            volitional += max(added[u], 0.0)
         wanted, filled, place, end = enough(evoked) + means.size, 0, 0, FEW_INTERVALS
         while end == FEW_INTERVALS:
             gaps = room_for(gaps, filled, wanted)
@@ -759,20 +833,26 @@ def gamma_responses(  # type: ignore[no-untyped-def]
             wanted = filled + 16 + filled // 2
         if end == FEW_ROWS:
             return False
-        k = end
-        wanted, filled, place, end = enough(volitional), 0, 0, FEW_INTERVALS
-        while end == FEW_INTERVALS:
-            gaps = room_for(gaps, filled, wanted)
-            filled, place = intervals(
-                keys[b, 0], keys[b, 1], draws[b], ADDED, gaps, filled, wanted, place
-            )
-            end = poisson(
-                means, added, means.size, tables.n_bins, gaps, 0, filled, rows, k, counts[b]
-            )
-            wanted = filled + 16
-        if end == FEW_ROWS:
+        k = _poisson(
+            tables.means,
+            stimulus,
+            volition,
+            means.size,
+            tables.n_bins,
+            none,
+            keys,
+            draws,
+            ADDED,
+            b,
+            b + 1,
+            rows,
+            end,
+            ends,
+            counts,
+        )
+        if k == FEW_ROWS:
             return False
-        offsets[b - first + 1] = k = end
+        offsets[b - first + 1] = k
     return True
 
 
@@ -815,26 +895,6 @@ def _profile_streams(expected, edges, keys, draws):  # type: ignore[no-untyped-d
                 for i in range(k):
                     longer[i] = rows[i]
                 rows = longer
-        offsets[b + 1] = k = end
-    return rows[:k], offsets, counts
-
-
-@compiled
-def _poisson_all(mean_counts, added, gaps, n_bins):  # type: ignore[no-untyped-def]
-    """`poisson` in one response after the other; the last offset is -1 if intervals run out."""
-    n_trials, n_electrodes = mean_counts.shape
-    rows = np.empty(gaps.size, np.int32)
-    offsets = np.zeros(n_trials + 1, np.int64)
-    counts = np.zeros((n_trials, 2 * n_electrodes), np.int64)
-    k = used = 0
-    for b in range(n_trials):
-        end = poisson(
-            mean_counts[b], added[b], 0, n_bins, gaps, used, gaps.size, rows, k, counts[b]
-        )
-        if end < 0:
-            offsets[-1] = -1
-            return rows, offsets, counts
-        used += end - k + 1
         offsets[b + 1] = k = end
     return rows[:k], offsets, counts
 

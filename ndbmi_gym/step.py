@@ -16,31 +16,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.bank import Stack, nearest, nearest_group, stacked
 from ndbmi_gym.compiled import compiled
-from ndbmi_gym.fields import force_at, terms_of
-from ndbmi_gym.interface import affine_readout, nearest_site
+from ndbmi_gym.fields import pull, terms_of
+from ndbmi_gym.interface import project, sense
 from ndbmi_gym.loop import ClosedLoop, Signals
 from ndbmi_gym.observation import Layout, show
-from ndbmi_gym.plants import Column, Device
-from ndbmi_gym.plants.point_mass import Motion, move, propagator
+from ndbmi_gym.plants import Device
+from ndbmi_gym.plants.point_mass import Motion, move
 from ndbmi_gym.streams import Streams
 from ndbmi_gym.tasks import (
     KNOWN_AT_START,
     N_JUDGED,
-    Judged,
     Outcome,
     Rules,
     Task,
     judge,
-    mean_size,
 )
-from ndbmi_gym.tmp_nearest import Stack, nearest, nearest_group, stacked
 
 Array = npt.NDArray[Any]
-
-# plain numbers: members of an enumeration take longer to compile
-_X, _Y, _CURL = int(Column.X), int(Column.Y), int(Column.CURL)
-_STREAK = int(Judged.STREAK)
 
 
 class Trials(NamedTuple):
@@ -99,12 +93,8 @@ class Decoding(NamedTuple):
     ----------
     sites : ndarray (A, S, 2)
         Calibration sites, cm.
-    tables : ndarray of uint16 (A, R, M)
-        Inner products of a spike with the calibration responses, in quanta.
-    scales : ndarray (A,)
-        The quanta.
-    norms : ndarray (A, M)
-        Squared norms of the calibration responses.
+    tables : tuple
+        `ndbmi_gym.bank.Tables`.
     points, forces : ndarray (A, P, 2)
         Virtual points that can be decoded, cm, and the field's force there, kg·cm/s².
     readout : ndarray (A, R, 2)
@@ -117,16 +107,10 @@ class Decoding(NamedTuple):
         Calibration responses per stimulus.
     exponent : float
         Power of the single-point decoder's mean.
-    n_bins : int
-        Clock ticks per window.
-    decay, coupling : float
-        Of the metric.
     """
 
     sites: Array
-    tables: Array
-    scales: Array
-    norms: Array
+    tables: tuple[Any, ...]
     points: Array
     forces: Array
     readout: Array
@@ -134,9 +118,6 @@ class Decoding(NamedTuple):
     terms: Array
     size: int
     exponent: float
-    n_bins: int
-    decay: float
-    coupling: float
 
 
 class Parts(NamedTuple):
@@ -199,17 +180,7 @@ def clip(given, low, max_count, action, volition):  # type: ignore[no-untyped-de
 def _decode_points(decoding, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The MDS point of the nearest calibration response (Eqs 11 and 12)."""
     found = np.empty(last - first, np.int64)
-    nearest(
-        decoding.tables,
-        decoding.scales,
-        decoding.norms,
-        animal,
-        rows,
-        offsets,
-        first,
-        last,
-        found,
-    )
+    nearest(decoding.tables, animal, rows, offsets, first, last, found)
     _look_up(decoding, animal, found, first, last, point, force)
 
 
@@ -217,22 +188,8 @@ def _decode_points(decoding, animal, rows, offsets, first, last, point, force): 
 def _decode_sites(decoding, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The site of the stimulus with the smallest power-mean distance (Eqs 8-10)."""
     found = np.empty(last - first, np.int64)
-    nearest_group(
-        decoding.tables,
-        decoding.scales,
-        decoding.norms,
-        animal,
-        rows,
-        offsets,
-        first,
-        last,
-        found,
-        decoding.size,
-        decoding.exponent,
-        decoding.n_bins,
-        decoding.decay,
-        decoding.coupling,
-    )
+    asked = animal, rows, offsets, first, last, found
+    nearest_group(decoding.tables, *asked, decoding.size, decoding.exponent)
     _look_up(decoding, animal, found, first, last, point, force)
 
 
@@ -248,13 +205,8 @@ def _look_up(decoding, animal, found, first, last, point, force):  # type: ignor
 @compiled
 def _decode_projections(decoding, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The response's own place in the MDS plane, and the field there."""
-    for b in range(first, last):
-        a, i = animal[b], b - first
-        x, y = affine_readout(
-            decoding.readout[a], decoding.offset[a], rows, offsets[i], offsets[i + 1]
-        )
-        point[b, 0], point[b, 1] = x, y
-        force[b, 0], force[b, 1] = force_at(decoding.terms, x, y)
+    project(decoding.readout, decoding.offset, animal, rows, offsets, point, first, last)
+    pull(decoding.terms, point, force, first, last)
 
 
 DECODE = {
@@ -262,6 +214,22 @@ DECODE = {
     "single-point": _decode_sites,
     "projection": _decode_projections,
 }
+
+
+@compiled
+def _hold(device, held, first, last):  # type: ignore[no-untyped-def]
+    """Leave devices where they are."""
+    for b in range(first, last):
+        for c in range(device.shape[1]):
+            held[b, c] = device[b, c]
+
+
+@compiled
+def _forget(judgement, first, last):  # type: ignore[no-untyped-def]
+    """Clear what is not known before the first step."""
+    for b in range(first, last):
+        for c in range(N_JUDGED):
+            judgement[b, c] *= KNOWN_AT_START[c]
 
 
 @cache
@@ -320,12 +288,9 @@ def composed(
         chunk = max(1, min(parts.chunk, last - first))
         rows = np.empty(128 * chunk, np.int32)
         offsets = np.empty(chunk + 1, np.int64)
-        curl = 0.0
-        factors = propagator(curl, motion)
         for begin in range(first, last, chunk):
             end = min(begin + chunk, last)
-            for b in range(begin, end):
-                stimulus[b] = nearest_site(decoding.sites[animal[b]], device[b, _X], device[b, _Y])
+            sense(decoding.sites, animal, device, stimulus, begin, end)
             while not respond(
                 cortex,
                 stimulus,
@@ -342,22 +307,14 @@ def composed(
             ):
                 rows = np.empty(2 * rows.size, np.int32)
             decode(decoding, animal, rows, offsets, begin, end, point, force)
-            for b in range(begin, end):
-                if moves:
-                    if device[b, _CURL] != curl:  # trials mostly share it
-                        curl = device[b, _CURL]
-                        factors = propagator(curl, motion)
-                    move(device[b], moved[b], force[b, 0], force[b, 1], factors, motion)
-                else:
-                    for c in range(device.shape[1]):
-                        moved[b, c] = device[b, c]
-                x, y, streak = target[b, 0], target[b, 1], judged[b, _STREAK]
-                effort = mean_size(action[b])
-                judge(judgement[b], moved[b, _X], moved[b, _Y], x, y, effort, streak, rules)
-                if not moves:
-                    for c in range(N_JUDGED):
-                        judgement[b, c] *= KNOWN_AT_START[c]
-                show(seen[b], parts.starts, parts.factors, counts[b], moved[b], action[b], x, y)
+            if moves:
+                move(device, moved, force, motion, begin, end)
+                judge(judged, judgement, moved, target, action, rules, begin, end)
+            else:
+                _hold(device, moved, begin, end)
+                judge(judged, judgement, moved, target, action, rules, begin, end)
+                _forget(judgement, begin, end)
+            show(seen, parts.starts, parts.factors, counts, moved, action, target, begin, end)
         return True
 
     return step
@@ -483,9 +440,7 @@ def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> Decoding:
     places = [i.points if decoder == "multiple-points" else i.sites for i in interfaces]
     return Decoding(
         sites=np.array([i.sites for i in interfaces]),
-        tables=stack.tables if tabled else np.zeros((len(loops), 0, 0), np.uint16),
-        scales=stack.scales if tabled else np.zeros(len(loops)),
-        norms=stack.norms if tabled else np.zeros((len(loops), 0)),
+        tables=tuple(stack.tables),
         points=np.array(places) if tabled else none,
         forces=np.array([loop.force_table for loop in loops]) if tabled else none,
         readout=none if tabled else np.array([i.readout for i in interfaces]),
@@ -493,7 +448,4 @@ def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> Decoding:
         terms=np.zeros((0, 8)) if tabled else np.array(terms_of(loops[0].field)),
         size=first.n_repetitions,
         exponent=float(first.exponent),
-        n_bins=first.trains.n_bins,
-        decay=first.metric.decay,
-        coupling=first.metric.coupling,
     )

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ndbmi_gym.bank import ResponseBank
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.interface import DECODERS
-from ndbmi_gym.metric import ResponseBank
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
 

@@ -219,11 +219,13 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ``pip install "ndbmi-gym[render]"``.
 
     ## Vectorized environment
-    ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`, whose n trials share one
-    random stream; with n = 1 and ``autoreset_mode="SameStep"`` it reproduces the scalar environment
-    bit for bit.
+    ``gymnasium.make_vec(id, num_envs=n)`` makes the native `BMIVectorEnv`. Each of its n trials has
+    a random stream of its own: reset with seed s, trial i is bit for bit that of this environment
+    with seed s + i, in every autoreset mode. ``threads=2`` shares the trials among threads.
 
     ## Version History
+    * v1: every trial draws from a random stream of its own. Distributions are those of v0, single
+      trajectories are others.
     * v0: initial version.
     """
 

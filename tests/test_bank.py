@@ -1,0 +1,211 @@
+"""The nearest response against a sum over all spike pairs, whichever tables it is looked up in."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_metric import (
+    ANY_METRIC,
+    N_BINS,
+    PROPERTY,
+    THETAS,
+    brute_gram,
+    brute_kernel,
+    brute_squared,
+    cortical_trains,
+    metrics,
+    random_trains,
+    spikes,
+    trains_of,
+)
+
+from ndbmi_gym.bank import ResponseBank
+from ndbmi_gym.metric import Metric, squared_norms
+from ndbmi_gym.spikes import SpikeTrains
+
+
+def quantum(metric, bank_trains):
+    """Table unit: the largest inner product of one spike with one response, over 65535."""
+    n_bins = bank_trains.n_bins
+    places = np.arange(bank_trains.n_electrodes * n_bins)
+    worth = [brute_kernel(metric, places, y, n_bins).sum(axis=1).max() for y in bank_trains]
+    return max(worth) / 65535
+
+
+@ANY_METRIC
+def test_table_errs_by_half_a_quantum_per_spike(metric):
+    bank = ResponseBank(metric, random_trains(7, 11))
+    bank.stack.ensure(np.array([0]))
+    table, scale = bank.stack.tables.entries[0], bank.stack.tables.quanta[0]
+    assert scale == pytest.approx(quantum(metric, bank.trains), rel=1e-9)
+    single = trains_of([[divmod(place, N_BINS)] for place in range(3 * N_BINS)])
+    exact = brute_gram(metric, single, bank.trains)
+    assert (np.abs(scale * table - exact) <= scale / 2 * (1 + 1e-6) + 1e-9).all()
+
+
+@ANY_METRIC
+def test_bank_by_brute_force(metric):
+    bank = ResponseBank(metric, random_trains(7, 11))
+    queries = random_trains(8, 15)
+    exact = brute_gram(metric, queries, bank.trains)
+    np.testing.assert_allclose(bank.inner_products(queries), exact, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(bank.norms, squared_norms(metric, bank.trains), rtol=1e-12)
+    squared = brute_squared(metric, queries, bank.trains)
+    np.testing.assert_allclose(bank.distances(queries) ** 2, squared, atol=1e-8)
+
+
+@pytest.mark.parametrize("metric", [Metric(t, a) for t in (0.02, 0.1, 1.0) for a in THETAS])
+def test_bank_distances_of_cortical_responses(metric):
+    bank = ResponseBank(metric, cortical_trains(1, 2))
+    queries = cortical_trains(2, 1)
+    exact = np.sqrt(brute_squared(metric, queries, bank.trains))
+    np.testing.assert_allclose(bank.distances(queries), exact, rtol=1e-7)
+
+
+@PROPERTY
+@given(metric=metrics, responses=st.lists(spikes, min_size=1, max_size=5), seed=st.integers(0, 99))
+def test_equal_responses_are_at_distance_zero(metric, responses, seed):
+    rng = np.random.default_rng(seed)
+    shuffled = [[response[i] for i in rng.permutation(len(response))] for response in responses]
+    between = ResponseBank(metric, trains_of(responses)).distances(trains_of(shuffled))
+    np.testing.assert_array_equal(np.diag(between), 0.0)
+
+
+@pytest.mark.parametrize("metric", [Metric(), Metric(10.0), Metric(0.1, 0.0)])
+def test_a_calibration_response_is_at_distance_zero_of_itself(metric):
+    trains = cortical_trains(3, 2)
+    between = ResponseBank(metric, trains).distances(trains)
+    np.testing.assert_array_equal(np.diag(between), 0.0)
+    np.testing.assert_array_equal(between == 0.0, np.eye(len(trains), dtype=bool))
+
+
+@pytest.mark.parametrize(
+    "metric", [Metric(t, a) for t in (0.02, 0.1) for a in (0.0, 1.0, np.pi / 2)]
+)
+def test_nearest_by_brute_force(metric):
+    bank = ResponseBank(metric, cortical_trains(1, 2))
+    queries = cortical_trains(2, 1)
+    squared = brute_squared(metric, queries, bank.trains)
+    nearest = bank.nearest(queries)
+    chosen = np.take_along_axis(squared, nearest[:, None], axis=1)[:, 0]
+    # two responses whose squared distances differ by less than the quantisation may swap
+    tolerance = 2 * quantum(metric, bank.trains) * np.diff(queries.offsets)
+    assert (chosen <= squared.min(axis=1) + tolerance).all()
+    assert (nearest == squared.argmin(axis=1)).mean() > 0.9
+
+
+def test_nearest_of_a_calibration_response_is_itself():
+    trains = cortical_trains(3, 5)
+    bank = ResponseBank(Metric(), trains)
+    np.testing.assert_array_equal(bank.nearest(trains), np.arange(len(trains)))
+
+
+def test_nearest_is_the_first_of_equals():
+    responses = [[(0, 5), (1, 7)], [(2, 3)], [(1, 7), (0, 5)], [(2, 3)]]
+    bank = ResponseBank(Metric(0.01, 1.0), trains_of(responses))
+    np.testing.assert_array_equal(bank.nearest(bank.trains), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("exponent", [-2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0, -300.0, 300.0])
+@pytest.mark.parametrize("size", [1, 4, 8])
+def test_nearest_group_by_brute_force(exponent, size):
+    metric = Metric(0.05, 1.1)
+    bank = ResponseBank(metric, cortical_trains(4, 4))
+    queries = cortical_trains(5, 1)
+    between = np.sqrt(brute_squared(metric, queries, bank.trains)).reshape(len(queries), -1, size)
+    unit = between.max(axis=-1, keepdims=True)  # (3/20)^-300 would overflow without
+    mean = np.mean((between / unit) ** exponent, axis=-1) ** (1 / exponent) * unit[..., 0]
+    nearest = bank.nearest_group(queries, size, exponent)
+    chosen = np.take_along_axis(mean, nearest[:, None], axis=1)[:, 0]
+    assert (chosen <= mean.min(axis=1) * (1 + 1e-4)).all()
+    assert (nearest == mean.argmin(axis=1)).mean() > 0.9
+
+
+@pytest.mark.parametrize(("exponent", "extreme"), [(-5000.0, np.min), (5000.0, np.max)])
+def test_extreme_exponents_compare_the_closest_or_the_farthest(exponent, extreme):
+    metric = Metric(0.05)
+    bank = ResponseBank(metric, cortical_trains(4, 4))
+    queries = cortical_trains(5, 1)
+    between = np.sqrt(brute_squared(metric, queries, bank.trains)).reshape(len(queries), -1, 4)
+    size = extreme(between, axis=-1)
+    nearest = bank.nearest_group(queries, 4, exponent)
+    chosen = np.take_along_axis(size, nearest[:, None], axis=1)[:, 0]
+    # 4^(1/5000) is 1 + 3e-4
+    assert (chosen <= size.min(axis=1) * (1 + 1e-3)).all()
+
+
+def test_group_that_contains_the_response_wins_under_a_negative_exponent():
+    trains = cortical_trains(6, 5)
+    bank = ResponseBank(Metric(), trains)
+    group = np.repeat(np.arange(32), 5)
+    np.testing.assert_array_equal(bank.nearest_group(trains, 5, -2.0), group)
+
+
+def test_silent_bank_and_silent_queries():
+    silent = trains_of([[], []])
+    bank = ResponseBank(Metric(), silent)
+    np.testing.assert_array_equal(bank.distances(silent), np.zeros((2, 2)))
+    np.testing.assert_array_equal(bank.nearest(trains_of([[(0, 1)]])), [0])
+    np.testing.assert_allclose(bank.distances(trains_of([[(0, 1)]])), 1.0)
+    heard = ResponseBank(Metric(), trains_of([[(0, 1)], []]))
+    np.testing.assert_array_equal(heard.nearest(silent), [1, 1])
+
+
+def test_bursts_beyond_16_bits_of_spikes_in_all():
+    """Sums run in 32 bits: 60 000 coincident spikes at the largest table entry still fit."""
+    bank = ResponseBank(Metric(), trains_of([[(0, 10)] * 300, [(0, 20)]], 1))
+    burst = trains_of([[(0, 10)] * 60_000], 1)
+    expected = [[60_000 * 300, 60_000 * math.exp(-0.1)]]
+    np.testing.assert_allclose(bank.inner_products(burst), expected, rtol=1e-12)
+    assert bank.nearest(burst)[0] == 0
+
+
+def test_more_spikes_than_fit_are_refused():
+    bank = ResponseBank(Metric(), trains_of([[(0, 10)], [(0, 20)]], 1))
+    with pytest.raises(ValueError, match=r"a response of 65537 spikes: at most 65536"):
+        bank.nearest(trains_of([[(0, 10)] * 65_537], 1))
+
+
+def test_no_queries_no_answers():
+    bank = ResponseBank(Metric(), random_trains(0, 6))
+    nothing = SpikeTrains(np.zeros(0, np.int32), np.zeros(1, np.int64), 3, N_BINS)
+    assert bank.distances(nothing).shape == (0, 6)
+    assert bank.nearest(nothing).shape == (0,)
+    assert bank.nearest_group(nothing, 2, -2.0).shape == (0,)
+
+
+# Errors
+
+
+@pytest.mark.parametrize(("n_electrodes", "n_bins"), [(4, N_BINS), (2, N_BINS), (3, N_BINS + 1)])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        ResponseBank.inner_products,
+        ResponseBank.distances,
+        ResponseBank.nearest,
+        lambda bank, trains: bank.nearest_group(trains, 2, -2.0),
+    ],
+)
+def test_responses_of_another_set_up_are_refused(ask, n_electrodes, n_bins):
+    bank = ResponseBank(Metric(), random_trains(0, 4))
+    with pytest.raises(
+        ValueError, match=rf"{n_electrodes} electrodes and {n_bins} ticks.*calibrate"
+    ):
+        ask(bank, random_trains(1, 2, n_electrodes, n_bins))
+
+
+@pytest.mark.parametrize("size", [0, -2, 3, 5])
+def test_groups_must_divide_the_bank(size):
+    bank = ResponseBank(Metric(), random_trains(0, 4))
+    with pytest.raises(ValueError, match=f"groups of {size} do not divide 4"):
+        bank.nearest_group(bank.trains, size, -2.0)
+
+
+@pytest.mark.parametrize("exponent", [0.0, math.nan, math.inf, -math.inf])
+def test_bad_exponent_is_refused(exponent):
+    bank = ResponseBank(Metric(), random_trains(0, 4))
+    with pytest.raises(ValueError, match=r"exponent = .* power other than 0 \(e.g. -2\)"):
+        bank.nearest_group(bank.trains, 2, exponent)
