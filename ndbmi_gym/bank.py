@@ -263,11 +263,10 @@ class ResponseBank:
     def nearest(self, trains: SpikeTrains) -> IntArray:
         """Index of the nearest calibration response, (B,) (Eq 11); the first of equals."""
         self.check(trains)
-        found, animal = self._asked(trains)
-        nearest(
-            tuple(self.stack.tables), animal, trains.rows, trains.offsets, 0, len(trains), found
-        )
-        return found
+        asked = self._asked(trains)
+        nearest(*asked)
+        answer: IntArray = asked[-1]
+        return answer
 
     def nearest_group(self, trains: SpikeTrains, size: int, exponent: float) -> IntArray:
         """Index of the nearest group of `size` consecutive responses, (B,) (Eqs 8 and 9).
@@ -299,7 +298,8 @@ class ResponseBank:
             raise ValueError(f"exponent = {exponent!r}: give a finite power other than 0 (e.g. -2)")
         asked = self._asked(trains)
         nearest_group(*asked, size, float(exponent))
-        return asked[-1]
+        answer: IntArray = asked[-1]
+        return answer
 
     def _asked(self, trains: SpikeTrains) -> tuple[Any, ...]:
         """What `nearest` is asked; last, room for the answers."""

@@ -712,7 +712,7 @@ def accumulate(expected, total):  # type: ignore[no-untyped-def]
 
 @compiled
 def poisson_profile(total, edges, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
-    """`_poisson` of one response in pieces: one process runs through their running totals."""
+    """`_poisson` of one response in pieces: one unit-rate process runs through running totals."""
     n_electrodes, n_edges = total.shape
     n_bins = edges[-1]
     if used >= filled:

@@ -188,5 +188,7 @@ def transient_responses(  # type: ignore[no-untyped-def]
         )
         if k == FEW_ROWS:
             return False
+        for u in range(x.shape[0]):
+            counts[b, x.shape[0] + u] = 0  # volition acts through the circuit
         offsets[b - first + 1] = k
     return True
