@@ -89,7 +89,6 @@ def test_a_range_of_trials_is_filled_and_nothing_else():
     def run(first, last, room):
         rows, offsets = np.full(room, -1, np.int32), np.full(last - first + 1, -1)
         counts, after = np.full((TRIALS, 2 * UNITS), -1), np.full((TRIALS, N), np.nan)
-        counts[first:last] = 0
         done = respond(
             *(tables, stimulus, volition, left, streams.keys, streams.draws),
             *(first, last, rows, offsets, counts, after),
