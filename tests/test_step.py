@@ -53,7 +53,9 @@ NATIVE = [
     *ANIMALS,
 ]
 CASES = [
-    {**FEW, "decoder": decoder, **observed, **options}
+    {**({"repetitions": 3} if "targets" in options else FEW), "decoder": decoder}
+    | observed
+    | options
     for (decoder, options), observed in zip(
         itertools.product(DECODERS, NATIVE), itertools.cycle(OBSERVED), strict=False
     )

@@ -147,6 +147,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         given = self.episodes.check_begin(options)
         seeds = self._check_seeds(seed)
         before, keys = self._sources.copy(), np.flatnonzero(mask)
+        states = [each and each.rng.bit_generator.state for each in before]
         for i in keys:
             if seeds[i] is not None:
                 self._sources[i] = Seeded.of(seeds[i])
@@ -155,6 +156,9 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             self.episodes.begin(self._streams(keys), mask, given, anew)
         except Exception:
             self._sources = before
+            for source, state in zip(before, states, strict=True):
+                if source is not None:
+                    source.rng.bit_generator.state = state
             raise
         self._all_begun = self._all_begun or self.episodes.all_begun
         self._ended = self._ended & ~mask
