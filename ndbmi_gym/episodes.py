@@ -219,15 +219,14 @@ class Episodes:
             If a trial has no fitting target.
         """
         given = given or Given()
-        which = np.arange(self.n_trials) if trials is None else np.flatnonzero(trials)
-        n = len(which)
+        every = trials is None or bool(trials.all())
+        which: Any = slice(None) if every else np.flatnonzero(trials)
+        number, animal = self.trial[which] + 1, self.animal[which].copy()
+        n = len(number)
         if given.trial is not None:
             number = given.trial[which]
-        elif isinstance(anew, np.ndarray):
-            number = np.where(anew[which], 0, self.trial[which] + 1)
-        else:
-            number = np.zeros(n, np.int64) if anew else self.trial[which] + 1
-        animal = self.animal[which]
+        elif anew is not False:
+            number[anew if anew is True else anew[which]] = 0
         if given.animal is not None:
             animal = given.animal[which]
         elif len(self.loops) > 1:
@@ -236,21 +235,24 @@ class Episodes:
         drawn = (given.perturbation or self.config.perturbation).sample(streams, number)
         placed = self.loops[0].plant.place(
             starts if given.start is None else given.start[which],
-            curl=drawn[:, Force.CURL],
-            push=drawn[:, Force.PUSH_X :],
+            curl=drawn[:, _CURLS],
+            push=drawn[:, _PUSHES],
         )
         if given.target is None:
             targets = self._draw_targets(streams, animal, placed.position, number)
         else:
             targets = given.target[which]
+        targets = np.array(targets, float, order="C")
         # nothing has been earned yet, and a start inside the disc is no step end inside it
         judged = np.zeros((n, N_JUDGED))
-        judged[:, Judged.STREAK] = -1.0
-        rest = np.zeros((n, self.signals.activity.shape[1]))
+        judged[:, _STREAK] = -1.0
+        rest, still = (
+            np.zeros((n, self.signals.activity.shape[1])),
+            np.zeros((n, self.n_electrodes)),
+        )
         fresh = Trials(streams, animal, targets, rest, placed, Outcome(judged))
-        still = np.zeros((n, self.n_electrodes))
-        newest = np.full(n, len(self._tasks) - 1)
-        begun = self._run(fresh, still, newest, moves=False)
+        newest = len(self._tasks) - 1
+        begun = self._run(fresh, still, np.full(n, newest) if newest else _ONLY, moves=False)
         # nothing above has changed this batch: a task without a fitting target leaves it whole
         self.action = _put(self.action, which, begun.action)
         self.signals = self.signals.put(which, begun.signals)
@@ -259,10 +261,10 @@ class Episodes:
         self.target = _put(self.target, which, targets)
         self.animal, self.trial = _put(self.animal, which, animal), _put(self.trial, which, number)
         self.streams = Streams(
-            _put(self.streams.keys, which, begun.streams.keys),
-            _put(self.streams.draws, which, begun.streams.draws),
+            _put(self.streams.keys, which, streams.keys),
+            _put(self.streams.draws, which, streams.draws),
         )
-        self._seen = begun.seen if n == self.n_trials else None
+        self._seen = begun.seen if every else None
         self._task_of[which] = newest
         if len(self._tasks) > 1 and self._task_of.min() == len(self._tasks) - 1:
             self._tasks, self._task_of = [self.task], np.zeros_like(self._task_of)
@@ -404,7 +406,7 @@ class Episodes:
         activity = self.signals.activity
         now = Trials(self.streams, self.animal, self.target, activity, self.state, self.outcome)
         stepped = self._run(now, given, self._task_of, moves=True)
-        self.streams, self.action, self.signals, self.state, self.outcome, self._seen = stepped
+        self.action, self.signals, self.state, self.outcome, self._seen = stepped
 
     def _run(self, trials: Trials, given: FloatArray, task_of: IntArray, moves: bool) -> Stepped:
         """Step trials as a whole, or part by part where one is written in Python."""
@@ -456,7 +458,8 @@ class Episodes:
         if not moves:
             values *= KNOWN_AT_START
         seen = self.layout.observe(signals, Device(moved), action, trials.target)
-        return Stepped(streams, action, signals, Device(moved), Outcome(values), seen)
+        trials.streams.draws[:] = streams.draws
+        return Stepped(action, signals, Device(moved), Outcome(values), seen)
 
     def to_hz(self, action: npt.ArrayLike) -> FloatArray:
         """Volitional firing rates that an action asks for, Hz."""
@@ -584,22 +587,24 @@ class Episodes:
 
 # looking a member of an enumeration up takes as long as indexing an array
 _CURL, _TIME = int(Column.CURL), int(Column.TIME)
+_CURLS, _PUSHES, _STREAK = int(Force.CURL), slice(Force.PUSH_X, None), int(Judged.STREAK)
+_ONLY = np.zeros(1, np.int64)  # the task of all trials
 # the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
 _FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)
 _FLAGS = slice(_FIRST_FLAG, int(Judged.SUCCESS) + 1)
 
 
-def _groups(numbers: IntArray) -> list[tuple[int, IntArray]]:
+def _groups(numbers: IntArray) -> list[tuple[int, Any]]:
     """Each number that there is, with the places where it stands."""
     first = int(numbers[0])
     if len(numbers) == 1 or (numbers == first).all():
-        return [(first, np.arange(len(numbers)))]
+        return [(first, slice(None))]
     return [(int(i), np.flatnonzero(numbers == i)) for i in np.unique(numbers)]
 
 
-def _put(array: npt.NDArray[Any], which: IntArray, values: Any) -> npt.NDArray[Any]:
+def _put(array: npt.NDArray[Any], which: Any, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A copy with some entries replaced: arrays that were handed out stay as they were."""
-    if len(which) == len(array) and isinstance(values, np.ndarray):
+    if len(values) == len(array):
         return values  # all of them, in order
     changed = array.copy()
     changed[which] = values

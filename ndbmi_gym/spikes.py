@@ -865,11 +865,12 @@ def profile_response(  # type: ignore[no-untyped-def]
     Returns their end, or FEW_ROWS, and the room for intervals, which may have become another one;
     `total` (n, K + 1) is room for the running totals.
     """
-    wanted, filled, place, end = enough(accumulate(expected, total)), 0, 0, FEW_INTERVALS
+    none = np.int64(0)  # a plain 0 has a type of its own, and all would be compiled for it, too
+    wanted, filled, place, end = enough(accumulate(expected, total)), none, none, FEW_INTERVALS
     while end == FEW_INTERVALS:
         gaps = room_for(gaps, filled, wanted)
         filled, place = intervals(key0, key1, draw, DRAWN, gaps, filled, wanted, place)
-        end = poisson_profile(total, edges, gaps, 0, filled, rows, k, counts)
+        end = poisson_profile(total, edges, gaps, none, filled, rows, k, counts)
         wanted = filled + 16
     return end, gaps
 
@@ -882,7 +883,7 @@ def _profile_streams(expected, edges, keys, draws):  # type: ignore[no-untyped-d
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, n_electrodes), np.int64)
     total, gaps = np.empty((n_electrodes, n_pieces + 1)), np.empty(256)
-    k = 0
+    k = np.int64(0)
     for b in range(n_trials):
         end = FEW_ROWS
         while end == FEW_ROWS:
@@ -907,7 +908,7 @@ def _profile_all(expected, edges, gaps):  # type: ignore[no-untyped-def]
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, n_electrodes), np.int64)
     total = np.empty((n_electrodes, n_pieces + 1))
-    k = used = 0
+    k = used = np.int64(0)
     for b in range(n_trials):
         accumulate(expected[b], total)
         end = poisson_profile(total, edges, gaps, used, gaps.size, rows, k, counts[b])

@@ -32,6 +32,7 @@ from ndbmi_gym.cortex.soc.transients import CORES, TAU_S, Gain, integrate
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.spikes import count_bound
+from ndbmi_gym.streams import Streams
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 N, S, UNITS = 20, 3, 6
@@ -261,11 +262,15 @@ def test_tabulated_rates_are_right_for_every_gain(gain):
 # Spikes
 
 
-def test_counts_and_times_are_poisson_of_the_profile():
+@pytest.mark.parametrize("own", [False, True])
+def test_counts_and_times_are_poisson_of_the_profile(own):
     cortex, n_trials = make(size=5.0), 20_000
     volition = np.random.default_rng(1).uniform(-0.08, 0.08, UNITS) * cortex.max_count
+    rng = np.random.default_rng(2)
     response = cortex.respond(
-        np.full(n_trials, 1), np.tile(volition, (n_trials, 1)), np.random.default_rng(2)
+        np.full(n_trials, 1),
+        np.tile(volition, (n_trials, 1)),
+        Streams.of(rng, n_trials) if own else rng,
     )
     counts = response.counts[:, :UNITS]
     np.testing.assert_array_equal(response.counts[:, UNITS:], 0)
@@ -440,7 +445,7 @@ def test_trials_stay_within_the_observation_space(decoder, options, small_file):
         max_rate_hz=900,
     )
     episodes, rng = Episodes(config, 30), np.random.default_rng(0)
-    episodes.begin(rng)
+    episodes.begin(Streams.of(rng, 30))
     low, high = episodes.layout.bounds
     assert (low[episodes.layout.columns["action"]] == -1).all()
     counted = []
@@ -450,10 +455,11 @@ def test_trials_stay_within_the_observation_space(decoder, options, small_file):
         assert (low <= seen).all()
         assert (seen <= high).all()
         counted.append(seen[:, episodes.layout.columns["counts"]].sum())
-        episodes.step(rng.choice([-1.0, 1.0], (30, 10)), rng)
+        episodes.step(rng.choice([-1.0, 1.0], (30, 10)))
         assert (episodes.signals.volitional == 0).all()
         if step % 5 == 4:
-            episodes.begin(rng, rng.random(30) < 0.5)
+            again = rng.random(30) < 0.5
+            episodes.begin(Streams.of(rng, again.sum()), again)
     assert min(counted) > 0
 
 

@@ -412,6 +412,9 @@ class SOCCortex(RateCortex):
         self, stimulus: IntArray, volition: FloatArray, activity: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Expected spikes between nodes (B, n, K − 1), and what is carried on (B, n_states)."""
+        if self.core == "linear" and not (self.carry or volition.any()):
+            # a calibration, say, which need not wait until the loops below are compiled
+            return self._profile(self._tables.evoked.take(stimulus, 0)), activity
         if self.core == "linear":
             expected = np.empty((len(stimulus), self.n_electrodes, len(self.nodes) - 1))
             left = np.empty_like(activity)

@@ -148,7 +148,9 @@ def transient(  # type: ignore[no-untyped-def]
     n = some_of(activity, 1.0, sources, sizes)
     if n > 0:
         superpose(left, tables.carried_left, sources, sizes, n)
-        shares[:] = 0.0
+        for u in range(n_electrodes):
+            for r in range(n_courses):
+                shares[u, r] = 0.0
         superpose(shares.reshape(shares.size), tables.carried, sources, sizes, n)
         for r in range(n_courses):
             sources[r] = r
@@ -176,7 +178,8 @@ def transient_responses(  # type: ignore[no-untyped-def]
     x, shares, sources, sizes = scratch(tables)
     expected, total = np.empty((x.shape[0], x.shape[1] - 1)), np.empty(x.shape)
     gaps = np.empty(256)
-    offsets[0] = k = 0
+    k = np.int64(0)
+    offsets[0] = k
     for b in range(first, last):
         transient(
             *(tables, stimulus[b], volition[b], activity[b], x, shares, sources, sizes),
