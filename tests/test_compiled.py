@@ -89,6 +89,156 @@ def test_the_remedy_helps(sealed):
     assert list(cache.rglob("*.nbc"))
 
 
+# What is kept is found again, and no longer when something that it is made of has changed
+
+ROOMS = {
+    "inner": (
+        "from ndbmi_gym.compiled import compiled\n\n@compiled\ndef inner(x):\n    return x + {}\n"
+    ),
+    "middle": (
+        "from ndbmi_gym.compiled import compiled\nfrom rooms.inner import inner\n\n"
+        "@compiled\ndef middle(x):\n    return 2 * inner(x)\n"
+    ),
+    "outer": """
+from typing import NamedTuple
+from ndbmi_gym.compiled import compiled
+from rooms.middle import middle
+
+class Pair(NamedTuple):
+    a: float
+    b: float
+
+class Other(NamedTuple):
+    b: float
+    a: float
+
+@compiled
+def square(x):
+    return x * x
+
+@compiled
+def cube(x):
+    return x * x * x
+
+@compiled
+def outer(x):
+    return middle(x)
+
+def composed(function, made):
+    @compiled
+    def step(x):
+        pair = made(x, 10.0)
+        return function(pair.a) + middle(pair.b)
+    return step
+""",
+}
+
+CALL = """
+from rooms.outer import Other, Pair, composed, cube, middle, outer, square
+steps = [composed(f, made) for f in (square, cube) for made in (Pair, Other)]
+print(outer(1.0), middle(1.0), *(step(3.0) for step in steps))
+for each in (outer, middle, *steps):
+    print(sum(each.stats.cache_hits.values()), sum(each.stats.cache_misses.values()))
+"""
+
+
+def in_another_process(folder):
+    """What functions of a package in a folder return, and which of them had to be compiled."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")}
+    done = subprocess.run(
+        [sys.executable, "-c", CALL],
+        env=kept | {"PYTHONPATH": f"{folder}{os.pathsep}{Path(ndbmi_gym.__file__).parent.parent}"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    values, *counts = done.stdout.splitlines()
+    return [float(value) for value in values.split()], counts
+
+
+def write(folder, name, *values):
+    path = folder / "rooms" / f"{name}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(ROOMS[name].format(*values) if values else ROOMS[name])
+
+
+def test_kept_code_is_found_again_and_forgotten_when_what_it_calls_has_changed(tmp_path):
+    """`outer` calls into `middle`, which calls into `inner`, each in a file of its own."""
+    for name in ROOMS:
+        write(tmp_path, name, *([1.0] if name == "inner" else []))
+    # square and cube of 3 or, where the names are in the other order, of 10
+    first = [4.0, 4.0, 9 + 22, 100 + 8, 27 + 22, 1000 + 8]
+    values, counts = in_another_process(tmp_path)
+    assert values == first
+    assert counts == ["0 1"] * 6
+    values, counts = in_another_process(tmp_path)
+    assert values == first
+    assert counts == ["1 0"] * 6
+    write(tmp_path, "inner", 2.5)
+    values, counts = in_another_process(tmp_path)
+    assert values == [each + 3 for each in first]
+    assert counts == ["0 1"] * 6
+    values, counts = in_another_process(tmp_path)
+    assert values == [each + 3 for each in first]
+    assert counts == ["1 0"] * 6
+
+
+MANY_WAYS = """
+import sys
+import gymnasium
+import ndbmi_gym
+for env_id in ("ndbmi/ShiftTarget-v0", "ndbmi/ShiftTargetSOC-v0"):
+    env = gymnasium.make(env_id)
+    env.reset(seed=3)
+    env.step(env.action_space.high)
+    batch = gymnasium.make_vec(env_id, num_envs=70, threads=2, autoreset_mode="SameStep")
+    batch.reset(seed=[3] * 70)
+    action = batch.action_space.high.copy()
+    action.setflags(write=False)
+    for _ in range(26):
+        batch.step(action)
+    kernel = env.unwrapped.episodes._compiled._kernel
+    assert kernel is batch.unwrapped.episodes._compiled._kernel
+    print(len(kernel.signatures), sum(kernel.stats.cache_misses.values()))
+for name, module in sorted(sys.modules.items()):
+    if name.startswith("ndbmi_gym"):
+        for function in vars(module).values():
+            if len(getattr(function, "signatures", ())) > 1 and function.__module__ == name:
+                print(name, function.__name__, *function.signatures)
+"""
+
+
+def played_in_many_ways(folder):
+    """Signatures and compilations of the step by id, and functions of several signatures."""
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_WAYS],
+        env=dict(os.environ) | {"PYTHONPATH": str(folder)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=290,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_nothing_is_compiled_for_two_kinds_of_arguments():
+    """By one process to leave the code for another."""
+    folder = Path(ndbmi_gym.__file__).parent.parent
+    played_in_many_ways(folder)
+    assert played_in_many_ways(folder) == ["1 0"] * 2
+
+
+@pytest.mark.slow(minutes=10)
+def test_nothing_is_compiled_twice(tmp_path):
+    source, copy = Path(ndbmi_gym.__file__).parent, tmp_path / "ndbmi_gym"
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    assert played_in_many_ways(tmp_path)[:2] == ["1 1"] * 2
+    assert played_in_many_ways(tmp_path) == ["1 0"] * 2
+
+
 def test_other_troubles_of_numba_are_not_hidden(monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_LOCATOR_CLASSES", "NoSuchLocator", raising=False)
     with pytest.raises(RuntimeError, match="NoSuchLocator"):
