@@ -129,7 +129,8 @@ class TestRecorders:
             assert len(numbers) >= 5
         begun = [t for t in batch.trials if t.reset is not None]
         assert len(begun) == (len(batch.trials) if mode == "Disabled" else 5)
-        assert [t.reset.seed for t in begun[:5]] == [3] * 5
+        seeds = {t.place: t.reset.seed for t in begun if t.reset.seed is not None}
+        assert seeds == {place: 3 + place for place in range(5)}
 
     def test_a_buffer_that_is_used_again_does_no_harm(self):
         env = Recorder(gymnasium.make(ID, **OPTIONS))
@@ -183,7 +184,10 @@ class TestRecord:
         monkeypatch.setattr("ndbmi_gym.recording.BATCH", 4)
         trials = record(ID, "zero", 6, keys=("trial",), **OPTIONS)
         assert [trial.infos["trial"][0] for trial in trials] == list(range(6))
-        assert [trial.reset.seed for trial in trials] == [0] * 4 + [1] * 2
+        assert [trial.reset.seed for trial in trials] == list(range(6))
+        # and are those of a batch that holds them all
+        monkeypatch.setattr("ndbmi_gym.recording.BATCH", 6)
+        alike(trials, record(ID, "zero", 6, keys=("trial",), **OPTIONS))
 
     def test_trials_without_end_are_refused(self):
         with pytest.raises(ValueError, match="without a step limit"):
@@ -237,11 +241,24 @@ class TestFiles:
         while len(batch.trials) < 2:
             batch.step(np.zeros((2, 9)))
         save_trials(tmp_path / "trials.npz", batch.trials)
-        (one, other), spec = load_trials(tmp_path / "trials.npz")
+        trials, spec = load_trials(tmp_path / "trials.npz")
         assert spec is None
-        assert one.reset is other.reset
-        assert one.reset.seed == [1, 2]
-        assert one.reset.options == {"start": [[7.0, 2.0], [3.0, 4.0]]}
+        one, other = sorted(trials, key=lambda trial: trial.place)
+        assert (one.reset.seed, other.reset.seed) == (1, 2)
+        assert one.reset.options == {"start": [7.0, 2.0]}
+        assert other.reset.options == {"start": [3.0, 4.0]}
+
+    def test_a_reset_that_comes_back_brings_its_trial_back_alone(self, tmp_path):
+        batch = from_batch("SameStep")
+        save_trials(tmp_path / "trials.npz", batch.trials, batch)
+        trials, spec = load_trials(tmp_path / "trials.npz")
+        env = gymnasium.make(spec)
+        begun = [trial for trial in trials if trial.reset]
+        assert len(begun) == 5
+        for trial in begun:
+            seen = [env.reset(seed=trial.reset.seed, options=trial.reset.options)[0]]
+            seen += [env.step(action)[0] for action in trial.actions]
+            np.testing.assert_array_equal(seen, trial.observations)
 
     def test_what_does_not_go_together_is_refused(self, tmp_path):
         with pytest.raises(ValueError, match="no trial to write"):
