@@ -18,7 +18,7 @@ from ndbmi_gym.loop import ClosedLoop, empty_signals
 from ndbmi_gym.observation import lay_out
 from ndbmi_gym.perturbations import Force, make_perturbation
 from ndbmi_gym.plants import PERTURBING_FORCE, POSITION, PUSH, VELOCITY, Column, Device
-from ndbmi_gym.step import CompiledStep, Stepped, Trials, clip, is_native
+from ndbmi_gym.step import CompiledStep, Stepped, Trials, clip, natives_of
 from ndbmi_gym.streams import Streams
 from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Judged, Outcome, Task
 
@@ -174,10 +174,11 @@ class Episodes:
                 )
 
     def _compile(self) -> CompiledStep | None:
-        if not is_native(self.loops, self.task):
+        natives = natives_of(self.loops, self.task)
+        if natives is None:
             return None
         return CompiledStep(
-            self.loops, self.task, self.layout, self.low, self.max_count, self._threads
+            natives, self.loops, self.layout, self.low, self.max_count, self._threads
         )
 
     @property
@@ -219,8 +220,9 @@ class Episodes:
             If a trial has no fitting target.
         """
         given = given or Given()
-        every = trials is None or bool(trials.all())
-        which: Any = slice(None) if every else np.flatnonzero(trials)
+        which: Any = slice(None)
+        if trials is not None and not trials.all():
+            which = np.flatnonzero(trials)
         number, animal = self.trial[which] + 1, self.animal[which].copy()
         n = len(number)
         if given.trial is not None:
@@ -264,7 +266,7 @@ class Episodes:
             _put(self.streams.keys, which, streams.keys),
             _put(self.streams.draws, which, streams.draws),
         )
-        self._seen = begun.seen if every else None
+        self._seen = begun.seen if n == self.n_trials else None
         self._task_of[which] = newest
         if len(self._tasks) > 1 and self._task_of.min() == len(self._tasks) - 1:
             self._tasks, self._task_of = [self.task], np.zeros_like(self._task_of)

@@ -883,7 +883,7 @@ def _profile_streams(expected, edges, keys, draws):  # type: ignore[no-untyped-d
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, n_electrodes), np.int64)
     total, gaps = np.empty((n_electrodes, n_pieces + 1)), np.empty(256)
-    k = np.int64(0)
+    k: Any = np.int64(0)
     for b in range(n_trials):
         end = FEW_ROWS
         while end == FEW_ROWS:

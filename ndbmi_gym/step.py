@@ -242,9 +242,7 @@ def _forget(judgement, first, last):  # type: ignore[no-untyped-def]
 
 
 @cache
-def composed(
-    respond: Callable[..., Any], tables: type, decode: Callable[..., Any], known: type
-) -> Callable[..., Any]:
+def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[..., Any]:
     """The compiled loop through a cortex's way of responding and a way of decoding.
 
     Parameters
@@ -333,14 +331,51 @@ def composed(
     return step
 
 
+class Natives(NamedTuple):
+    """What the parts of trials offer to compiled code.
+
+    Attributes
+    ----------
+    respond : compiled function
+        See `composed`.
+    cortex : NamedTuple
+        What it draws from.
+    motion : Motion
+    rules : Rules
+    """
+
+    respond: Any
+    cortex: Any
+    motion: Motion
+    rules: Rules
+
+
+def natives_of(loops: Sequence[ClosedLoop], task: Task) -> Natives | None:
+    """What the parts offer; None if one of them is written in Python."""
+    loop, half_side_cm = loops[0], loops[0].interface.half_side_cm
+    parts: tuple[Any, Any, Any] = loop.cortex, loop.plant, task
+    cortex, plant, judging = parts
+    # of their classes: an object that wraps a part may hand out the part's own
+    offered = all(hasattr(type(part), "native") for part in parts)
+    if not offered or any(each.cortex is not cortex for each in loops):
+        return None
+    if loop.decoder == "projection" and terms_of(loop.field) is None:
+        return None
+    motion, rules = plant.native, judging.native(half_side_cm)
+    if cortex.native is None or motion is None or rules is None:
+        return None
+    respond, tables = cortex.native
+    return Natives(respond, tables, motion, rules)
+
+
 class CompiledStep:
     """The compiled step of trials whose parts are native.
 
     Parameters
     ----------
+    natives : Natives
     loops : sequence of ClosedLoop
         Of every animal.
-    task : Task
     layout : Layout
     low, max_count : float
         See `Parts`.
@@ -350,24 +385,23 @@ class CompiledStep:
 
     def __init__(
         self,
+        natives: Natives,
         loops: Sequence[ClosedLoop],
-        task: Task,
         layout: Layout,
         low: float,
         max_count: float,
         threads: int,
     ) -> None:
-        loop = loops[0]
-        respond, cortex = loop.cortex.native
         self._stack = stacked([each.interface.bank for each in loops])
         decode, known = _decoding(loops, self._stack)
-        self._kernel = composed(respond, type(cortex), decode, type(known))
+        kinds: Any = natives.respond, type(natives.cortex), decode, type(known)
+        self._kernel = composed(*kinds)
         self._parts = (
-            tuple(cortex),
+            tuple(natives.cortex),
             tuple(known),
             np.array([each.interface.sites for each in loops]),
-            tuple(loop.plant.native),
-            tuple(task.native(loop.interface.half_side_cm)),
+            tuple(natives.motion),
+            tuple(natives.rules),
             layout.starts,
             layout.factors,
             low,
@@ -375,7 +409,7 @@ class CompiledStep:
             _CHUNK,
         )
         self._width = layout.width
-        self._tabled = loop.decoder != "projection"
+        self._tabled = isinstance(known, Lookup)
         self._threads = threads
 
     def run(self, trials: Trials, given: Array, moves: bool) -> Stepped | None:
@@ -442,21 +476,6 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):  # a process that is forked has none of its parent's threads
     os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-def is_native(loops: Sequence[ClosedLoop], task: Task) -> bool:
-    """Whether the compiled step can run trials: all parts offer what it needs to be told."""
-    loop = loops[0]
-    # of their classes: an object that wraps a part may hand out the part's own
-    offered = all(hasattr(type(part), "native") for part in (loop.cortex, loop.plant, task))
-    return (
-        offered
-        and all(each.cortex is loop.cortex for each in loops)
-        and loop.cortex.native is not None
-        and loop.plant.native is not None
-        and task.native(loop.interface.half_side_cm) is not None
-        and (loop.decoder != "projection" or terms_of(loop.field) is not None)
-    )
 
 
 def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> tuple[Any, Lookup | Projection]:
