@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import gammainc
 from scipy.stats import poisson
+from test_spikes import EITHER, made
 
 from ndbmi_gym.spikes import count_bound, mean_renewal_count, sample
 
@@ -49,8 +50,10 @@ def test_small_shapes_are_summed_as_an_integral(mean):
 
 @pytest.mark.parametrize("shape", [0.003, 0.05, 0.5, 3.0])
 @pytest.mark.parametrize("mean", [2.0, 40.0])
-def test_mean_count_is_that_of_the_spikes_that_are_drawn(shape, mean):
-    counts = sample(np.random.default_rng(0), np.full((20_000, 1), mean), 600, shape=shape)[1][:, 0]
+@EITHER
+def test_mean_count_is_that_of_the_spikes_that_are_drawn(source, shape, mean):
+    rng = made(source, 0, 20_000)
+    counts = sample(rng, np.full((20_000, 1), mean), 600, shape=shape)[1][:, 0]
     error = counts.std() / len(counts) ** 0.5
     assert counts.mean() == pytest.approx(mean_renewal_count(mean, shape), abs=5 * error)
     assert counts.max() <= count_bound(mean, shape)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_spikes import Sparing, assert_poisson
+from test_spikes import EITHER, SOURCES, Sparing, assert_poisson, made
 
 from ndbmi_gym.spikes import (
     place,
@@ -25,21 +25,23 @@ EDGES = np.array([0, 5, 7, 8, 20, 23])
 PROFILE = np.array([[2.0, 0.5, 0.0, 6.0, 1.5], [0.0, 3.0, 1.0, 0.2, 0.0], [0.0] * 5, [4.0] * 5])
 
 
-def draw_profile(n_trials, seed=0, profile=PROFILE, edges=EDGES):
+def draw_profile(source, n_trials, seed=0, profile=PROFILE, edges=EDGES):
     """Responses of electrodes with the given profiles, the same in every trial."""
     expected = np.tile(profile, (n_trials, 1, 1))
-    return sample_profile(np.random.default_rng(seed), expected, edges)
+    return sample_profile(made(source, seed, n_trials), expected, edges)
 
 
-def test_profile_counts_are_poisson():
-    _, counts = draw_profile(20_000)
+@EITHER
+def test_profile_counts_are_poisson(source):
+    _, counts = draw_profile(source, 20_000)
     for unit in (0, 1, 3):
         assert_poisson(counts[:, unit], PROFILE[unit].sum())
     np.testing.assert_array_equal(counts[:, 2], 0)
 
 
-def test_profile_times_follow_the_profile_and_are_uniform_within_its_pieces():
-    trains, _ = draw_profile(20_000)
+@EITHER
+def test_profile_times_follow_the_profile_and_are_uniform_within_its_pieces(source):
+    trains, _ = draw_profile(source, 20_000)
     assert (trains.n_electrodes, trains.n_bins) == (4, 23)
     width = np.diff(EDGES)
     for unit in (0, 1, 3):
@@ -54,10 +56,11 @@ def test_profile_times_follow_the_profile_and_are_uniform_within_its_pieces():
         assert stats.chisquare(observed[seen], fitted).pvalue > 1e-6
 
 
-def test_counts_of_pieces_and_electrodes_are_independent_poisson():
+@EITHER
+def test_counts_of_pieces_and_electrodes_are_independent_poisson(source):
     """One unit-rate process runs through all of them: its pieces must not know each other."""
     n_trials = 20_000
-    trains, _ = draw_profile(n_trials)
+    trains, _ = draw_profile(source, n_trials)
     piece = np.searchsorted(EDGES, trains.rows % 23, side="right") - 1
     trial = np.repeat(np.arange(n_trials), np.diff(trains.offsets))
     flat = (trial * 4 + trains.rows // 23) * 5 + piece
@@ -75,22 +78,25 @@ def test_counts_of_pieces_and_electrodes_are_independent_poisson():
     assert np.abs(following).max() * math.sqrt(n_trials) < 5.7
 
 
-def test_profiles_differ_between_trials():
+@EITHER
+def test_profiles_differ_between_trials(source):
     rng = np.random.default_rng(5)
     profiles = rng.uniform(0, 4, (3, 2, 5)) * rng.integers(0, 2, (3, 2, 5))
-    _, counts = sample_profile(rng, np.tile(profiles, (10_000, 1, 1)), EDGES)
+    many = np.tile(profiles, (10_000, 1, 1))
+    _, counts = sample_profile(made(source, 6, len(many)), many, EDGES)
     averages = counts.reshape(-1, 3, 2).mean(axis=0)
     means = profiles.sum(axis=-1)
     # six z beyond 5: 3e-6
     assert (np.abs(averages - means) <= 5 * np.sqrt(means / 10_000)).all()
 
 
-def test_a_profile_of_one_piece_is_a_constant_rate():
+@EITHER
+def test_a_profile_of_one_piece_is_a_constant_rate(source):
     """Without anything added the same stream gives the same spikes."""
     means = np.random.default_rng(0).uniform(0, 9, (12, 4))
-    flat, counts = sample_profile(np.random.default_rng(3), means[..., None], np.array([0, 600]))
+    flat, counts = sample_profile(made(source, 3, 12), means[..., None], np.array([0, 600]))
     assert counts.sum() > 100
-    trains, both = sample(np.random.default_rng(3), means, 600)
+    trains, both = sample(made(source, 3, 12), means, 600)
     np.testing.assert_array_equal(counts, both[:, :4])
     np.testing.assert_array_equal(flat.rows, trains.rows)
 
@@ -114,15 +120,16 @@ def test_too_few_intervals_for_a_profile_are_topped_up_without_a_trace(share):
     n_electrodes=st.integers(1, 5),
     widths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
     scale=st.sampled_from([0.0, 0.5, 30.0]),
+    source=st.sampled_from(SOURCES),
 )
 def test_profile_counts_add_up_and_spikes_stay_in_their_pieces(
-    seed, n_trials, n_electrodes, widths, scale
+    seed, n_trials, n_electrodes, widths, scale, source
 ):
     rng = np.random.default_rng(seed)
     shape = (n_trials, n_electrodes, len(widths))
     expected = rng.uniform(0, scale, shape) * rng.integers(0, 2, shape)
     kept, edges = expected.copy(), np.concatenate([[0], np.cumsum(widths)])
-    trains, counts = sample_profile(rng, expected, edges)
+    trains, counts = sample_profile(made(source, seed, n_trials), expected, edges)
     n_bins = sum(widths)
     assert (trains.n_electrodes, trains.n_bins, len(trains)) == (n_electrodes, n_bins, n_trials)
     assert counts.shape == (n_trials, n_electrodes)

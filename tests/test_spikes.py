@@ -18,16 +18,28 @@ from ndbmi_gym.spikes import (
     sample,
     window_bins,
 )
+from ndbmi_gym.streams import Streams
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=80)
 N_BINS = 600
 
 
-def draw(mean, n_trials, seed=0, added=None, shape=1.0, n_bins=N_BINS):
+SOURCES = ("one generator", "streams")
+EITHER = pytest.mark.parametrize("source", SOURCES)
+"""Responses are drawn from one generator for all, or each from a stream of its own."""
+
+
+def made(source, seed, n_trials):
+    """What so many responses are drawn from."""
+    rng = np.random.default_rng(seed)
+    return rng if source == "one generator" else Streams.of(rng, n_trials)
+
+
+def draw(source, mean, n_trials, seed=0, added=None, shape=1.0, n_bins=N_BINS):
     """Responses of electrodes with the given mean counts, the same in every trial."""
     tile = (n_trials, 1)
     extra = None if added is None else np.tile(np.asarray(added, dtype=float), tile)
-    rng = np.random.default_rng(seed)
+    rng = made(source, seed, n_trials)
     return sample(rng, np.tile(np.asarray(mean, dtype=float), tile), n_bins, extra, shape)
 
 
@@ -52,24 +64,27 @@ def assert_poisson(counts, mean):
 # Poisson
 
 
-def test_poisson_counts():
+@EITHER
+def test_poisson_counts(source):
     means = [0.0, 0.3, 2.5, 40.0]
-    _, counts = draw(means, 20_000)
+    _, counts = draw(source, means, 20_000)
     np.testing.assert_array_equal(counts[:, 0], 0)
     for column, mean in zip(counts.T[1:4], means[1:], strict=True):
         assert_poisson(column, mean)
     np.testing.assert_array_equal(counts[:, 4:], 0)
 
 
-def test_added_counts_are_poisson():
-    _, counts = draw([5.0, 0.0, 8.0], 20_000, added=[3.0, 7.0, -2.0])
+@EITHER
+def test_added_counts_are_poisson(source):
+    _, counts = draw(source, [5.0, 0.0, 8.0], 20_000, added=[3.0, 7.0, -2.0])
     for column, mean in ((0, 5.0), (2, 6.0), (3, 3.0), (4, 7.0)):
         assert_poisson(counts[:, column], mean)
     np.testing.assert_array_equal(counts[:, [1, 5]], 0)
 
 
-def test_poisson_means_differ_between_trials():
-    rng = np.random.default_rng(1)
+@EITHER
+def test_poisson_means_differ_between_trials(source):
+    rng = made(source, 1, 30_000)
     means = np.tile(np.array([[1.0, 30.0], [0.0, 4.0], [12.0, 0.5]]), (10_000, 1))
     _, counts = sample(rng, means, N_BINS)
     averages = counts[:, :2].reshape(-1, 3, 2).mean(axis=0)
@@ -78,10 +93,11 @@ def test_poisson_means_differ_between_trials():
     assert (np.abs(averages - means[:3]) <= 5 * spread).all()
 
 
+@EITHER
 @pytest.mark.parametrize("added", [False, True])
-def test_poisson_times_are_uniform(added):
+def test_poisson_times_are_uniform(source, added):
     level = [6.0, 20.0]
-    trains, _ = draw([0.0, 0.0] if added else level, 8000, added=level if added else None)
+    trains, _ = draw(source, [0.0, 0.0] if added else level, 8000, added=level if added else None)
     for unit in (0, 1):
         bins = trains.rows[trains.rows // N_BINS == unit] - unit * N_BINS
         observed = np.bincount(bins, minlength=N_BINS)
@@ -89,10 +105,11 @@ def test_poisson_times_are_uniform(added):
         assert stats.chisquare(observed).pvalue > 1e-6
 
 
-def test_electrodes_are_independent():
+@EITHER
+def test_electrodes_are_independent(source):
     """One unit-rate process runs through all electrodes: its pieces must not know each other."""
     n_trials = 30_000
-    _, counts = draw([4.0, 0.5, 9.0, 2.0], n_trials, added=[1.0, 3.0, 0.2, 6.0])
+    _, counts = draw(source, [4.0, 0.5, 9.0, 2.0], n_trials, added=[1.0, 3.0, 0.2, 6.0])
     correlation = np.corrcoef(counts.T)
     pairs = correlation[np.triu_indices(8, 1)]
     # 28 z beyond 5.5: 1e-6
@@ -103,10 +120,11 @@ def test_electrodes_are_independent():
     assert np.abs(following).max() * math.sqrt(n_trials) < 5.5
 
 
-def test_times_are_independent_across_the_seam_of_two_electrodes():
+@EITHER
+def test_times_are_independent_across_the_seam_of_two_electrodes(source):
     """The last spike of one electrode and the first of the next share one drawn interval."""
     n_bins = 100_000
-    trains, counts = draw([3.0, 3.0], 20_000, n_bins=n_bins)
+    trains, counts = draw(source, [3.0, 3.0], 20_000, n_bins=n_bins)
     both = np.flatnonzero((counts[:, 0] > 0) & (counts[:, 1] > 0))
     last = [trains[b][trains[b] < n_bins].max() for b in both]
     first = [trains[b][trains[b] >= n_bins].min() for b in both]
@@ -114,9 +132,10 @@ def test_times_are_independent_across_the_seam_of_two_electrodes():
     assert stats.spearmanr(last, first).pvalue > 1e-6
 
 
-def test_poisson_intervals_are_exponential():
+@EITHER
+def test_poisson_intervals_are_exponential(source):
     mean, n_bins = 60.0, 10_000_000  # so fine that the clock does not show
-    trains, _ = draw([mean], 4000, n_bins=n_bins)
+    trains, _ = draw(source, [mean], 4000, n_bins=n_bins)
     first = np.array([np.sort(trains[b])[:4] for b in range(len(trains))])
     intervals = np.diff(first, axis=1, prepend=0) / n_bins
     for column in intervals.T:
@@ -175,11 +194,12 @@ def ordinary_renewal_counts(mean, shape, n_trials, seed):
     return (times < 1).sum(axis=1)
 
 
+@EITHER
 @pytest.mark.parametrize("shape", [0.3, 2.0, 20.0])
 @pytest.mark.parametrize("mean", [0.7, 9.0])
-def test_gamma_counts_follow_a_brute_force_renewal_process(shape, mean):
+def test_gamma_counts_follow_a_brute_force_renewal_process(source, shape, mean):
     n_trials = 20_000
-    _, counts = draw([mean], n_trials, shape=shape)
+    _, counts = draw(source, [mean], n_trials, shape=shape)
     brute = ordinary_renewal_counts(mean, shape, n_trials, 11)
     ours = counts[:, 0]
     error = math.sqrt((ours.var() + brute.var()) / n_trials)
@@ -191,11 +211,12 @@ def test_gamma_counts_follow_a_brute_force_renewal_process(shape, mean):
     assert stats.chi2_contingency(table).pvalue > 1e-6
 
 
+@EITHER
 @pytest.mark.parametrize("shape", [0.5, 1.0, 4.0, 50.0])
-def test_gamma_counts_have_the_asymptotic_moments(shape):
+def test_gamma_counts_have_the_asymptotic_moments(source, shape):
     """Cox (1962), ordinary renewal: mean N + (1−k)/(2k), variance N/k + (1 − 1/k²)/12."""
     mean, n_trials = 60.0, 30_000
-    _, counts = draw([mean], n_trials, shape=shape)
+    _, counts = draw(source, [mean], n_trials, shape=shape)
     offset = (1 - shape) / (2 * shape)
     variance = mean / shape + (1 - shape**-2) / 12
     # false alarms 1e-6 each; for the variance, the kurtosis is estimated from the sample
@@ -204,10 +225,11 @@ def test_gamma_counts_have_the_asymptotic_moments(shape):
     assert abs(squares.mean() - variance) < 4.9 * squares.std() / math.sqrt(n_trials)
 
 
+@EITHER
 @pytest.mark.parametrize("shape", [0.4, 5.0])
-def test_gamma_intervals(shape):
+def test_gamma_intervals(source, shape):
     mean, n_bins = 60.0, 10_000_000
-    trains, _ = draw([mean], 3000, shape=shape, n_bins=n_bins)
+    trains, _ = draw(source, [mean], 3000, shape=shape, n_bins=n_bins)
     first = np.array([np.sort(trains[b])[:3] for b in range(len(trains)) if len(trains[b]) > 2])
     assert len(first) == len(trains)
     for column in np.diff(first, axis=1, prepend=0).T / n_bins:
@@ -216,24 +238,27 @@ def test_gamma_intervals(shape):
         assert stats.kstest(column, law.cdf).pvalue > 1e-6
 
 
-def test_very_regular_firing_is_a_clock():
-    trains, counts = draw([10.5], 50, shape=1e5)
+@EITHER
+def test_very_regular_firing_is_a_clock(source):
+    trains, counts = draw(source, [10.5], 50, shape=1e5)
     np.testing.assert_array_equal(counts[:, 0], 10)  # the 11th is 47 deviations away
     expected = np.arange(1, 11) / 10.5 * N_BINS
     assert np.abs(trains.rows.reshape(50, 10) - expected).max() < 0.06 * N_BINS / 10.5 + 1
 
 
-def test_gamma_electrodes_are_independent():
+@EITHER
+def test_gamma_electrodes_are_independent(source):
     n_trials = 20_000
-    _, counts = draw([4.0, 2.0, 9.0], n_trials, added=[1.0, -0.5, 3.0], shape=3.0)
+    _, counts = draw(source, [4.0, 2.0, 9.0], n_trials, added=[1.0, -0.5, 3.0], shape=3.0)
     kept = counts[:, [0, 1, 2, 3, 5]]
     pairs = np.corrcoef(kept.T)[np.triu_indices(5, 1)]
     # 10 z beyond 5.3: 1e-6
     assert np.abs(pairs).max() * math.sqrt(n_trials) < 5.3
 
 
-def test_added_counts_are_poisson_beside_gamma_firing():
-    _, counts = draw([5.0, 0.0], 20_000, added=[3.0, 7.0], shape=20.0)
+@EITHER
+def test_added_counts_are_poisson_beside_gamma_firing(source):
+    _, counts = draw(source, [5.0, 0.0], 20_000, added=[3.0, 7.0], shape=20.0)
     assert_poisson(counts[:, 2], 3.0)
     assert_poisson(counts[:, 3], 7.0)
     # the evoked part keeps its own, smaller variance: 5/20 + 1/12 = 0.33 (bound 40 sd away)
@@ -244,10 +269,11 @@ def test_added_counts_are_poisson_beside_gamma_firing():
 # Both
 
 
+@EITHER
 @pytest.mark.parametrize("shape", [1.0, 4.0])
-def test_negative_added_counts_suppress_down_to_silence(shape):
+def test_negative_added_counts_suppress_down_to_silence(source, shape):
     mean, added = [10.0, 10.0, 10.0, 0.0], [-4.0, -10.0, -50.0, -3.0]
-    trains, counts = draw(mean, 10_000, added=added, shape=shape)
+    trains, counts = draw(source, mean, 10_000, added=added, shape=shape)
     np.testing.assert_array_equal(counts[:, 1:], 0)
     np.testing.assert_array_equal(trains.counts()[:, 1:], 0)
     expected = 6.0 + (1 - shape) / (2 * shape)
@@ -256,9 +282,10 @@ def test_negative_added_counts_suppress_down_to_silence(shape):
     assert abs(counts[:, 0].mean() - expected) < 4.9 * math.sqrt(variance / 10_000)
 
 
-def test_suppression_equals_a_lower_rate():
-    direct, _ = draw([6.0, 2.0], 40, seed=4)
-    suppressed, _ = draw([10.0, 7.0], 40, seed=4, added=[-4.0, -5.0])
+@EITHER
+def test_suppression_equals_a_lower_rate(source):
+    direct, _ = draw(source, [6.0, 2.0], 40, seed=4)
+    suppressed, _ = draw(source, [10.0, 7.0], 40, seed=4, added=[-4.0, -5.0])
     np.testing.assert_array_equal(direct.counts(), suppressed.counts())
 
 
@@ -271,9 +298,10 @@ def test_suppression_equals_a_lower_rate():
     shape=st.sampled_from([1.0, 0.5, 3.0]),
     scale=st.sampled_from([0.0, 0.5, 30.0]),
     with_added=st.booleans(),
+    source=st.sampled_from(SOURCES),
 )
 def test_counts_add_up_and_spikes_stay_in_the_window(
-    seed, n_trials, n_electrodes, n_bins, shape, scale, with_added
+    seed, n_trials, n_electrodes, n_bins, shape, scale, with_added, source
 ):
     rng = np.random.default_rng(seed)
     means = rng.uniform(0, scale, (n_trials, n_electrodes)) * rng.integers(
@@ -281,7 +309,7 @@ def test_counts_add_up_and_spikes_stay_in_the_window(
     )
     added = rng.uniform(-scale, scale, (n_trials, n_electrodes)) if with_added else None
     before = means.copy(), None if added is None else added.copy()
-    trains, counts = sample(rng, means, n_bins, added, shape)
+    trains, counts = sample(made(source, seed, n_trials), means, n_bins, added, shape)
     assert (trains.n_electrodes, trains.n_bins, len(trains)) == (n_electrodes, n_bins, n_trials)
     assert counts.shape == (n_trials, 2 * n_electrodes)
     assert counts.dtype == np.int64
@@ -302,11 +330,12 @@ def test_counts_add_up_and_spikes_stay_in_the_window(
         np.testing.assert_array_equal(added, before[1])
 
 
+@EITHER
 @pytest.mark.parametrize("shape", [1.0, 0.5, 4.0])
-def test_one_seed_one_draw(shape):
-    first, counts = draw([5.0, 3.0], 20, seed=8, added=[1.0, -1.0], shape=shape)
-    again, same = draw([5.0, 3.0], 20, seed=8, added=[1.0, -1.0], shape=shape)
-    other, _ = draw([5.0, 3.0], 20, seed=9, added=[1.0, -1.0], shape=shape)
+def test_one_seed_one_draw(source, shape):
+    first, counts = draw(source, [5.0, 3.0], 20, seed=8, added=[1.0, -1.0], shape=shape)
+    again, same = draw(source, [5.0, 3.0], 20, seed=8, added=[1.0, -1.0], shape=shape)
+    other, _ = draw(source, [5.0, 3.0], 20, seed=9, added=[1.0, -1.0], shape=shape)
     np.testing.assert_array_equal(first.rows, again.rows)
     np.testing.assert_array_equal(first.offsets, again.offsets)
     np.testing.assert_array_equal(counts, same)
@@ -316,7 +345,9 @@ def test_one_seed_one_draw(shape):
 @pytest.mark.parametrize("shape", [0.0, -1.0, math.nan, math.inf])
 def test_bad_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"shape = .*need a shape > 0"):
-        draw([1.0], 1, shape=shape)
+        draw("streams", [1.0], 1, shape=shape)
+    with pytest.raises(ValueError, match=r"shape = .*need a shape > 0"):
+        draw("one generator", [1.0], 1, shape=shape)
 
 
 # Trains
