@@ -61,11 +61,12 @@ class TestTraining:
     )
     def test_a_run_leaves_a_model_that_acts(self, algo, hyper, tmp_path, monkeypatch):
         monkeypatch.setattr(recorder, "_ROW_STEPS", 200)
-        settings = quick(tmp_path, algo=algo, hyper=hyper)
+        # 64 steps or more in each place, so that the first trials have ended, of at most 50
+        settings = quick(tmp_path, algo=algo, hyper=hyper, steps=1024)
         assert train.train(settings)
         config = runs.read_config(settings.folder)
         assert config["finished"]
-        assert config["steps"] >= 512
+        assert config["steps"] >= 1024
         assert config["seconds"] > 0
         assert config["settings"] == dataclasses.asdict(settings)
         assert config["hyperparams"]["n_envs"] == hyper["n_envs"]
