@@ -16,6 +16,7 @@ import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.checks import internal, whole
 from ndbmi_gym.cortex import Cortex, FloatArray, IntArray, Response
 from ndbmi_gym.spikes import from_times
+from ndbmi_gym.streams import Source
 
 # %%
 # A cortex says how many stimuli, electrodes and ticks of the clock there are, and how it responds.
@@ -38,7 +39,7 @@ class Bursts(Cortex):
         self,
         stimulus: IntArray,
         volition: FloatArray | None,
-        rng: np.random.Generator,
+        rng: Source,
         activity: FloatArray | None = None,
     ) -> Response:
         """A burst of five spikes, and volition's, after a latency with 5 ms of jitter."""

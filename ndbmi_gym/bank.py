@@ -79,8 +79,6 @@ class Tables(NamedTuple):
         `ndbmi_gym.metric.Metric.powers`.
     coupling : float
         w_pq of two different electrodes.
-    bounded : bool
-        Whether `nearest` leaves columns out: no cache holds the entries.
     """
 
     entries: npt.NDArray[np.uint16]
@@ -92,7 +90,6 @@ class Tables(NamedTuple):
     worths: FloatArray
     powers: FloatArray
     coupling: float
-    bounded: bool
 
 
 class Stack:
@@ -114,6 +111,8 @@ class Stack:
     Attributes
     ----------
     tables : Tables
+    bounded : bool
+        Whether `nearest_bounded` is to be asked, as no cache holds the tables.
     """
 
     def __init__(self, metric: Metric, trains: Sequence[SpikeTrains]) -> None:
@@ -140,8 +139,8 @@ class Stack:
             worths=steady / np.sqrt(steady.sum()),
             powers=metric.powers(n_bins),
             coupling=metric.coupling,
-            bounded=len(trains) * n * n_bins * size > _CACHED,
         )
+        self.bounded = self.tables.entries.size > _CACHED
 
     def ensure(self, animals: IntArray) -> None:
         """Fill the tables of some animals, by their index (any shape), if they are not yet."""
@@ -263,8 +262,11 @@ class ResponseBank:
     def nearest(self, trains: SpikeTrains) -> IntArray:
         """Index of the nearest calibration response, (B,) (Eq 11); the first of equals."""
         self.check(trains)
-        asked = self._asked(trains)
-        nearest(*asked)
+        tables, *asked = self._asked(trains)
+        if self.stack.bounded:
+            nearest_bounded(tables, *asked)
+        else:
+            nearest(*tables[:3], *asked)
         answer: IntArray = asked[-1]
         return answer
 
@@ -368,13 +370,13 @@ def _influences(metric: Metric, trains: SpikeTrains) -> Iterator[tuple[slice, sl
 
 
 @compiled
-def nearest(tables, animal, rows, offsets, first, last, found):  # type: ignore[no-untyped-def]
+def nearest(entries, quanta, norms, animal, rows, offsets, first, last, found):  # type: ignore[no-untyped-def]
     """Find the calibration response that is nearest to each of the trials [first, last).
 
     Parameters
     ----------
-    tables : Tables
-        Or the same as a tuple without names, which is quicker to pass.
+    entries, quanta, norms : ndarrays
+        The first of `Tables`.
     animal : ndarray of int64 (B,)
         Of each trial, an index into the tables.
     rows : ndarray of int32
@@ -385,26 +387,38 @@ def nearest(tables, animal, rows, offsets, first, last, found):  # type: ignore[
     found : ndarray of int64 (last - first,)
         Is written: the first of equals.
     """
-    entries, quanta, norms, floors, steady, rest, worths, powers, coupling, bounded = tables
+    size = norms.shape[1]
+    total = np.empty(size, np.uint32)
+    for i in range(last - first):
+        a = animal[first + i]
+        _sum_rows(entries[a], rows, offsets[i], offsets[i + 1], 0, size, total)
+        best = np.inf
+        for m in range(size):
+            # the response's own norm is common to all and drops out
+            squared = norms[a, m] - 2.0 * quanta[a] * total[m]
+            if squared < best:
+                best = squared
+                found[i] = m
+
+
+@compiled
+def nearest_bounded(tables, animal, rows, offsets, first, last, found):  # type: ignore[no-untyped-def]
+    """Like `nearest`, from all `Tables`; the same to the bit, faster where no cache holds them."""
+    entries, quanta, norms, floors, steady, rest, worths, powers, coupling = tables
     n, size = steady.shape[1:]
-    spikes, ends = np.empty(_longest(offsets), np.int64), np.empty(n + 1, np.int64)
-    counts, x = np.zeros(powers.size, np.int64), np.empty(n)
-    bounds, total = np.zeros(size, np.float32), np.empty(size + 1, np.uint32)
-    for b in range(first, last):
-        a, start, stop = animal[b], offsets[b - first], offsets[b - first + 1]
-        error = 0.0
-        if bounded:
-            in_order(rows, start, stop, powers.size, spikes, ends)
-            own = squared_norm(spikes, ends, counts, powers, coupling)
-            beside = _project(spikes, ends, own, worths, coupling, x)
-            _bound(floors[a], steady[a], rest[a], x, beside, bounds)
-            error = (stop - start) * quanta[a] + own * (n + 8) * _EPSILON
-        else:
-            for k in range(start, stop):
-                spikes[k - start] = rows[k]
-            _sum_rows(entries[a], spikes, stop - start, 0, size, total)
-        found[b - first] = _closest(
-            entries[a], quanta[a], norms[a], spikes, stop - start, bounded, bounds, error, total
+    longest = _longest(offsets)
+    spikes, ends = np.empty(longest, np.int64), np.empty(n + 1, np.int64)
+    ticks = np.empty(longest, np.int32)
+    x, bounds, total = np.empty(n), np.empty(size, np.float32), np.empty(size + 1, np.uint32)
+    for i in range(last - first):
+        a, start, stop = animal[first + i], offsets[i], offsets[i + 1]
+        in_order(rows, start, stop, powers.size, spikes, ends)
+        own = _own(spikes, ends, powers, coupling, ticks)
+        beside = _project(spikes, ends, own, worths, coupling, x)
+        _bound(floors[a], steady[a], rest[a], x, beside, bounds)
+        error = (stop - start) * quanta[a] + own * (n + 8) * _EPSILON
+        found[i] = _closest(
+            entries[a], quanta[a], norms[a], spikes, stop - start, bounds, error, total
         )
 
 
@@ -415,15 +429,33 @@ def nearest_group(tables, animal, rows, offsets, first, last, found, size, expon
     Like `nearest`, but for the power mean of the distances to a group's members
     (`ResponseBank.nearest_group`).
     """
-    entries, quanta, norms, _, steady, _, _, powers, coupling, _ = tables
-    spikes, ends = np.empty(_longest(offsets), np.int64), np.empty(steady.shape[1] + 1, np.int64)
-    counts, total = np.zeros(powers.size, np.int64), np.empty(norms.shape[1], np.uint32)
-    for b in range(first, last):
-        a, start, stop = animal[b], offsets[b - first], offsets[b - first + 1]
+    entries, quanta, norms, _, steady, _, _, powers, coupling = tables
+    longest = _longest(offsets)
+    spikes, ends = np.empty(longest, np.int64), np.empty(steady.shape[1] + 1, np.int64)
+    ticks, total = np.empty(longest, np.int32), np.empty(norms.shape[1], np.uint32)
+    for i in range(last - first):
+        a, start, stop = animal[first + i], offsets[i], offsets[i + 1]
         in_order(rows, start, stop, powers.size, spikes, ends)
-        own = squared_norm(spikes, ends, counts, powers, coupling)
-        _sum_rows(entries[a], spikes, stop - start, 0, total.size, total)
-        found[b - first] = _closest_group(total, quanta[a], norms[a], own, size, exponent)
+        own = _own(spikes, ends, powers, coupling, ticks)
+        _sum_rows(entries[a], rows, start, stop, 0, total.size, total)
+        found[i] = _closest_group(total, quanta[a], norms[a], own, size, exponent)
+
+
+@compiled
+def _own(spikes, ends, powers, coupling, ticks):  # type: ignore[no-untyped-def]
+    """``<X, X>`` of one response `in_order`; ``ticks`` has room for as many spikes."""
+    own = squared_norm(spikes, ends, powers)
+    if coupling == 0.0:
+        return own
+    size = ends[ends.size - 1]
+    for unit in range(ends.size - 1):
+        for k in range(ends[unit], ends[unit + 1]):
+            ticks[k] = spikes[k] - unit * powers.size
+    # by tick, as if each were an electrode; then they are all one electrode's
+    pooled, every = np.empty(size, np.int64), np.empty(powers.size + 1, np.int64)
+    in_order(ticks, 0, size, 1, pooled, every)
+    every[1] = size
+    return (1.0 - coupling) * own + coupling * squared_norm(pooled, every[:2], powers)
 
 
 @compiled
@@ -464,29 +496,25 @@ def _bound(floors, steady_of, rest_of, steady, rest, bounds):  # type: ignore[no
 
 
 @compiled
-def _closest(entries, quantum, norms, spikes, length, bounded, bounds, error, total):  # type: ignore[no-untyped-def]
-    """Nearest response; if `bounded`, by the blocks that may have it, the most promising first.
+def _closest(entries, quantum, norms, spikes, length, bounds, error, total):  # type: ignore[no-untyped-def]
+    """Nearest response, from the blocks of columns that may have it, the most promising one first.
 
     Loops that only count what they find are those that the compiler makes quick.
     """
     best, nearest = np.inf, 0
-    promising = _smallest(bounds) // _BLOCK if bounded else 0
+    promising = _smallest(bounds) // _BLOCK
     for turn in range(-1, (norms.size - 1) // _BLOCK + 1):
-        if turn == promising:
-            continue
         begin = (promising if turn < 0 else turn) * _BLOCK
         end = min(begin + _BLOCK, norms.size)
-        if bounded:
-            limit, wanted = np.float32(best + error), 0
-            for m in range(begin, end):
-                wanted += bounds[m] <= limit
-            if wanted == 0:
-                continue
-            total[norms.size] = _fetch(entries, spikes, length, begin)
-            _sum_rows(entries, spikes, length, begin, end, total)
+        limit, wanted = np.float32(best + error), 0
+        for m in range(begin, end):
+            wanted += bounds[m] <= limit
+        if turn == promising or wanted == 0:
+            continue
+        total[norms.size] = _fetch(entries, spikes, length, begin)
+        _sum_rows(entries, spikes, 0, length, begin, end, total)
         wanted = 0
         for m in range(begin, end):
-            # the response's own norm is common to all and drops out
             wanted += norms[m] - 2.0 * quantum * total[m] <= best
         if wanted == 0:
             continue
@@ -540,19 +568,27 @@ def _fetch(entries, spikes, length, begin):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _sum_rows(entries, spikes, length, begin, end, total):  # type: ignore[no-untyped-def]
+def _sum_rows(entries, rows, start, stop, begin, end, total):  # type: ignore[no-untyped-def]
     """Sum columns [begin, end) of the rows of one response into ``total``, of uint32.
 
     Eight rows at a time, so that the running total is read and written an eighth as often.
     """
     for m in range(begin, end):
         total[m] = 0
-    k = 0
-    while k + 8 <= length:
-        r0, r1 = entries[spikes[k]], entries[spikes[k + 1]]
-        r2, r3 = entries[spikes[k + 2]], entries[spikes[k + 3]]
-        r4, r5 = entries[spikes[k + 4]], entries[spikes[k + 5]]
-        r6, r7 = entries[spikes[k + 6]], entries[spikes[k + 7]]
+    k = start
+    while k + 8 <= stop:
+        r0, r1, r2, r3 = (
+            entries[rows[k]],
+            entries[rows[k + 1]],
+            entries[rows[k + 2]],
+            entries[rows[k + 3]],
+        )
+        r4, r5, r6, r7 = (
+            entries[rows[k + 4]],
+            entries[rows[k + 5]],
+            entries[rows[k + 6]],
+            entries[rows[k + 7]],
+        )
         for m in range(np.uint64(begin), np.uint64(end)):
             total[m] += (
                 np.uint32(r0[m])
@@ -565,8 +601,8 @@ def _sum_rows(entries, spikes, length, begin, end, total):  # type: ignore[no-un
                 + np.uint32(r7[m])
             )
         k += 8
-    while k < length:
-        row = entries[spikes[k]]
+    while k < stop:
+        row = entries[rows[k]]
         for m in range(np.uint64(begin), np.uint64(end)):
             total[m] += np.uint32(row[m])
         k += 1

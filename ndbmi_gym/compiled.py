@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numba
@@ -69,10 +70,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     except RuntimeError as error:  # numba has no type of its own for this
         if "no locator available" not in str(error):
             raise
+    _warn()
+    return made
+
+
+@cache
+def _warn() -> None:
+    """Warn once for all functions (Python's own memory of warnings is cleared by any filter)."""
     warnings.warn(
         "numba can keep no machine code, so every process compiles anew for some seconds: set "
         "NUMBA_CACHE_DIR to a folder that can be written",
         RuntimeWarning,
-        stacklevel=1,  # one place, hence one warning for all functions
+        stacklevel=1,
     )
-    return made

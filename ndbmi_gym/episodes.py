@@ -18,7 +18,7 @@ from ndbmi_gym.loop import ClosedLoop, empty_signals
 from ndbmi_gym.observation import lay_out
 from ndbmi_gym.perturbations import Force, make_perturbation
 from ndbmi_gym.plants import PERTURBING_FORCE, POSITION, PUSH, VELOCITY, Column, Device
-from ndbmi_gym.step import CompiledStep, Stepped, Trials, clip, is_native
+from ndbmi_gym.step import CompiledStep, Stepped, Trials, clip, natives_of
 from ndbmi_gym.streams import Streams
 from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Judged, Outcome, Task
 
@@ -174,10 +174,11 @@ class Episodes:
                 )
 
     def _compile(self) -> CompiledStep | None:
-        if not is_native(self.loops, self.task):
+        natives = natives_of(self.loops, self.task)
+        if natives is None:
             return None
         return CompiledStep(
-            self.loops, self.task, self.layout, self.low, self.max_count, self._threads
+            natives, self.loops, self.layout, self.low, self.max_count, self._threads
         )
 
     @property
@@ -219,15 +220,15 @@ class Episodes:
             If a trial has no fitting target.
         """
         given = given or Given()
-        which = np.arange(self.n_trials) if trials is None else np.flatnonzero(trials)
-        n = len(which)
+        which: Any = slice(None)
+        if trials is not None and not trials.all():
+            which = np.flatnonzero(trials)
+        number, animal = self.trial[which] + 1, self.animal[which].copy()
+        n = len(number)
         if given.trial is not None:
             number = given.trial[which]
-        elif isinstance(anew, np.ndarray):
-            number = np.where(anew[which], 0, self.trial[which] + 1)
-        else:
-            number = np.zeros(n, np.int64) if anew else self.trial[which] + 1
-        animal = self.animal[which]
+        elif anew is not False:
+            number[anew if anew is True else anew[which]] = 0
         if given.animal is not None:
             animal = given.animal[which]
         elif len(self.loops) > 1:
@@ -236,21 +237,24 @@ class Episodes:
         drawn = (given.perturbation or self.config.perturbation).sample(streams, number)
         placed = self.loops[0].plant.place(
             starts if given.start is None else given.start[which],
-            curl=drawn[:, Force.CURL],
-            push=drawn[:, Force.PUSH_X :],
+            curl=drawn[:, _CURLS],
+            push=drawn[:, _PUSHES],
         )
         if given.target is None:
             targets = self._draw_targets(streams, animal, placed.position, number)
         else:
             targets = given.target[which]
+        targets = np.array(targets, float, order="C")
         # nothing has been earned yet, and a start inside the disc is no step end inside it
         judged = np.zeros((n, N_JUDGED))
-        judged[:, Judged.STREAK] = -1.0
-        rest = np.zeros((n, self.signals.activity.shape[1]))
+        judged[:, _STREAK] = -1.0
+        rest, still = (
+            np.zeros((n, self.signals.activity.shape[1])),
+            np.zeros((n, self.n_electrodes)),
+        )
         fresh = Trials(streams, animal, targets, rest, placed, Outcome(judged))
-        still = np.zeros((n, self.n_electrodes))
-        newest = np.full(n, len(self._tasks) - 1)
-        begun = self._run(fresh, still, newest, moves=False)
+        newest = len(self._tasks) - 1
+        begun = self._run(fresh, still, np.full(n, newest) if newest else _ONLY, moves=False)
         # nothing above has changed this batch: a task without a fitting target leaves it whole
         self.action = _put(self.action, which, begun.action)
         self.signals = self.signals.put(which, begun.signals)
@@ -259,8 +263,8 @@ class Episodes:
         self.target = _put(self.target, which, targets)
         self.animal, self.trial = _put(self.animal, which, animal), _put(self.trial, which, number)
         self.streams = Streams(
-            _put(self.streams.keys, which, begun.streams.keys),
-            _put(self.streams.draws, which, begun.streams.draws),
+            _put(self.streams.keys, which, streams.keys),
+            _put(self.streams.draws, which, streams.draws),
         )
         self._seen = begun.seen if n == self.n_trials else None
         self._task_of[which] = newest
@@ -404,7 +408,7 @@ class Episodes:
         activity = self.signals.activity
         now = Trials(self.streams, self.animal, self.target, activity, self.state, self.outcome)
         stepped = self._run(now, given, self._task_of, moves=True)
-        self.streams, self.action, self.signals, self.state, self.outcome, self._seen = stepped
+        self.action, self.signals, self.state, self.outcome, self._seen = stepped
 
     def _run(self, trials: Trials, given: FloatArray, task_of: IntArray, moves: bool) -> Stepped:
         """Step trials as a whole, or part by part where one is written in Python."""
@@ -456,7 +460,8 @@ class Episodes:
         if not moves:
             values *= KNOWN_AT_START
         seen = self.layout.observe(signals, Device(moved), action, trials.target)
-        return Stepped(streams, action, signals, Device(moved), Outcome(values), seen)
+        trials.streams.draws[:] = streams.draws
+        return Stepped(action, signals, Device(moved), Outcome(values), seen)
 
     def to_hz(self, action: npt.ArrayLike) -> FloatArray:
         """Volitional firing rates that an action asks for, Hz."""
@@ -584,22 +589,24 @@ class Episodes:
 
 # looking a member of an enumeration up takes as long as indexing an array
 _CURL, _TIME = int(Column.CURL), int(Column.TIME)
+_CURLS, _PUSHES, _STREAK = int(Force.CURL), slice(Force.PUSH_X, None), int(Judged.STREAK)
+_ONLY = np.zeros(1, np.int64)  # the task of all trials
 # the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
 _FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)
 _FLAGS = slice(_FIRST_FLAG, int(Judged.SUCCESS) + 1)
 
 
-def _groups(numbers: IntArray) -> list[tuple[int, IntArray]]:
+def _groups(numbers: IntArray) -> list[tuple[int, Any]]:
     """Each number that there is, with the places where it stands."""
     first = int(numbers[0])
     if len(numbers) == 1 or (numbers == first).all():
-        return [(first, np.arange(len(numbers)))]
+        return [(first, slice(None))]
     return [(int(i), np.flatnonzero(numbers == i)) for i in np.unique(numbers)]
 
 
-def _put(array: npt.NDArray[Any], which: IntArray, values: Any) -> npt.NDArray[Any]:
+def _put(array: npt.NDArray[Any], which: Any, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A copy with some entries replaced: arrays that were handed out stay as they were."""
-    if len(which) == len(array) and isinstance(values, np.ndarray):
+    if len(values) == len(array):
         return values  # all of them, in order
     changed = array.copy()
     changed[which] = values

@@ -5,7 +5,7 @@ One step: position → stimulus → evoked and volitional spikes → virtual poi
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +42,9 @@ class Signals(NamedTuple):
     force: FloatArray
     activity: FloatArray
 
-    def put(self, trials: IntArray, others: "Signals") -> "Signals":
+    def put(self, trials: Any, others: "Signals") -> "Signals":
         """A copy in which some trials carry other signals."""
-        if len(trials) == len(self.stimulus):
+        if len(others.stimulus) == len(self.stimulus):
             return others  # all of them, in order
         copied = Signals._make(signal.copy() for signal in self)
         for mine, new in zip(copied, others, strict=True):

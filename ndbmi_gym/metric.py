@@ -98,10 +98,18 @@ def influence(metric: Metric, weights: FloatArray) -> FloatArray:
 def squared_norms(metric: Metric, trains: SpikeTrains) -> FloatArray:
     """``<X, X>`` of every response, (B,)."""
     # copies, as trains are frozen or not: one kind of array, or the loop is compiled twice
-    rows, offsets = np.array(trains.rows), np.array(trains.offsets)
-    n, powers = trains.n_electrodes, metric.powers(trains.n_bins)
-    norms: FloatArray = _squared_norms(rows, offsets, n, powers, metric.coupling)
-    return norms
+    rows, offsets, powers = (
+        np.array(trains.rows),
+        np.array(trains.offsets),
+        metric.powers(trains.n_bins),
+    )
+    own: FloatArray = _squared_norms(rows, offsets, trains.n_electrodes, powers)
+    if metric.coupling == 0.0:
+        return own
+    ticks = rows % trains.n_bins
+    ticks = ticks[np.lexsort((ticks, np.repeat(np.arange(len(trains)), np.diff(offsets))))]
+    pooled: FloatArray = _squared_norms(ticks, offsets, 1, powers)
+    return (1 - metric.coupling) * own + metric.coupling * pooled
 
 
 def gram(metric: Metric, trains: SpikeTrains) -> FloatArray:
@@ -146,13 +154,13 @@ def histogram(trains: SpikeTrains, unit: int, counts: FloatArray, first: int = 0
     rows, offsets = trains.rows.view(), trains.offsets.view()
     # trains are frozen or not: one kind of array, or the loop is compiled twice
     rows.flags.writeable = offsets.flags.writeable = False
+    counts.fill(0.0)
     _count(counts, rows, offsets, first, unit * trains.n_bins)
 
 
 @compiled
 def _count(counts, rows, offsets, first, begin):  # type: ignore[no-untyped-def]
     n_bins, width = counts.shape
-    counts.fill(0.0)
     for c in range(width):
         for k in range(offsets[first + c], offsets[first + c + 1]):
             tick = rows[k] - begin
@@ -189,13 +197,12 @@ def _add_rows(result, table, rows, offsets, begin, share):  # type: ignore[no-un
 
 
 @compiled
-def _squared_norms(rows, offsets, n, powers, coupling):  # type: ignore[no-untyped-def]
+def _squared_norms(rows, offsets, n, powers):  # type: ignore[no-untyped-def]
     norms = np.empty(offsets.size - 1)
     spikes, ends = np.empty(rows.size, np.int64), np.empty(n + 1, np.int64)
-    counts = np.zeros(powers.size, np.int64)
     for b in range(norms.size):
         in_order(rows, offsets[b], offsets[b + 1], powers.size, spikes, ends)
-        norms[b] = squared_norm(spikes, ends, counts, powers, coupling)
+        norms[b] = squared_norm(spikes, ends, powers)
     return norms
 
 
@@ -228,30 +235,16 @@ def in_order(rows, start, stop, n_bins, spikes, ends):  # type: ignore[no-untype
 
 
 @compiled
-def squared_norm(spikes, ends, counts, powers, coupling):  # type: ignore[no-untyped-def]
-    """``<X, X>`` of one response, `in_order`: spikes leave a trace that the next ones meet.
+def squared_norm(spikes, ends, powers):  # type: ignore[no-untyped-def]
+    """``<X, X>`` of one response `in_order` on labelled electrodes.
 
-    ``counts`` (n_bins,) of int64 is all 0, and is so again.
+    Each spike leaves an exponential trace that the next ones of its electrode meet.
     """
-    own = 0.0
+    norm, trace, end = 0.0, 0.0, 0
     for unit in range(ends.size - 1):
-        trace = 0.0
-        for k in range(ends[unit], ends[unit + 1]):
-            if k > ends[unit]:
-                trace *= powers[spikes[k] - spikes[k - 1]]
-            own += 1.0 + 2.0 * trace
+        begin, end = end, ends[unit + 1]
+        for k in range(begin, end):
+            trace = trace * powers[spikes[k] - spikes[k - 1]] if k > begin else 0.0
+            norm += 1.0 + 2.0 * trace
             trace += 1.0
-    if coupling == 0.0:
-        return own
-    for unit in range(ends.size - 1):
-        for k in range(ends[unit], ends[unit + 1]):
-            counts[spikes[k] - unit * powers.size] += 1
-    pooled, trace, before = 0.0, 0.0, 0
-    for tick in range(powers.size):
-        for _ in range(counts[tick]):
-            trace *= powers[tick - before]
-            pooled += 1.0 + 2.0 * trace
-            trace += 1.0
-            before = tick
-        counts[tick] = 0
-    return (1.0 - coupling) * own + coupling * pooled
+    return norm

@@ -42,6 +42,9 @@ class Force(IntEnum):
     PUSH_Y = 2
 
 
+_N_FORCES = len(Force)
+
+
 class Perturbation(Protocol):
     """A schedule: which force acts in which trial."""
 
@@ -139,7 +142,7 @@ class Draw:
 
     def sample(self, rng: Source, trial: IntArray) -> FloatArray:
         """Forces of trials with these numbers (B,), whatever they are, (B, 3)."""
-        return self._low + self._span * rng.random((len(trial), len(Force)))
+        return self._low + self._span * rng.random((len(trial), _N_FORCES))
 
     @cached_property
     def _low(self) -> FloatArray:

@@ -883,7 +883,7 @@ def _profile_streams(expected, edges, keys, draws):  # type: ignore[no-untyped-d
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, n_electrodes), np.int64)
     total, gaps = np.empty((n_electrodes, n_pieces + 1)), np.empty(256)
-    k = offsets[0]  # a plain 0 has a type of its own
+    k: Any = np.int64(0)
     for b in range(n_trials):
         end = FEW_ROWS
         while end == FEW_ROWS:
@@ -908,7 +908,7 @@ def _profile_all(expected, edges, gaps):  # type: ignore[no-untyped-def]
     offsets = np.zeros(n_trials + 1, np.int64)
     counts = np.zeros((n_trials, n_electrodes), np.int64)
     total = np.empty((n_electrodes, n_pieces + 1))
-    k = used = offsets[0]
+    k = used = np.int64(0)
     for b in range(n_trials):
         accumulate(expected[b], total)
         end = poisson_profile(total, edges, gaps, used, gaps.size, rows, k, counts[b])

@@ -7,6 +7,7 @@ make a difference. `ndbmi_gym.loop` maps the same functions over whole batches, 
 a part is written in Python, that is the way (`ndbmi_gym.episodes` decides).
 """
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.bank import Stack, nearest, nearest_group, stacked
+from ndbmi_gym.bank import Stack, nearest, nearest_bounded, nearest_group, stacked
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import pull, terms_of
 from ndbmi_gym.interface import project, sense
@@ -67,8 +68,6 @@ class Stepped(NamedTuple):
 
     Attributes
     ----------
-    streams : Streams
-        As they stand afterwards.
     action : ndarray (B, n)
         Within the box.
     signals : Signals
@@ -78,7 +77,6 @@ class Stepped(NamedTuple):
         Observations.
     """
 
-    streams: Streams
     action: Array
     signals: Signals
     device: Device
@@ -86,38 +84,44 @@ class Stepped(NamedTuple):
     seen: Array
 
 
-class Decoding(NamedTuple):
-    """What the interfaces of A animals decode responses by, for compiled loops.
+class Lookup(NamedTuple):
+    """What the interfaces of A animals look virtual points up by, for compiled loops.
 
     Attributes
     ----------
-    sites : ndarray (A, S, 2)
-        Calibration sites, cm.
     tables : tuple
-        `ndbmi_gym.bank.Tables`.
+        `ndbmi_gym.bank.Tables`, or the first three of them where those are enough.
     points, forces : ndarray (A, P, 2)
         Virtual points that can be decoded, cm, and the field's force there, kg·cm/s².
-    readout : ndarray (A, R, 2)
-        Displacement of the projected point per spike, cm.
-    offset : ndarray (A, 2)
-        Projection of a silent response, cm.
-    terms : ndarray (T, 8)
-        Of the field (`ndbmi_gym.fields.terms_of`), where points are projected.
     size : int
         Calibration responses per stimulus.
     exponent : float
         Power of the single-point decoder's mean.
     """
 
-    sites: Array
     tables: tuple[Any, ...]
     points: Array
     forces: Array
+    size: int
+    exponent: float
+
+
+class Projection(NamedTuple):
+    """What they project responses by.
+
+    Attributes
+    ----------
+    readout : ndarray (A, R, 2)
+        Displacement of the projected point per spike, cm.
+    offset : ndarray (A, 2)
+        Projection of a silent response, cm.
+    terms : ndarray (T, 8)
+        Of the field (`ndbmi_gym.fields.terms_of`).
+    """
+
     readout: Array
     offset: Array
     terms: Array
-    size: int
-    exponent: float
 
 
 class Parts(NamedTuple):
@@ -127,7 +131,9 @@ class Parts(NamedTuple):
     ----------
     cortex : NamedTuple
         What its responses are drawn from (`ndbmi_gym.cortex.Cortex.native`).
-    decoding : Decoding
+    decoding : Lookup or Projection
+    sites : ndarray (A, S, 2)
+        Calibration sites of A animals, cm.
     motion : Motion
         Of the plant.
     rules : Rules
@@ -143,7 +149,8 @@ class Parts(NamedTuple):
     """
 
     cortex: Any
-    decoding: Decoding
+    decoding: Lookup | Projection
+    sites: Array
     motion: Motion
     rules: Rules
     starts: Array
@@ -177,43 +184,45 @@ def clip(given, low, max_count, action, volition):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _decode_points(decoding, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
+def _decode_points(lookup, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The MDS point of the nearest calibration response (Eqs 11 and 12)."""
     found = np.empty(last - first, np.int64)
-    nearest(decoding.tables, animal, rows, offsets, first, last, found)
-    _look_up(decoding, animal, found, first, last, point, force)
+    entries, quanta, norms = lookup.tables
+    nearest(entries, quanta, norms, animal, rows, offsets, first, last, found)
+    _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
 
 
 @compiled
-def _decode_sites(decoding, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
+def _decode_far_points(lookup, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
+    """The same, from tables that no cache holds."""
+    found = np.empty(last - first, np.int64)
+    nearest_bounded(lookup.tables, animal, rows, offsets, first, last, found)
+    _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
+
+
+@compiled
+def _decode_sites(lookup, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The site of the stimulus with the smallest power-mean distance (Eqs 8-10)."""
     found = np.empty(last - first, np.int64)
     asked = animal, rows, offsets, first, last, found
-    nearest_group(decoding.tables, *asked, decoding.size, decoding.exponent)
-    _look_up(decoding, animal, found, first, last, point, force)
+    nearest_group(lookup.tables, *asked, lookup.size, lookup.exponent)
+    _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
 
 
 @compiled
-def _look_up(decoding, animal, found, first, last, point, force):  # type: ignore[no-untyped-def]
+def _look_up(points, forces, animal, found, first, last, point, force):  # type: ignore[no-untyped-def]
     for b in range(first, last):
         a, m = animal[b], found[b - first]
         for d in range(2):
-            point[b, d] = decoding.points[a, m, d]
-            force[b, d] = decoding.forces[a, m, d]
+            point[b, d] = points[a, m, d]
+            force[b, d] = forces[a, m, d]
 
 
 @compiled
-def _decode_projections(decoding, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
+def _decode_projections(projection, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The response's own place in the MDS plane, and the field there."""
-    project(decoding.readout, decoding.offset, animal, rows, offsets, point, first, last)
-    pull(decoding.terms, point, force, first, last)
-
-
-DECODE = {
-    "multiple-points": _decode_points,
-    "single-point": _decode_sites,
-    "projection": _decode_projections,
-}
+    project(projection.readout, projection.offset, animal, rows, offsets, point, first, last)
+    pull(projection.terms, point, force, first, last)
 
 
 @compiled
@@ -233,9 +242,7 @@ def _forget(judgement, first, last):  # type: ignore[no-untyped-def]
 
 
 @cache
-def composed(
-    respond: Callable[..., Any], tables: type, decode: Callable[..., Any]
-) -> Callable[..., Any]:
+def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[..., Any]:
     """The compiled loop through a cortex's way of responding and a way of decoding.
 
     Parameters
@@ -245,7 +252,8 @@ def composed(
     tables : type of NamedTuple
         What it draws from.
     decode : compiled function
-        One of `DECODE`.
+    known : type of NamedTuple
+        What it decodes by.
     """
 
     @compiled
@@ -275,12 +283,13 @@ def composed(
     ):
         """Step the trials from `first` to before `last`; whether their actions are finite.
 
-        `keys` to `judged` are read, `action` to `seen` are written. If nothing `moves`, trials
-        begin: the device is held while the stimulus of its place is answered.
+        `keys` to `judged` are read, but that `draws` go on; `action` to `seen` are written. If
+        nothing `moves`, trials begin: the device is held while the stimulus of its place is
+        answered.
         """
         # numba takes microseconds longer to tell the type of a tuple whose entries have names
         parts = Parts(*parts)
-        cortex, decoding = tables(*parts.cortex), Decoding(*parts.decoding)
+        cortex, decoding = tables(*parts.cortex), known(*parts.decoding)
         motion, rules = Motion(*parts.motion), Rules(*parts.rules)
         for b in range(first, last):
             if not _clip(given[b], parts.low, parts.max_count, action[b], volition[b]):
@@ -290,7 +299,7 @@ def composed(
         offsets = np.empty(chunk + 1, np.int64)
         for begin in range(first, last, chunk):
             end = min(begin + chunk, last)
-            sense(decoding.sites, animal, device, stimulus, begin, end)
+            sense(parts.sites, animal, device, stimulus, begin, end)
             while not respond(
                 cortex,
                 stimulus,
@@ -315,9 +324,48 @@ def composed(
                 judge(judged, judgement, moved, target, action, rules, begin, end)
                 _forget(judgement, begin, end)
             show(seen, parts.starts, parts.factors, counts, moved, action, target, begin, end)
+            for b in range(begin, end):
+                draws[b] += 1
         return True
 
     return step
+
+
+class Natives(NamedTuple):
+    """What the parts of trials offer to compiled code.
+
+    Attributes
+    ----------
+    respond : compiled function
+        See `composed`.
+    cortex : NamedTuple
+        What it draws from.
+    motion : Motion
+    rules : Rules
+    """
+
+    respond: Any
+    cortex: Any
+    motion: Motion
+    rules: Rules
+
+
+def natives_of(loops: Sequence[ClosedLoop], task: Task) -> Natives | None:
+    """What the parts offer; None if one of them is written in Python."""
+    loop, half_side_cm = loops[0], loops[0].interface.half_side_cm
+    parts: tuple[Any, Any, Any] = loop.cortex, loop.plant, task
+    cortex, plant, judging = parts
+    # of their classes: an object that wraps a part may hand out the part's own
+    offered = all(hasattr(type(part), "native") for part in parts)
+    if not offered or any(each.cortex is not cortex for each in loops):
+        return None
+    if loop.decoder == "projection" and terms_of(loop.field) is None:
+        return None
+    motion, rules = plant.native, judging.native(half_side_cm)
+    if cortex.native is None or motion is None or rules is None:
+        return None
+    respond, tables = cortex.native
+    return Natives(respond, tables, motion, rules)
 
 
 class CompiledStep:
@@ -325,9 +373,9 @@ class CompiledStep:
 
     Parameters
     ----------
+    natives : Natives
     loops : sequence of ClosedLoop
         Of every animal.
-    task : Task
     layout : Layout
     low, max_count : float
         See `Parts`.
@@ -337,22 +385,23 @@ class CompiledStep:
 
     def __init__(
         self,
+        natives: Natives,
         loops: Sequence[ClosedLoop],
-        task: Task,
         layout: Layout,
         low: float,
         max_count: float,
         threads: int,
     ) -> None:
-        loop = loops[0]
-        respond, cortex = loop.cortex.native
         self._stack = stacked([each.interface.bank for each in loops])
-        self._kernel = composed(respond, type(cortex), DECODE[loop.decoder])
+        decode, known = _decoding(loops, self._stack)
+        kinds: Any = natives.respond, type(natives.cortex), decode, type(known)
+        self._kernel = composed(*kinds)
         self._parts = (
-            tuple(cortex),
-            tuple(_decoding(loops, self._stack)),
-            tuple(loop.plant.native),
-            tuple(task.native(loop.interface.half_side_cm)),
+            tuple(natives.cortex),
+            tuple(known),
+            np.array([each.interface.sites for each in loops]),
+            tuple(natives.motion),
+            tuple(natives.rules),
             layout.starts,
             layout.factors,
             low,
@@ -360,11 +409,14 @@ class CompiledStep:
             _CHUNK,
         )
         self._width = layout.width
-        self._tabled = loop.decoder != "projection"
+        self._tabled = isinstance(known, Lookup)
         self._threads = threads
 
     def run(self, trials: Trials, given: Array, moves: bool) -> Stepped | None:
-        """Step trials under actions (B, n), or let them begin; None if an action is not finite."""
+        """Step trials under actions (B, n), or let them begin, and move their streams on.
+
+        None if an action is not finite; nothing has changed then.
+        """
         n_trials, n = given.shape
         if self._tabled and not moves:
             self._stack.ensure(trials.animal)
@@ -374,7 +426,7 @@ class CompiledStep:
         left = np.empty_like(trials.activity)
         moved, judgement = np.empty_like(trials.device.values), np.empty((n_trials, N_JUDGED))
         seen = np.empty((n_trials, self._width), np.float32)
-        given_arrays = (
+        arrays = (
             self._parts,
             trials.streams.keys,
             trials.streams.draws,
@@ -395,16 +447,19 @@ class CompiledStep:
             judgement,
             seen,
         )
-        if not self._over(n_trials, moves, given_arrays):
+        if self._threads == 1 or n_trials < 2 * self._threads:
+            finite = self._kernel(0, n_trials, moves, *arrays)
+        else:
+            finite = self._in_threads(n_trials, moves, given, arrays)
+        if not finite:
             return None
         signals = Signals(stimulus, counts, point, force, left)
-        streams = Streams(trials.streams.keys, trials.streams.draws + 1)
-        return Stepped(streams, action, signals, Device(moved), Outcome(judgement), seen)
+        return Stepped(action, signals, Device(moved), Outcome(judgement), seen)
 
-    def _over(self, n_trials: int, moves: bool, arrays: tuple[Any, ...]) -> bool:
+    def _in_threads(self, n_trials: int, moves: bool, given: Array, arrays: Any) -> bool:
         """Run the loop over all trials, each thread over its share."""
-        if self._threads == 1 or n_trials < 2 * self._threads:
-            return bool(self._kernel(0, n_trials, moves, *arrays))
+        if not np.isfinite(given).all():  # before any thread has begun
+            return False
         ends = [n_trials * i // self._threads for i in range(self._threads + 1)]
         pool = _pool(self._threads)
         return all(pool.map(lambda ends: self._kernel(*ends, moves, *arrays), pairwise(ends)))
@@ -419,33 +474,27 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "ndbmi_gym")
 
 
-def is_native(loops: Sequence[ClosedLoop], task: Task) -> bool:
-    """Whether the compiled step can run trials: all parts offer what it needs to be told."""
-    loop = loops[0]
+if hasattr(os, "register_at_fork"):  # a process that is forked has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> tuple[Any, Lookup | Projection]:
+    """How responses are decoded in compiled code, and by what."""
+    interfaces, decoder = [loop.interface for loop in loops], loops[0].decoder
+    if decoder == "projection":
+        return _decode_projections, Projection(
+            np.array([each.readout for each in interfaces]),
+            np.array([each.readout_offset for each in interfaces]),
+            np.array(terms_of(loops[0].field)),
+        )
+    by_points = decoder == "multiple-points"
+    quick = by_points and not stack.bounded
     return (
-        all(each.cortex is loop.cortex for each in loops)
-        and getattr(loop.cortex, "native", None) is not None
-        and getattr(loop.plant, "native", None) is not None
-        and hasattr(task, "native")
-        and task.native(loop.interface.half_side_cm) is not None
-        and (loop.decoder != "projection" or terms_of(loop.field) is not None)
-    )
-
-
-def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> Decoding:
-    interfaces = [loop.interface for loop in loops]
-    first, decoder = interfaces[0], loops[0].decoder
-    tabled = decoder != "projection"
-    none = np.zeros((len(loops), 0, 2))
-    places = [i.points if decoder == "multiple-points" else i.sites for i in interfaces]
-    return Decoding(
-        sites=np.array([i.sites for i in interfaces]),
-        tables=tuple(stack.tables),
-        points=np.array(places) if tabled else none,
-        forces=np.array([loop.force_table for loop in loops]) if tabled else none,
-        readout=none if tabled else np.array([i.readout for i in interfaces]),
-        offset=np.array([i.readout_offset for i in interfaces]),
-        terms=np.zeros((0, 8)) if tabled else np.array(terms_of(loops[0].field)),
-        size=first.n_repetitions,
-        exponent=float(first.exponent),
+        _decode_points if quick else _decode_far_points if by_points else _decode_sites
+    ), Lookup(
+        tuple(stack.tables)[:3] if quick else tuple(stack.tables),
+        np.array([each.points if by_points else each.sites for each in interfaces]),
+        np.array([loop.force_table for loop in loops]),
+        interfaces[0].n_repetitions,
+        float(interfaces[0].exponent),
     )

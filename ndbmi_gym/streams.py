@@ -61,9 +61,9 @@ class Streams:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def select(self, trials: npt.NDArray[Any]) -> "Streams":
+    def select(self, trials: Any) -> "Streams":
         """The streams of some trials, as they stand; what these draw does not move the others."""
-        return Streams(self.keys[trials], self.draws[trials])
+        return Streams(self.keys[trials], self.draws[trials].copy())
 
     def split(self, n: int) -> "Streams":
         """Further streams, n for each trial, those of a trial one after the other, (B·n)."""

@@ -563,16 +563,20 @@ def judge(last_judged, judged, after, target, action, rules, first, last):  # ty
         for u in range(n_electrodes):
             effort += abs(action[b, u])
         effort /= n_electrodes
-        inside = distance <= rules.radius_cm
-        streak = last_judged[b, _STREAK] + 1.0 if inside else 0.0
-        arrived = rules.dwell > 0.0 and streak >= rules.dwell
         for_distance, for_effort = -rules.per_cm * distance, -rules.per_effort * effort
-        bonus = rules.bonus if arrived else 0.0
-        for_inside = rules.inside_reward if inside else 0.0
+        inside = arrived = streak = bonus = for_inside = 0.0
+        if distance <= rules.radius_cm:
+            inside, streak = 1.0, last_judged[b, _STREAK] + 1.0
+            for_inside = rules.inside_reward
+            if 0.0 < rules.dwell <= streak:
+                arrived, bonus = 1.0, rules.bonus
+        success = inside
+        if rules.dwell > 0.0:
+            success = arrived
         judged[b, _REWARD] = for_distance + for_effort + bonus + for_inside
-        judged[b, _DISTANCE], judged[b, _EFFORT], judged[b, _INSIDE] = distance, effort, inside
-        judged[b, _ARRIVED], judged[b, _FAILED], judged[b, _STREAK] = arrived, 0.0, streak
-        judged[b, _SUCCESS] = arrived if rules.dwell > 0.0 else inside
+        judged[b, _DISTANCE], judged[b, _EFFORT] = distance, effort
+        judged[b, _INSIDE], judged[b, _ARRIVED], judged[b, _FAILED] = inside, arrived, 0.0
+        judged[b, _SUCCESS], judged[b, _STREAK] = success, streak
         judged[b, _REWARD_DISTANCE], judged[b, _REWARD_EFFORT] = for_distance, for_effort
         judged[b, _REWARD_BONUS], judged[b, _REWARD_INSIDE] = bonus, for_inside
         judged[b, _REWARD_PENALTY] = 0.0

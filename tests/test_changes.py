@@ -4,21 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from test_episodes import begin, make
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.tasks import Judged, Outcome, Reach
-
-
-def make(n=4, seed=0, **options):
-    episodes = Episodes(Config.of(**options), n)
-    rng = np.random.default_rng(seed)
-    episodes.begin(rng)
-    return episodes, rng
-
-
-def begin(episodes, rng, **options):
-    episodes.begin(rng, given=episodes.check_begin(options))
 
 
 def test_running_trials_keep_their_task_and_later_ones_have_the_new():
@@ -26,16 +15,16 @@ def test_running_trials_keep_their_task_and_later_ones_have_the_new():
     episodes.change(effort_weight=2.0, radius_cm=20.0, curl=0.4, targets=[[1, 2]])
     mask = np.array([True, False, False, True])
     action = np.full((4, 9), 0.25)
-    episodes.step(action, rng)
+    episodes.step(action)
     info = episodes.info()
     np.testing.assert_allclose(info["reward_effort"], -0.125)
     assert not info["inside"].all()
     assert (info["curl"] == 0).all()
-    episodes.begin(rng, mask)
+    begin(episodes, rng, mask)
     assert (episodes.target[mask] == [1, 2]).all()
     assert (episodes.target[~mask] != [1, 2]).any(axis=1).all()
     streak = episodes.outcome.streak.copy()
-    episodes.step(action, rng)
+    episodes.step(action)
     info = episodes.info()
     np.testing.assert_allclose(info["reward_effort"], np.where(mask, -0.5, -0.125))
     np.testing.assert_array_equal(info["curl"], np.where(mask, 0.4, 0.0))
@@ -44,12 +33,12 @@ def test_running_trials_keep_their_task_and_later_ones_have_the_new():
     assert (episodes.outcome.streak[~mask] <= streak[~mask] + 1).all()
     # a second change, while trials of three tasks run
     episodes.change(effort_weight=1.0)
-    episodes.begin(rng, np.array([True, False, False, False]))
-    episodes.step(action, rng)
+    begin(episodes, rng, np.array([True, False, False, False]))
+    episodes.step(action)
     np.testing.assert_allclose(episodes.info()["reward_effort"], [-0.25, -0.125, -0.125, -0.5])
-    episodes.begin(rng)
+    begin(episodes, rng)
     assert len(episodes._tasks) == 1
-    episodes.step(action, rng)
+    episodes.step(action)
     np.testing.assert_allclose(episodes.info()["reward_effort"], -0.25)
 
 
@@ -83,9 +72,9 @@ def test_a_change_that_is_refused_changes_nothing(options, error, message):
         episodes.change(**options)
     assert episodes.config is config
     assert episodes.task is task
-    episodes.begin(rng)
+    begin(episodes, rng)
     other, rng = make(observe="full", observe_perturbation=True, curl=1.0, push=[0.5, 0])
-    other.begin(rng)
+    begin(other, rng)
     np.testing.assert_array_equal(episodes.observe(), other.observe())
 
 
@@ -95,8 +84,8 @@ def test_what_is_changed_to_what_it_was_changes_no_trajectory():
     episodes.change(task="hold", radius_cm=1.5, perturbation=None)
     for _ in range(3):
         for each, source in ((episodes, rng), (other, stream)):
-            each.begin(source)
-            each.step(np.full((4, 9), 0.1), source)
+            begin(each, source)
+            each.step(np.full((4, 9), 0.1))
         np.testing.assert_array_equal(episodes.observe(), other.observe())
 
 
@@ -116,11 +105,11 @@ class Avoid(Reach):
 
 
 def test_a_task_sees_the_step_from_its_beginning():
-    episodes, rng = make(task=Avoid())
+    episodes, _ = make(task=Avoid())
     at = episodes.state.position.copy()
     assert (episodes.info()["reward_penalty"] == 0).all()
     for _ in range(3):
-        episodes.step(np.zeros((4, 9)), rng)
+        episodes.step(np.zeros((4, 9)))
         moved = np.hypot(*(episodes.state.position - at).T)
         info = episodes.info()
         np.testing.assert_allclose(info["reward_penalty"], -moved)
@@ -132,7 +121,7 @@ def test_a_task_sees_the_step_from_its_beginning():
 def test_a_task_can_fail_a_trial():
     episodes, rng = make(task=Avoid())
     begin(episodes, rng, start=[[0, 0], [9, 0], [0, -9], [1, 1]], target=(5, 5))
-    episodes.step(np.zeros((4, 9)), rng)
+    episodes.step(np.zeros((4, 9)))
     assert episodes.outcome.terminated.tolist() == [False, True, True, False]
     info = episodes.info()
     assert info["failed"].tolist() == [False, True, True, False]

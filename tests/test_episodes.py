@@ -5,26 +5,35 @@ from ndbmi_gym.config import Config
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.episodes import Episodes
+from ndbmi_gym.streams import Streams
 from ndbmi_gym.tasks import Judged
 
 
 def make(n=4, seed=0, **options):
     episodes = Episodes(Config.of(**options), n)
     rng = np.random.default_rng(seed)
-    episodes.begin(rng)
+    begin(episodes, rng)
     return episodes, rng
 
 
-def begin(episodes, rng, **options):
-    episodes.begin(rng, given=episodes.check_begin(options))
+def begin(episodes, rng, trials=None, anew=False, **options):
+    n = episodes.n_trials if trials is None else trials.sum()
+    episodes.begin(Streams.of(rng, n), trials, episodes.check_begin(options), anew)
 
 
 def snapshot(episodes):
-    parts = (episodes.state.values, *episodes.signals, episodes.outcome.values)
-    return [
-        part.copy()
-        for part in (*parts, episodes.target, episodes.action, episodes.animal, episodes.trial)
-    ]
+    streams = episodes.streams
+    parts = (
+        *(episodes.state.values, *episodes.signals, episodes.outcome.values),
+        *(episodes.target, episodes.action, episodes.animal, episodes.trial),
+        *(streams.keys, streams.draws),
+    )
+    return [part.copy() for part in parts]
+
+
+def check_same(before, after):
+    for was, now in zip(before, after, strict=True):
+        np.testing.assert_array_equal(was, now)
 
 
 def test_the_first_observation_is_a_response_to_the_start():
@@ -41,9 +50,9 @@ def test_the_first_observation_is_a_response_to_the_start():
 
 
 def test_volition_adds_spikes_at_the_rate_of_the_action():
-    episodes, rng = make(n=4000, max_rate_hz=50.0)
+    episodes, _ = make(n=4000, max_rate_hz=50.0)
     action = np.tile(np.linspace(0, 1, 9), (4000, 1))
-    episodes.step(action, rng)
+    episodes.step(action)
     mean = episodes.signals.volitional.mean(axis=0)
     # 50 Hz for 0.6 s are 30 spikes; 4.5 standard errors: false alarm 6e-5, with the seed fixed
     np.testing.assert_allclose(mean, 30 * action[0], atol=4.5 * np.sqrt(30 / 4000))
@@ -60,8 +69,8 @@ def test_actions_convert_to_and_from_hz():
 
 
 def test_signed_volition_suppresses_and_is_priced_alike():
-    episodes, rng = make(n=200, volition="signed")
-    episodes.step(np.full((200, 9), -1.0), rng)
+    episodes, _ = make(n=200, volition="signed")
+    episodes.step(np.full((200, 9), -1.0))
     assert episodes.low == -1
     assert (episodes.signals.volitional == 0).all()
     # suppression takes h_max off every electrode, and no electrode evokes more
@@ -74,8 +83,7 @@ def test_a_task_that_cannot_begin_changes_nothing():
     before = snapshot(episodes)
     with pytest.raises(ValueError, match=r"no target lies 5\.0 cm away"):
         begin(episodes, rng, start=(0.0, 0.0))
-    for was, now in zip(before, snapshot(episodes), strict=True):
-        np.testing.assert_array_equal(was, now)
+    check_same(before, snapshot(episodes))
 
 
 def test_what_is_handed_out_cannot_change_the_trials():
@@ -83,8 +91,7 @@ def test_what_is_handed_out_cannot_change_the_trials():
     before = snapshot(episodes)
     for value in (*episodes.info().values(), episodes.observe()):
         value[...] = 0
-    for was, now in zip(before, snapshot(episodes), strict=True):
-        np.testing.assert_array_equal(was, now)
+    check_same(before, snapshot(episodes))
     with pytest.raises(ValueError, match="read-only"):
         episodes.loops[0].interface.points[0] = 0
 
@@ -97,30 +104,28 @@ def test_the_fixed_task_has_no_distance_to_keep():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_non_finite_action_changes_nothing(bad):
-    episodes, rng = make()
-    before, stream = snapshot(episodes), rng.bit_generator.state
+    episodes, _ = make()
+    before = snapshot(episodes)
     action = np.zeros((4, 9))
     action[2, 3] = bad
     with pytest.raises(ValueError, match=rf"action holds {bad}: entries must be finite"):
-        episodes.step(action, rng)
-    assert rng.bit_generator.state == stream
-    for was, now in zip(before, snapshot(episodes), strict=True):
-        np.testing.assert_array_equal(was, now)
+        episodes.step(action)
+    check_same(before, snapshot(episodes))
 
 
 @pytest.mark.parametrize("shape", [(4, 8), (9,), (3, 9), (4, 9, 1)])
 def test_an_action_of_another_shape_changes_nothing(shape):
-    episodes, rng = make()
-    stream = rng.bit_generator.state
+    episodes, _ = make()
+    before = snapshot(episodes)
     with pytest.raises(ValueError, match=r"one entry per recording electrode .* shape \(4, 9\)"):
-        episodes.step(np.zeros(shape), rng)
-    assert rng.bit_generator.state == stream
+        episodes.step(np.zeros(shape))
+    check_same(before, snapshot(episodes))
 
 
 def test_info_says_what_its_keys_mean():
     episodes, rng = make(animal=None, n_animals=2, curl=[-1, 1], push=[[0, 1], 0])
     for step in range(1, 4):
-        episodes.step(rng.random((4, 9)), rng)
+        episodes.step(rng.random((4, 9)))
         info = episodes.info()
         np.testing.assert_array_equal(info["target"], episodes.target)
         np.testing.assert_array_equal(info["animal"], episodes.animal)
@@ -134,11 +139,11 @@ def test_info_says_what_its_keys_mean():
         np.testing.assert_allclose(info["effort"], np.abs(episodes.action).mean(axis=1))
         turned = info["velocity"] @ [[0, 1], [-1, 0]] * info["curl"][:, None]
         np.testing.assert_allclose(info["perturbing_force"], turned + info["push"], atol=1e-12)
-    episodes.begin(rng, np.array([True, False, False, False]))
+    begin(episodes, rng, np.array([True, False, False, False]))
     info = episodes.info()
     assert info["trial"].tolist() == [1, 0, 0, 0]
     np.testing.assert_allclose(info["time_s"], [0, 1.5, 1.5, 1.5])
-    episodes.begin(rng, anew=True)
+    begin(episodes, rng, anew=True)
     assert (episodes.info()["trial"] == 0).all()
 
 
@@ -156,24 +161,22 @@ def test_info_says_what_its_keys_mean():
     ids=lambda junk: str(junk.dtype),
 )
 def test_what_is_no_real_number_is_no_action(junk):
-    episodes, rng = make()
-    before, stream = snapshot(episodes), rng.bit_generator.state
+    episodes, _ = make()
+    before = snapshot(episodes)
     with pytest.raises(
         ValueError, match=r"action of type .*: give real numbers, volitional firing"
     ):
-        episodes.step(junk, rng)
-    assert rng.bit_generator.state == stream
-    for was, now in zip(before, snapshot(episodes), strict=True):
-        np.testing.assert_array_equal(was, now)
+        episodes.step(junk)
+    check_same(before, snapshot(episodes))
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "g", "i1", "u8", "?"])
 def test_real_numbers_of_any_width_are_actions(dtype):
     action = np.ones((4, 9), dtype)
-    episodes, rng = make()
-    episodes.step(action, rng)
-    other, rng = make()
-    other.step(np.ones((4, 9)), rng)
+    episodes, _ = make()
+    episodes.step(action)
+    other, _ = make()
+    other.step(np.ones((4, 9)))
     np.testing.assert_array_equal(episodes.observe(), other.observe())
 
 
@@ -181,7 +184,7 @@ def test_info_has_the_same_keys_and_shapes_at_every_step():
     episodes, rng = make()
     first = episodes.info()
     for _ in range(3):
-        episodes.step(rng.random((4, 9)), rng)
+        episodes.step(rng.random((4, 9)))
         now = episodes.info()
         assert list(now) == list(first)
         for name, value in now.items():
@@ -199,8 +202,8 @@ def test_arrays_that_were_handed_out_are_never_changed():
     held = [episodes.observe(), *episodes.info().values()]
     kept = [np.array(array) for array in held]
     for _ in range(2):
-        episodes.step(rng.random((4, 9)), rng)
-        episodes.begin(rng, np.array([True, False, True, False]))
+        episodes.step(rng.random((4, 9)))
+        begin(episodes, rng, np.array([True, False, True, False]))
         for array, was in zip(held, kept, strict=True):
             np.testing.assert_array_equal(array, was)
         held += list(episodes.info().values())
@@ -209,10 +212,10 @@ def test_arrays_that_were_handed_out_are_never_changed():
 
 def test_beginning_some_trials_leaves_the_others_alone():
     episodes, rng = make(perturbation={"curl": [-1, 1]})
-    episodes.step(rng.random((4, 9)), rng)
+    episodes.step(rng.random((4, 9)))
     before = snapshot(episodes)
     mask = np.array([False, True, False, False])
-    episodes.begin(rng, mask)
+    begin(episodes, rng, mask)
     for was, now in zip(before, snapshot(episodes), strict=True):
         np.testing.assert_array_equal(was[~mask], now[~mask])
     assert episodes.state.values[1, 0] != before[0][1, 0]
@@ -231,7 +234,7 @@ def test_start_and_target_can_be_given_for_all_or_for_each():
     np.testing.assert_array_equal(episodes.target, -each)
     # of some trials, their own
     mask = np.array([False, True, False, True])
-    episodes.begin(rng, mask, episodes.check_begin({"start": -each, "target": None}))
+    begin(episodes, rng, mask, start=-each, target=None)
     np.testing.assert_array_equal(episodes.state.position[mask], -each[mask])
     np.testing.assert_array_equal(episodes.state.position[~mask], each[~mask])
 
@@ -284,7 +287,7 @@ def test_the_perturbation_can_be_given():
     begin(episodes, rng, perturbation={"curl": 0.5, "push": [1, 0]})
     assert (episodes.state.curl == 0.5).all()
     assert (episodes.info()["push"] == [1, 0]).all()
-    episodes.begin(rng)  # once only
+    begin(episodes, rng)  # once only
     assert (episodes.state.curl != 0.5).all()
     blocks = {"kind": "blocks", "blocks": [{"trials": 3}, {"curl": 0.7}]}
     begin(episodes, rng, perturbation=blocks)
@@ -325,14 +328,14 @@ def test_an_unknown_option_of_a_reset_is_named_with_the_known():
 
 
 def test_an_animal_is_drawn_for_every_trial_and_kept_through_it():
-    episodes, rng = make(n=400, animal=None, n_animals=3)
+    episodes, _ = make(n=400, animal=None, n_animals=3)
     assert set(episodes.animal) == {0, 1, 2}
     animal = episodes.animal
     for i, loop in enumerate(episodes.loops):
         targets = episodes.target[animal == i]
         assert (targets[:, None] == loop.interface.points).all(axis=-1).any(axis=1).all()
     position = episodes.state.position
-    episodes.step(np.zeros((400, 9)), rng)
+    episodes.step(np.zeros((400, 9)))
     np.testing.assert_array_equal(episodes.animal, animal)
     for i, loop in enumerate(episodes.loops):
         mine = animal == i
@@ -354,8 +357,8 @@ def test_perturbations_are_drawn_within_their_ranges():
 
 
 def test_a_callable_perturbation_acts():
-    episodes, rng = make(perturbation=lambda x, v: np.full_like(x, 1.0))
-    episodes.step(np.zeros((4, 9)), rng)
+    episodes, _ = make(perturbation=lambda x, v: np.full_like(x, 1.0))
+    episodes.step(np.zeros((4, 9)))
     np.testing.assert_allclose(episodes.info()["perturbing_force"], 1.0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from ndbmi_gym.bank import ResponseBank
 from ndbmi_gym.calibration import calibrate
 from ndbmi_gym.cortex.topographic import topographic_cortex
-from ndbmi_gym.interface import DECODERS
+from ndbmi_gym.interface import DECODERS, project, sense
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
 
@@ -67,6 +67,36 @@ def test_sense_finds_the_nearest_site(interface):
 def test_sense_takes_the_first_of_equals(small):
     square = replace(small, sites=np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1]]))
     np.testing.assert_array_equal(square.sense(np.array([[0.0, 0], [0, 5], [5, 0]])), [0, 1, 2])
+
+
+def test_a_range_of_trials_is_sensed_each_by_its_own_animal():
+    animals = [make(1, seed, 3, 0.05) for seed in range(2)]
+    rng = np.random.default_rng(0)
+    position, animal = rng.uniform(-15, 15, (40, 2)), rng.integers(0, 2, 40)
+    stimulus = np.full(40, -1)
+    sense(np.array([each.sites for each in animals]), animal, position, stimulus, 5, 30)
+    each = np.array([interface.sense(position) for interface in animals])
+    assert (each[0] != each[1]).any()
+    np.testing.assert_array_equal(stimulus[5:30], each[animal, np.arange(40)][5:30])
+    assert (stimulus[:5] == -1).all()
+    assert (stimulus[30:] == -1).all()
+
+
+def test_a_range_of_responses_is_projected_each_by_its_own_animal():
+    animals = [make(1, seed, 3, 0.05) for seed in range(2)]
+    trains, animal = new_responses(1, 30, window_s=0.05), np.arange(30) % 2
+    readout = np.array([each.readout for each in animals])
+    offset = np.array([each.readout_offset for each in animals])
+    each = np.array([interface.project(trains) for interface in animals])
+    assert (each[0] != each[1]).any()
+    first, last = 4, 20
+    spikes = trains.rows[trains.offsets[first] : trains.offsets[last]]
+    offsets = trains.offsets[first : last + 1] - trains.offsets[first]
+    point = np.full((30, 2), np.nan)
+    project(readout, offset, animal, spikes, offsets, point, first, last)
+    np.testing.assert_array_equal(point[4:20], each[animal, np.arange(30)][4:20])
+    assert np.isnan(point[:4]).all()
+    assert np.isnan(point[20:]).all()
 
 
 def test_multiple_points_decodes_the_nearest_response(interface):

@@ -8,26 +8,28 @@ from hypothesis.extra import numpy as hnp
 
 from ndbmi_gym.config import Config
 from ndbmi_gym.episodes import Episodes
+from ndbmi_gym.loop import Signals
+from ndbmi_gym.observation import show
 from ndbmi_gym.perturbations import make_perturbation
+from ndbmi_gym.streams import Streams
 
 
 def make(n=4, seed=0, **options):
     episodes = Episodes(Config.of(**options), n)
-    rng = np.random.default_rng(seed)
-    episodes.begin(rng)
-    return episodes, rng
+    episodes.begin(Streams.of(np.random.default_rng(seed), n))
+    return episodes
 
 
 @pytest.mark.parametrize("observe", ["neural", "state", "full"])
 @pytest.mark.parametrize("observe_perturbation", [False, True])
 def test_observations_hold_what_their_columns_say(observe, observe_perturbation):
-    episodes, rng = make(
+    episodes = make(
         observe=observe,
         observe_perturbation=observe_perturbation,
         perturbation={"curl": [-1, 1], "push": [[-0.2, 0.2], 0.1]},
     )
-    action = rng.random((4, 9))
-    episodes.step(action, rng)
+    action = np.random.default_rng(1).random((4, 9))
+    episodes.step(action)
     seen, scales = episodes.observe(), episodes.layout.scales
     truth = {
         "counts": episodes.signals.evoked + episodes.signals.volitional,
@@ -50,6 +52,26 @@ def test_observations_hold_what_their_columns_say(observe, observe_perturbation)
     assert sum(c.stop - c.start for c in episodes.layout.columns.values()) == seen.shape[1]
 
 
+@pytest.mark.parametrize("observe", ["neural", "state", "full"])
+def test_a_range_of_trials_is_shown_as_each_is_alone(observe):
+    episodes = make(observe=observe, observe_perturbation=True, perturbation={"curl": [-1, 1]})
+    action = np.random.default_rng(1).random((4, 9))
+    episodes.step(action)
+    layout, target = episodes.layout, episodes.target
+    signals, state = episodes.signals, episodes.state
+    whole = layout.observe(signals, state, action, target)
+    for b in range(4):
+        one = np.array([b])
+        alone = Signals._make(signal[one] for signal in signals)
+        seen = layout.observe(alone, state.select(one), action[one], target[one])
+        np.testing.assert_array_equal(seen[0], whole[b])
+    seen = np.full_like(whole, np.nan)
+    values, counts = state.values, signals.counts
+    show(seen, layout.starts, layout.factors, counts, values, action, target, 1, 3)
+    np.testing.assert_array_equal(seen[1:3], whole[1:3])
+    assert np.isnan(seen[[0, 3]]).all()
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -61,13 +83,13 @@ def test_observations_hold_what_their_columns_say(observe, observe_perturbation)
     ],
 )
 def test_unusual_options_stay_within_their_bounds(options):
-    episodes, rng = make(n=50, observe="full", **options)
+    episodes = make(n=50, observe="full", **options)
     low, high = episodes.layout.bounds
     for _ in range(20):
         seen = episodes.observe()
         assert (low <= seen).all()
         assert (seen <= high).all()
-        episodes.step(np.ones((50, 9)), rng)
+        episodes.step(np.ones((50, 9)))
 
 
 @settings(deadline=None, max_examples=25)
@@ -79,7 +101,7 @@ def test_unusual_options_stay_within_their_bounds(options):
     volition=st.sampled_from(["positive", "signed"]),
 )
 def test_observations_stay_within_their_bounds(actions, decoder, volition):
-    episodes, rng = make(
+    episodes = make(
         n=3,
         observe="full",
         decoder=decoder,
@@ -89,7 +111,7 @@ def test_observations_stay_within_their_bounds(actions, decoder, volition):
     )
     low, high = episodes.layout.bounds
     for action in actions:
-        episodes.step(action, rng)
+        episodes.step(action)
         seen = episodes.observe()
         assert seen.dtype == np.float32
         assert (low <= seen).all()
@@ -100,11 +122,11 @@ def test_observations_stay_within_their_bounds(actions, decoder, volition):
 
 def test_a_long_push_stays_within_the_bounds():
     # a push of 3 on every step drives the mass against the wall: position and speed bounds hold
-    episodes, rng = make(observe="state", perturbation={"push": [3.0, 3.0]}, field="linear")
+    episodes = make(observe="state", perturbation={"push": [3.0, 3.0]}, field="linear")
     low, high = episodes.layout.bounds
     fastest = 0.0
     for _ in range(60):
-        episodes.step(np.zeros((4, 9)), rng)
+        episodes.step(np.zeros((4, 9)))
         seen = episodes.observe()
         fastest = max(fastest, float(np.abs(seen[:, episodes.layout.columns["velocity"]]).max()))
         assert (low <= seen).all()
@@ -114,10 +136,10 @@ def test_a_long_push_stays_within_the_bounds():
 
 @pytest.mark.parametrize("observe", ["neural", "state", "full"])
 def test_every_observation_is_new(observe):
-    episodes, rng = make(observe=observe)
+    episodes = make(observe=observe)
     first = episodes.observe()
     kept = first.copy()
-    episodes.step(np.ones((4, 9)), rng)
+    episodes.step(np.ones((4, 9)))
     second = episodes.observe()
     np.testing.assert_array_equal(first, kept)
     assert second is not first
@@ -152,7 +174,7 @@ def test_every_observation_is_new(observe):
     ],
 )
 def test_what_would_leave_the_bounds_is_refused(observe, seen, spec, message):
-    episodes, _ = make(observe=observe, observe_perturbation=seen, curl=1, push=[1, 0])
+    episodes = make(observe=observe, observe_perturbation=seen, curl=1, push=[1, 0])
     perturbation = make_perturbation(spec)
     if message is None:
         episodes.layout.refuse(perturbation, episodes._pools)
@@ -163,17 +185,17 @@ def test_what_would_leave_the_bounds_is_refused(observe, seen, spec, message):
 
 @pytest.mark.parametrize("options", [{"viscosity": 0.0}, {"perturbation": {"law": np.subtract}}])
 def test_where_nothing_bounds_the_velocity_any_push_may_come(options):
-    episodes, rng = make(observe="full", **options)
+    episodes = make(observe="full", **options)
     episodes.change(push=[1.0, 1.0])
-    episodes.begin(rng)
+    episodes.begin(Streams.of(np.random.default_rng(1), 4))
     assert (episodes.info()["push"] == 1).all()
-    bounded, _ = make(observe="full")
+    bounded = make(observe="full")
     with pytest.raises(ValueError, match=r"push of 1.41.* bounded for at most 0"):
         bounded.change(push=[1.0, 1.0])
 
 
 def test_targets_beyond_the_bounds_are_refused():
-    episodes, _ = make()
+    episodes = make()
     none = make_perturbation(None)
     episodes.layout.refuse(none, [np.array([[10.0, -10.0]])])
     with pytest.raises(ValueError, match=r"a target lies 12.00 cm out: the observation reaches"):
@@ -181,16 +203,16 @@ def test_targets_beyond_the_bounds_are_refused():
 
 
 def test_a_wide_target_widens_the_bounds():
-    episodes, _ = make(task="fixed", field={"kind": "gaussian", "center": [15, 0]})
+    episodes = make(task="fixed", field={"kind": "gaussian", "center": [15, 0]})
     assert episodes.layout.bounds[1, episodes.layout.columns["target"]].max() == 1.5
 
 
 def test_counts_of_any_interval_shape_stay_within_their_bounds():
     """Bursts of a Gamma process of small shape are far above Poisson counts."""
-    episodes, rng = make(n=200, gamma_shape=0.05, repetitions=3)
+    episodes = make(n=200, gamma_shape=0.05, repetitions=3)
     low, high = episodes.layout.bounds
     for _ in range(5):
-        episodes.step(np.ones((200, 9)), rng)
+        episodes.step(np.ones((200, 9)))
         seen = episodes.observe()
         assert (low <= seen).all()
         assert (seen <= high).all()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from ndbmi_gym.plants.point_mass import PointMass
+from ndbmi_gym.plants import Device
+from ndbmi_gym.plants.point_mass import PointMass, move
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 OPEN = math.inf
@@ -147,6 +148,30 @@ def test_batch_equals_its_rows():
     for b in range(30):
         alone = plant.advance(state.select(np.array([b])), force[b : b + 1])
         np.testing.assert_array_equal(alone.values[0], batch[b])
+
+
+def test_a_range_of_masses_moves_and_the_others_do_not():
+    plant = PointMass(wall_cm=6.0)
+    state, force = random_state(plant, 8, seed=3)
+    wide = np.column_stack((state.values, np.arange(8.0)))  # a plant of one's own has columns more
+    moved = np.full_like(wide, -1.0)
+    move(wide, moved, force, plant.native, 2, 7)
+    np.testing.assert_array_equal(moved[2:7, :10], plant.advance(state, force).values[2:7])
+    assert (moved[[0, 1, 7]] == -1).all()
+    assert (moved[:, 10] == -1).all()
+    np.testing.assert_array_equal(plant.advance(Device(wide), force).values[:, 10], np.arange(8.0))
+
+
+def test_only_the_exact_step_is_native():
+    assert PointMass(2.0, 0.5, 0.1, 7.0).native == (2.0, 0.5, 0.1, 7.0)
+    assert PointMass().native.wall_cm == math.inf
+    assert PointMass(law=curl_law(1.0)).native is None
+
+    class Stuck(PointMass):
+        def advance(self, state, force):
+            return state
+
+    assert Stuck().native is None
 
 
 def test_advance_leaves_its_arguments():

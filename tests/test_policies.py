@@ -11,6 +11,7 @@ from ndbmi_gym.policies import (
     Random,
     make_policy,
 )
+from ndbmi_gym.streams import Streams
 
 
 def play(env, policy, steps, seed=0):
@@ -106,7 +107,7 @@ def test_the_filter_finds_the_device(knows_force):
     state, start, errors = None, np.ones(128, bool), []
     for _ in range(6):
         action, state = policy.predict(observation, state, start)
-        error = state.mean(axis=1)[:, 0:2] - env.episodes.state.position
+        error = state[1].mean(axis=1)[:, 0:2] - env.episodes.state.position
         errors.append(np.median(np.linalg.norm(error, axis=1)))
         observation, _, terminated, truncated, _ = env.step(action)
         start = terminated | truncated
@@ -117,11 +118,11 @@ def test_the_filter_finds_the_device(knows_force):
 def test_the_filter_forgets_at_an_episodes_start():
     env = make("ndbmi/ShiftTarget-v0", 4)
     observation, _ = env.reset(seed=5)
-    fresh = ParticleFilter(env).predict(observation)[1]
-    old = np.full_like(fresh, 3.0)
-    again = ParticleFilter(env).predict(observation, old, np.ones(4, bool))[1]
+    streams, fresh = ParticleFilter(env).predict(observation)[1]
+    old = streams, np.full_like(fresh, 3.0)
+    again = ParticleFilter(env).predict(observation, old, np.ones(4, bool))[1][1]
     np.testing.assert_array_equal(fresh, again)
-    kept = ParticleFilter(env).predict(observation, old, np.array([1, 0, 1, 0], bool))[1]
+    kept = ParticleFilter(env).predict(observation, old, np.array([1, 0, 1, 0], bool))[1][1]
     assert (np.abs(kept[1, :, 0:2] - 3.0) < 5).all()
     np.testing.assert_allclose(np.abs(kept[0, :, 0:2]).max(axis=1), 8.0)
 
@@ -142,15 +143,45 @@ def test_the_unprivileged_filter_reads_nothing_but_the_observation():
 
 
 def test_no_policy_draws_from_the_trials_stream():
-    # equal seeds must not mean equal draws: the filter would begin at the true starts
+    # else the filter would begin at the true starts
     env = make("ndbmi/ShiftTarget-v0", 64, animal=1)
     for seed in range(3):
         observation, _ = env.reset(seed=seed)
-        cloud = ParticleFilter(env, False, seed=seed, gains=(1.0,))._prior(np.ones(64, bool))
+        streams = env.episodes.streams
+        before = streams.draws.copy()
+        policy = ParticleFilter(env, False, seed=seed, gains=(1.0,))
+        cloud = policy._prior(np.ones(64, bool), policy._streams(seed, "filter", None, None))
         assert not np.isin(cloud[..., 0:2], env.episodes.state.position[np.newaxis]).all(-1).any()
-        drawn = np.random.default_rng(seed).random(1000).astype(np.float32)
+        policy.predict(observation)
         action, _ = Random(env, seed).predict(observation)
-        assert not np.isin(action, drawn).any()
+        np.testing.assert_array_equal(streams.draws, before)
+        drawn = np.float32(Streams.keyed(streams.keys).random((64, 300)))
+        # one number of single precision may be met by chance, two of a trial once in a million
+        assert max(np.isin(*rows).sum() for rows in zip(action, drawn, strict=True)) < 2
+
+
+@pytest.mark.parametrize("name", ["random", "filter"])
+def test_a_policy_acts_in_each_trial_as_it_would_alone(name):
+    # through autoresets: the trials last three steps
+    options = {"perturbation": {"curl": [-1, 1]}, "max_episode_steps": 3}
+    many = make("ndbmi/ShiftTarget-v0", 4, **options)
+    seen, _ = many.reset(seed=8)
+    policy, state, begun = make_policy(name, many), None, np.ones(4, bool)
+    alone = [make("ndbmi/ShiftTarget-v0", 1, **options) for _ in range(4)]
+    others = [
+        [make_policy(name, env), None, env.reset(seed=8 + i)[0]] for i, env in enumerate(alone)
+    ]
+    ended = np.zeros(4, bool)
+    for _ in range(9):
+        action, state = policy.predict(seen, state, begun)
+        for b, (env, other) in enumerate(zip(alone, others, strict=True)):
+            own, other[1] = other[0].predict(other[2], other[1], begun[b : b + 1])
+            np.testing.assert_array_equal(own[0], action[b])
+            other[2] = env.step(own)[0]
+        begun = ended
+        seen, _, terminated, truncated, _ = many.step(action)
+        ended = terminated | truncated
+        np.testing.assert_array_equal(np.concatenate([other[2] for other in others]), seen)
 
 
 def test_policies_take_wrapped_environments():

@@ -8,6 +8,7 @@ from ndbmi_gym import config
 from ndbmi_gym.config import Config
 from ndbmi_gym.plants import placed
 from ndbmi_gym.tasks import N_JUDGED, TASKS, Judged, Outcome, Reach, make_task
+from ndbmi_gym.tasks import judge as judge_range
 
 
 def test_starts_lie_uniformly_on_the_square():
@@ -315,3 +316,48 @@ def test_a_reach_never_fails():
     for position in ((0.0, 0.0), (9.0, 9.0)):
         judged = judge(Reach(), position, streak=1)
         assert judged[Judged.FAILED] == judged[Judged.REWARD_PENALTY] == 0
+
+
+# The judgement of a range of trials
+
+
+def steps(n=12):
+    """Ends of steps, targets, actions and streaks."""
+    rng = np.random.default_rng(5)
+    after = placed(rng.uniform(-2, 2, (n, 2)))
+    return (
+        after,
+        rng.uniform(-2, 2, (n, 2)),
+        rng.uniform(-1, 1, (n, 7)),
+        rng.integers(0, 3, n) * 1.0,
+    )
+
+
+def test_a_range_of_trials_is_judged_as_each_is_alone():
+    task, (after, target, action, streak) = TASKS["shift"](radius_cm=2.0), steps()
+    whole = task.assess(after, after, target, action, streak, 10.0).values
+    assert 0 < whole[:, Judged.INSIDE].sum() < len(whole)
+    for b in range(len(whole)):
+        one = slice(b, b + 1)
+        alone = after.select(np.array([b]))
+        judged = task.assess(alone, alone, target[one], action[one], streak[one], 10.0)
+        np.testing.assert_array_equal(judged.values[0], whole[b])
+    earlier, judged = np.zeros_like(whole), np.full_like(whole, -9.0)
+    earlier[:, Judged.STREAK] = streak
+    rules = task.native(10.0)
+    judge_range(earlier, judged, after.values, target, action, rules, 3, 9)
+    np.testing.assert_array_equal(judged[3:9], whole[3:9])
+    assert (judged[[0, 1, 2, 9, 10, 11]] == -9).all()
+
+
+def test_a_task_that_assesses_in_another_way_is_not_native():
+    class Own(Reach):
+        def assess(self, before, after, target, action, streak, half_side_cm):
+            return super().assess(before, after, target, action, streak, half_side_cm)
+
+    class Elsewhere(Reach):
+        def draw_starts(self, rng, trial, half_side_cm):
+            return np.zeros((len(trial), 2))
+
+    assert Own().native(10.0) is None
+    assert Elsewhere().native(10.0) == Reach().native(10.0) is not None

@@ -95,7 +95,10 @@ def test_trials_are_numbered_on_where_no_seed_is_given():
     _, info = env.reset(seed=[None, None])
     assert info["trial"].tolist() == [1, 1]
     _, info = env.reset(seed=[None, 3])
-    assert info["trial"].tolist() == [0, 0]
+    assert info["trial"].tolist() == [2, 0]
+    # the seed of a trial that does not begin is not asked for
+    _, info = env.reset(seed=[3, 3], options={"reset_mask": np.array([False, True])})
+    assert info["trial"].tolist() == [2, 0]
 
 
 @pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])

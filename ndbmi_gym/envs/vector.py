@@ -41,6 +41,15 @@ class Seeded(NamedTuple):
         """As Gymnasium's environments seed theirs."""
         return cls(*np_random(seed))
 
+    def key(self) -> npt.NDArray[np.uint64]:
+        """The key of a trial's stream, as `Streams.of` draws it."""
+        return np.asarray(self.rng.bit_generator.random_raw(2))
+
+    def take_back(self) -> None:
+        """Be as before the last key."""
+        advanced: Any = self.rng.bit_generator  # PCG64, as Gymnasium makes it
+        advanced.advance(-2)
+
 
 class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
     """`BMIEnv`, n trials side by side in one computation.
@@ -123,7 +132,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._sources: list[Seeded | None] = [None] * self.num_envs
 
-    @property
+    @property  # type: ignore[misc]  # it can be read only, as SyncVectorEnv's
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The generators that keys of the trials' streams are drawn from, one for each place."""
         return tuple(self._source(i).rng for i in range(self.num_envs))
@@ -146,14 +155,18 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             mask = self._check_mask(options.pop("reset_mask"))
         given = self.episodes.check_begin(options)
         seeds = self._check_seeds(seed)
-        before, keys = self._sources.copy(), np.flatnonzero(mask)
-        for i in keys:
+        before, which = self._sources.copy(), np.flatnonzero(mask).tolist()
+        for i in which:
             if seeds[i] is not None:
                 self._sources[i] = Seeded.of(seeds[i])
         try:
             anew = np.array([each is not None for each in seeds])
-            self.episodes.begin(self._streams(keys), mask, given, anew)
+            self.episodes.begin(self._streams(which), mask, given, anew)
         except Exception:
+            for i in which:
+                going_on = before[i]
+                if going_on is not None and seeds[i] is None:
+                    going_on.take_back()
             self._sources = before
             raise
         self._all_begun = self._all_begun or self.episodes.all_begun
@@ -185,7 +198,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             actions = np.where(fresh[:, None], np.float32(0), actions)
         episodes.step(actions)
         if any_fresh:
-            episodes.begin(self._streams(np.flatnonzero(fresh)), fresh)
+            episodes.begin(self._streams(np.flatnonzero(fresh).tolist()), fresh)
         self._elapsed = self._elapsed + 1
         if any_fresh:
             self._elapsed[fresh] = 0
@@ -202,7 +215,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             self._ended = ended & (self.autoreset_mode != AutoresetMode.SAME_STEP)
             return episodes.observe(), reward, terminated, truncated, self._info()
         final_obs, final_info = episodes.observe(), self._info(ended)
-        episodes.begin(self._streams(np.flatnonzero(ended)), ended)
+        episodes.begin(self._streams(np.flatnonzero(ended).tolist()), ended)
         self._elapsed[ended] = 0
         if self.render_mode is not None:
             self._view.restart(ended)
@@ -248,10 +261,9 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             found = self._sources[trial] = Seeded.of(None)
         return found
 
-    def _streams(self, trials: npt.NDArray[np.int64]) -> Streams:
+    def _streams(self, trials: Sequence[int]) -> Streams:
         """New streams for the trials of some places."""
-        raw = [self._source(i).rng.bit_generator.random_raw(2) for i in trials.tolist()]
-        return Streams.keyed(np.array(raw))
+        return Streams.keyed(np.array([self._source(i).key() for i in trials]))
 
     def _check_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
         """The seed of each place's generator; None where it goes on."""

@@ -38,6 +38,9 @@ PUSH = slice(Column.PUSH_X, Column.PUSH_Y + 1)
 PERTURBING_FORCE = slice(Column.FORCE_X, Column.FORCE_Y + 1)
 
 
+_N_COLUMNS, _CURL = len(Column), int(Column.CURL)  # looking them up takes longer
+
+
 class Device(NamedTuple):
     """State of B devices and of what perturbs them.
 
@@ -79,9 +82,9 @@ class Device(NamedTuple):
         """Time since the trial began, (B,), s."""
         return self.values[:, Column.TIME]
 
-    def select(self, trials: npt.NDArray[Any]) -> "Device":
+    def select(self, trials: Any) -> "Device":
         """Some of the devices, copied."""
-        return Device(self.values[trials])
+        return Device(np.array(self.values[trials]))
 
 
 def placed(
@@ -105,9 +108,9 @@ def placed(
         Columns that a plant appends; they are 0.
     """
     positions = np.atleast_2d(np.asarray(position, dtype=float))
-    values = np.zeros((len(positions), len(Column) + appended))
+    values = np.zeros((len(positions), _N_COLUMNS + appended))
     values[:, POSITION], values[:, VELOCITY] = positions, velocity
-    values[:, Column.CURL], values[:, PUSH] = curl, push
+    values[:, _CURL], values[:, PUSH] = curl, push
     return Device(values)
 
 
