@@ -63,7 +63,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     function : callable
         On numbers and arrays, in the part of Python that numba compiles.
     """
-    made: Any = numba.njit(nogil=True)(function)
+    # neither checks of divisors nor entries for C, of which none is called: less to compile
+    options = {"error_model": "numpy", "no_cfunc_wrapper": True}
+    made: Any = numba.njit(nogil=True, **options)(function)
     try:
         made._cache = _Cache(function)
         return made

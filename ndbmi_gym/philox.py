@@ -57,11 +57,15 @@ def block(key0, key1, draw, lane, number):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def _one_of(a, b, c, d, i):  # type: ignore[no-untyped-def]
+    return a if i == 0 else b if i == 1 else c if i == 2 else d
+
+
+@compiled
 def word(key0, key1, draw, lane, place):  # type: ignore[no-untyped-def]
     """The word at a place, from 0."""
     a, b, c, d = block(key0, key1, draw, lane, place // 4 + 1)
-    i = place % 4
-    return a if i == 0 else b if i == 1 else c if i == 2 else d
+    return _one_of(a, b, c, d, place % 4)
 
 
 @compiled
@@ -96,9 +100,10 @@ def intervals(key0, key1, draw, lane, gaps, filled, wanted, place):  # type: ign
     `gaps` has room for three more than are wanted. Returns how many are filled, and the place of
     the next word: from both one goes on.
     """
+    pending, x = -1, 0.0  # layer whose margin the last word fell into
     while filled < wanted:
-        if place % 4 == 0:
-            a, b, c, d = block(key0, key1, draw, lane, place // 4 + 1)
+        a, b, c, d = block(key0, key1, draw, lane, place // 4 + 1)
+        if pending < 0 and place % 4 == 0:
             i, j = (a >> _THREE) & _LAYERS, (b >> _THREE) & _LAYERS
             k, m = (c >> _THREE) & _LAYERS, (d >> _THREE) & _LAYERS
             e, f = np.int64(a >> _ELEVEN), np.int64(b >> _ELEVEN)
@@ -110,17 +115,21 @@ def intervals(key0, key1, draw, lane, gaps, filled, wanted, place):  # type: ign
                 place += 4
                 continue
         # in one block of 23 a word falls into a layer's margin, and takes another word to tell
-        drawn = word(key0, key1, draw, lane, place)
+        drawn = _one_of(a, b, c, d, place % 4)
+        size = np.int64(drawn >> _ELEVEN)
         place += 1
-        layer, size = (drawn >> _THREE) & _LAYERS, np.int64(drawn >> _ELEVEN)
-        x = size * _WIDTH[layer]
-        if size >= _INSIDE[layer]:
-            u = uniform(key0, key1, draw, lane, place)
-            place += 1
+        if pending < 0:
+            layer = np.int64((drawn >> _THREE) & _LAYERS)
+            x = size * _WIDTH[layer]
+            if size >= _INSIDE[layer]:
+                pending = layer
+                continue
+        else:
+            u, layer, pending = size * _TO_UNIT, pending, -1
             if layer == 0:
                 x = _TAIL - np.log1p(-u)
             else:
-                low, high = _HEIGHT[layer], _HEIGHT[layer - np.uint64(1)]
+                low, high = _HEIGHT[layer], _HEIGHT[layer - 1]
                 if low + (high - low) * u >= np.exp(-x):
                     continue
         gaps[filled] = x
@@ -149,3 +158,12 @@ def gamma_intervals(key0, key1, draw, lane, shape, gaps, filled, wanted, place):
         gaps[filled] = drawn / shape
         filled += 1
     return filled, place
+
+
+@compiled
+def uniforms(key0, key1, draw, lane, drawn):  # type: ignore[no-untyped-def]
+    """Fill an array with numbers in [0, 1), the words from the first one on."""
+    for i in range(0, drawn.size, 4):
+        a, b, c, d = block(key0, key1, draw, lane, i // 4 + 1)
+        for j in range(i, min(i + 4, drawn.size)):
+            drawn[j] = np.int64(_one_of(a, b, c, d, j - i) >> _ELEVEN) * _TO_UNIT

@@ -333,7 +333,7 @@ def sample(
         return trains, counts
     added = np.zeros((n_trials, n_electrodes)) if added_counts is None else added_counts
     if shape == 1.0:
-        total = _expected(mean_counts, added)
+        total = float(np.maximum(mean_counts + added, np.maximum(added, 0.0)).sum())
         rows, offsets, counts = _drawn(
             rng.standard_exponential,
             total,
@@ -575,20 +575,11 @@ def _merge(first: SpikeTrains, second: SpikeTrains) -> SpikeTrains:
     )
 
 
-@compiled
-def _expected(mean_counts, added):  # type: ignore[no-untyped-def]
-    """Expected number of spikes in all."""
-    total = 0.0
-    for b in range(mean_counts.shape[0]):
-        for u in range(mean_counts.shape[1]):
-            total += max(mean_counts[b, u] + added[b, u], added[b, u], 0.0)
-    return total
-
-
 FEW_INTERVALS, FEW_ROWS = -1, -2
 """What the loops below return in place of a number of spikes when there is no room for more."""
 
-_AT_A_TIME = 8  # intervals that are drawn at once
+_AT_A_TIME = np.int64(8)  # intervals that are drawn at once
+_NONE = np.int64(0)  # a plain 0 is a type of its own to numba
 
 
 @compiled
@@ -646,39 +637,34 @@ def _poisson(  # type: ignore[no-untyped-def]
     n_electrodes = means.shape[1]
     drawn = given.size == 0
     gaps = np.empty(_AT_A_TIME + 3) if drawn else given
-    used, filled, place = 0, given.size, 0
+    used, filled, place = _NONE, given.size, _NONE
     for b in range(first, last):
-        if drawn:
-            filled, place = intervals(
-                keys[b, 0], keys[b, 1], draws[b], lane, gaps, 0, _AT_A_TIME, 0
-            )
-            used = 0
-        elif used >= filled:
-            return FEW_INTERVALS
-        s, clock = stimulus[b], gaps[used]
-        used += 1
+        if drawn:  # what was left belongs to the response before
+            used, place = filled, _NONE
+        s, clock, waiting = stimulus[b], 0.0, True
         for j in range(process, 2 * n_electrodes):
             unit = j if j < n_electrodes else j - n_electrodes
             extra = added[b, unit]
             evoked = max(means[s, unit] + min(extra, 0.0), 0.0)
             mean = evoked if j < n_electrodes else max(extra, 0.0)
+            bins_per_count = n_bins / mean
             begin = k
-            if clock < mean:
-                bins_per_count = n_bins / mean
-                while clock < mean:
-                    if used >= filled:
-                        if not drawn:
-                            return FEW_INTERVALS
-                        filled, place = intervals(
-                            keys[b, 0], keys[b, 1], draws[b], lane, gaps, 0, _AT_A_TIME, place
-                        )
-                        used = 0
+            while waiting or clock < mean:
+                if not waiting:
                     if k >= rows.size:
                         return FEW_ROWS
                     rows[k] = unit * n_bins + min(int(clock * bins_per_count), n_bins - 1)
                     k += 1
-                    clock += gaps[used]
-                    used += 1
+                if used >= filled:
+                    if not drawn:
+                        return FEW_INTERVALS
+                    filled, place = intervals(
+                        keys[b, 0], keys[b, 1], draws[b], lane, gaps, _NONE, _AT_A_TIME, place
+                    )
+                    used = _NONE
+                clock += gaps[used]
+                used += 1
+                waiting = False
             counts[b, j] = k - begin
             clock -= mean
         offsets[b - first + 1] = k
@@ -795,7 +781,7 @@ def poisson_responses(  # type: ignore[no-untyped-def]
         tables.means,
         stimulus,
         volition,
-        0,
+        _NONE,
         tables.n_bins,
         np.empty(0),
         keys,
@@ -804,7 +790,7 @@ def poisson_responses(  # type: ignore[no-untyped-def]
         first,
         last,
         rows,
-        0,
+        _NONE,
         offsets,
         counts,
     )

@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.compiled import compiled
-from ndbmi_gym.philox import block, uniform
+from ndbmi_gym.philox import block, uniforms
 
 Words = npt.NDArray[np.uint64]
 IntArray = npt.NDArray[np.int64]
 Size = int | tuple[int, ...]
 
-DRAWN, ADDED, SPLIT, BRANCH = range(4)
+DRAWN, ADDED, SPLIT, BRANCH = map(np.uint64, range(4))  # a plain 0 is a type of its own to numba
 """Lanes of a draw: what is drawn, a second process beside it, keys of further streams; and one
 whose draws are the uses that streams branch off for."""
 
@@ -194,8 +194,7 @@ def _spawned(seed: int | tuple[int, int], *key: int) -> np.random.Generator:
 def _random(drawn, keys, draws):  # type: ignore[no-untyped-def]
     """Draw rows of numbers, and count the draw."""
     for b in range(drawn.shape[0]):
-        for i in range(drawn.shape[1]):
-            drawn[b, i] = uniform(keys[b, 0], keys[b, 1], draws[b], DRAWN, i)
+        uniforms(keys[b, 0], keys[b, 1], draws[b], DRAWN, drawn[b])
         draws[b] += 1
 
 

@@ -19,9 +19,9 @@ from ndbmi_gym.cortex.soc.circuit import CONTROLS, Circuit, load_circuit
 from ndbmi_gym.cortex.soc.responses import (
     Tables,
     integrate_rates,
-    profiles,
     time_courses,
     transient_responses,
+    transients,
 )
 from ndbmi_gym.cortex.soc.transients import CORES, Gain, Impulses, impulses, integrate
 from ndbmi_gym.spikes import count_bound, respond_by, sample_profile, window_bins
@@ -265,12 +265,10 @@ class SOCCortex(RateCortex):
         left = made.last_free[:n_states]
         return Tables(
             evoked=np.pad(self._evoked, ((0, 1), (0, 0), (0, 0))),
-            held=np.ascontiguousarray(held),
-            carried=carried,
-            courses=courses,
             evoked_left=np.pad(self.prepared @ left.T, ((0, 1), (0, 0))),
-            held_left=np.ascontiguousarray(made.last_held[:n_states].T),
-            carried_left=np.ascontiguousarray(left[:, :n_states].T),
+            held=_side_by_side(held, made.last_held[:n_states].T),
+            carried=_side_by_side(carried, left[:, :n_states].T),
+            courses=courses,
             rates=self._rates,
             low=self._range[0],
             high=self._range[1],
@@ -418,7 +416,8 @@ class SOCCortex(RateCortex):
         if self.core == "linear":
             expected = np.empty((len(stimulus), self.n_electrodes, len(self.nodes) - 1))
             left = np.empty_like(activity)
-            profiles(self._tables, stimulus, volition, activity, expected, left)
+            given = stimulus, volition, activity, 0, len(stimulus)
+            transients(self._tables, *given, expected, left)
             return expected, left
         begin = np.pad(self.prepared, ((0, 1), (0, 0)))[stimulus]
         if self.carry:
@@ -502,3 +501,7 @@ def planar_code(code: str, stimuli: int) -> FloatArray:
     row, column = np.divmod(np.arange(stimuli), columns)
     place = np.column_stack((column / max(columns - 1, 1), row / max(rows - 1, 1)))
     return np.asarray((2 * place - 1) / 2**0.5)
+
+
+def _side_by_side(left: FloatArray, right: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(np.concatenate((left, right), axis=1))

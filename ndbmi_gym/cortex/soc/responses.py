@@ -25,14 +25,14 @@ class Tables(NamedTuple):
     ----------
     evoked : ndarray (S + 1, n, K)
         States of the recorded neurons at the nodes after every stimulus, and after none, Hz.
-    held : ndarray (n, n·K)
-        What a unit of held input at every electrode adds to them.
-    carried : ndarray (n_states, n·R)
-        What a unit of every state that was left adds to them, in units of R time courses.
+    evoked_left : ndarray (S + 1, n_states)
+        States that are left at the end of the window.
+    held : ndarray (n, n·K + n_states)
+        What a unit of held input at every electrode adds to both.
+    carried : ndarray (n_states, n·R + n_states)
+        What a unit of every state that was left adds to them, the former in units of time courses.
     courses : ndarray (R, K)
         These time courses at the nodes (`time_courses`).
-    evoked_left, held_left, carried_left : ndarray (S + 1 or n or n_states, n_states)
-        The same of the states that are left at the end of the window.
     rates : ndarray (M + 1,)
         Firing rates, Hz, of M states evenly from `low` to `high`, and the last again.
     low, high : float
@@ -46,12 +46,10 @@ class Tables(NamedTuple):
     """
 
     evoked: FloatArray
+    evoked_left: FloatArray
     held: FloatArray
     carried: FloatArray
     courses: FloatArray
-    evoked_left: FloatArray
-    held_left: FloatArray
-    carried_left: FloatArray
     rates: FloatArray
     low: float
     high: float
@@ -119,55 +117,45 @@ def integrate_rates(x, rates, low, high, spikes_per_hz, expected):  # type: igno
 
 
 @compiled
-def scratch(tables):  # type: ignore[no-untyped-def]
-    """What `transient` writes on: states, time courses in them, and a list of sources."""
-    n_courses, n_nodes = tables.courses.shape
-    n_electrodes, n_states = tables.held.shape[0], tables.carried.shape[0]
-    most = max(n_electrodes, n_states, n_courses)
-    x, shares = np.empty((n_electrodes, n_nodes)), np.empty((n_electrodes, n_courses))
-    return x, shares, np.empty(most, np.int64), np.empty(most)
+def transients(tables, stimulus, volition, activity, first, last, expected, left):  # type: ignore[no-untyped-def]
+    """Expected spikes between nodes, and the states that are left, from `first` to before `last`.
 
-
-@compiled
-def transient(  # type: ignore[no-untyped-def]
-    tables, stimulus, volition, activity, x, shares, sources, sizes, expected, left
-):
-    """Expected spikes of one trial between nodes, and the states that it leaves.
-
-    Fills `expected` (n, K − 1) and `left` (n_states,).
+    Fills `expected` (last − first, n, K − 1) and ``left[first:last]``.
     """
-    n_electrodes, n_courses = shares.shape
-    for u in range(n_electrodes):
-        for k in range(x.shape[1]):
-            x[u, k] = tables.evoked[stimulus, u, k]
-    for i in range(left.size):
-        left[i] = tables.evoked_left[stimulus, i]
-    n = some_of(volition, tables.window_s, sources, sizes)
-    superpose(x.reshape(x.size), tables.held, sources, sizes, n)
-    superpose(left, tables.held_left, sources, sizes, n)
-    n = some_of(activity, 1.0, sources, sizes)
-    if n > 0:
-        superpose(left, tables.carried_left, sources, sizes, n)
+    n_electrodes, n_states = volition.shape[1], left.shape[1]
+    n_courses, n_nodes = tables.courses.shape
+    states, weights = np.empty(tables.held.shape[1]), np.empty(tables.carried.shape[1])
+    end, carried_end = n_electrodes * n_nodes, n_electrodes * n_courses
+    x = states[:end].reshape(n_electrodes, n_nodes)
+    shares = weights[:carried_end].reshape(n_electrodes, n_courses)
+    most = max(n_electrodes, n_states, n_courses)
+    sources, sizes, every = np.empty(most, np.int64), np.empty(most), np.arange(n_courses)
+    for b in range(first, last):
+        s = stimulus[b]
         for u in range(n_electrodes):
-            for r in range(n_courses):
-                shares[u, r] = 0.0
-        superpose(shares.reshape(shares.size), tables.carried, sources, sizes, n)
-        for r in range(n_courses):
-            sources[r] = r
-        for u in range(n_electrodes):
-            superpose(x[u], tables.courses, sources, shares[u], n_courses)
-    integrate_rates(x, tables.rates, tables.low, tables.high, tables.spikes_per_hz, expected)
-
-
-@compiled
-def profiles(tables, stimulus, volition, activity, expected, left):  # type: ignore[no-untyped-def]
-    """`transient` of all trials: fills `expected` (B, n, K − 1) and `left` (B, n_states)."""
-    x, shares, sources, sizes = scratch(tables)
-    for b in range(stimulus.size):
-        transient(
-            *(tables, stimulus[b], volition[b], activity[b], x, shares, sources, sizes),
-            *(expected[b], left[b]),
+            for k in range(n_nodes):
+                x[u, k] = tables.evoked[s, u, k]
+        for i in range(n_states):
+            states[end + i] = tables.evoked_left[s, i]
+        n = some_of(volition[b], tables.window_s, sources, sizes)
+        superpose(states, tables.held, sources, sizes, n)
+        n = some_of(activity[b], 1.0, sources, sizes)
+        if n > 0:
+            for i in range(weights.size):
+                weights[i] = 0.0
+            superpose(weights, tables.carried, sources, sizes, n)
+            for u in range(n_electrodes):
+                superpose(x[u], tables.courses, every, shares[u], n_courses)
+            for i in range(n_states):
+                states[end + i] += weights[carried_end + i]
+        for i in range(n_states):
+            left[b, i] = states[end + i]
+        integrate_rates(
+            x, tables.rates, tables.low, tables.high, tables.spikes_per_hz, expected[b - first]
         )
+
+
+_BLOCK = 8  # trials whose expected spikes are kept
 
 
 @compiled
@@ -175,23 +163,22 @@ def transient_responses(  # type: ignore[no-untyped-def]
     tables, stimulus, volition, activity, keys, draws, first, last, rows, offsets, counts, left
 ):
     """Responses of the trials from `first` to before `last`, as `spikes.poisson_responses`."""
-    x, shares, sources, sizes = scratch(tables)
-    expected, total = np.empty((x.shape[0], x.shape[1] - 1)), np.empty(x.shape)
-    gaps = np.empty(256)
+    n_electrodes, n_nodes = tables.evoked.shape[1:]
+    expected = np.empty((_BLOCK, n_electrodes, n_nodes - 1))
+    total, gaps = np.empty((n_electrodes, n_nodes)), np.empty(256)
     k = np.int64(0)
     offsets[0] = k
-    for b in range(first, last):
-        transient(
-            *(tables, stimulus[b], volition[b], activity[b], x, shares, sources, sizes),
-            *(expected, left[b]),
-        )
-        k, gaps = profile_response(
-            *(keys[b, 0], keys[b, 1], draws[b], expected, tables.nodes),
-            *(total, gaps, rows, k, counts[b]),
-        )
-        if k == FEW_ROWS:
-            return False
-        for u in range(x.shape[0]):
-            counts[b, x.shape[0] + u] = 0  # volition acts through the circuit
-        offsets[b - first + 1] = k
+    for begin in range(first, last, _BLOCK):
+        end = min(begin + _BLOCK, last)
+        transients(tables, stimulus, volition, activity, begin, end, expected, left)
+        for b in range(begin, end):
+            k, gaps = profile_response(
+                *(keys[b, 0], keys[b, 1], draws[b], expected[b - begin], tables.nodes),
+                *(total, gaps, rows, k, counts[b]),
+            )
+            if k == FEW_ROWS:
+                return False
+            for u in range(n_electrodes):
+                counts[b, n_electrodes + u] = 0  # volition acts through the circuit
+            offsets[b - first + 1] = k
     return True
