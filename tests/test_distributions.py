@@ -1,8 +1,7 @@
 """Trials are drawn otherwise than before they had streams, from the same laws, and decoded alike.
 
 ``distributions.json`` holds histograms of the version before. Its own environments made them, in a
-checkout of it, by ``python PATH/TO/HERE/test_distributions.py``, which says to what commit it
-belongs (`BEFORE`).
+checkout of it (`BEFORE`), by ``PYTHONPATH=. python PATH/TO/HERE/test_distributions.py``.
 """
 
 import json
@@ -14,15 +13,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import ndbmi_gym
 from ndbmi_gym.config import Config
 from ndbmi_gym.policies import make_policy
 
 FILE = Path(__file__).parent / "distributions.json"
 BEFORE = "c9b443e"
-IDS = [
-    f"ndbmi/{name}Target{more}-v0"
-    for name, more in (("Shift", ""), ("Shift", "Curl"), ("Hold", ""), ("Shift", "SOC"))
-] + ["ndbmi/FixedField-v0"]
+IDS = {name.split("-")[0]: f"ndbmi/{name}" for name in ndbmi_gym._IDS}
+"""By what does not change with a version; the newest counts."""
 POLICIES = ("zero", "half", "eq24")
 RESPONSES = {
     "poisson": {},
@@ -55,9 +53,9 @@ def actions(env, policy):
     return lambda seen: action
 
 
-def trials(env_id, policy, n, seed):
+def trials(name, policy, n, seed):
     """Quantities of n trials by name: at the beginning, at a step, and of the whole trial."""
-    env = gymnasium.make_vec(env_id, num_envs=n)
+    env = gymnasium.make_vec(IDS[name], num_envs=n)
     act = actions(env, policy)
     seen, info = env.reset(seed=seed)
     found = {"first spikes": info["evoked_counts"].sum(axis=1), "start": info["position"][:, 0]}
@@ -141,7 +139,7 @@ def index(points, of):
     return same.argmax(axis=1).tolist()
 
 
-CASES = [(env_id, policy) for env_id in IDS for policy in POLICIES]
+CASES = [(name, policy) for name in IDS for policy in POLICIES]
 N_TESTS = len(CASES) * 14 + len(RESPONSES) * 8
 
 
@@ -175,11 +173,11 @@ def before():
     return json.loads(FILE.read_text())
 
 
-@pytest.mark.parametrize(("env_id", "policy"), CASES)
-def test_trials_follow_the_laws_of_before(env_id, policy, before):
-    found = trials(env_id, policy, N_NOW, 1)
+@pytest.mark.parametrize(("name", "policy"), CASES)
+def test_trials_follow_the_laws_of_before(name, policy, before):
+    found = trials(name, policy, N_NOW, 1)
     assert len(found) <= 14
-    check(found, before["trials"][f"{env_id} {policy}"])
+    check(found, before["trials"][f"{name} {policy}"])
 
 
 @pytest.mark.parametrize("kind", RESPONSES)
@@ -203,8 +201,8 @@ def test_the_same_spikes_are_decoded_to_the_same_points(name, before):
 
 def test_another_law_is_found(before):
     """Two volitional spikes more of 120, positions 5 % farther out, returns lower by 1 of 22."""
-    known = before["trials"]["ndbmi/ShiftTarget-v0 half"]
-    found = trials("ndbmi/ShiftTarget-v0", "half", N_NOW, 1)
+    known = before["trials"]["ShiftTarget half"]
+    found = trials("ShiftTarget", "half", N_NOW, 1)
     for name, values in (
         ("volitional", found["volitional"] + 2),
         ("x", found["x"] * 1.05),
@@ -225,8 +223,8 @@ def recorded(found):
 def record():
     """Histograms of this version."""
     whole = {"commit": BEFORE, "trials": {}, "responses": {}, "decoded": {}}
-    for env_id, policy in CASES:
-        whole["trials"][f"{env_id} {policy}"] = recorded(trials(env_id, policy, N_BEFORE, 0))
+    for name, policy in CASES:
+        whole["trials"][f"{name} {policy}"] = recorded(trials(name, policy, N_BEFORE, 0))
     for kind in RESPONSES:
         rng = np.random.default_rng(0)
         whole["responses"][kind] = recorded(responses(kind, N_BEFORE, rng))
