@@ -144,20 +144,3 @@ def test_clients_say_what_their_row_says(tables):
             assert f"```{{derived}} client {page.stem}\n" in page.read_text(encoding="utf-8")
             assert f"run.py {page.stem}`" in tables.client(page.stem)
             assert f"]({page.stem}.md) |" in tables.clients()
-
-
-def test_speeds_are_those_of_the_latest_record(tables, tmp_path, monkeypatch):
-    for commit, date, rate in (("old", "2026-01-01", 3.0), ("new", "2026-02-01", 5.0)):
-        record = {
-            "commit": commit,
-            "date": date,
-            "steps_per_s": {"MuJoCo Reacher-v5, scalar": 2.0, "ours": rate},
-            "microseconds": {"one": {"decoding": rate}, "other": {"motion": 1.0}},
-        }
-        (tmp_path / f"{commit}.json").write_text(json.dumps(record))
-    monkeypatch.setattr(tables, "SPEEDS", tmp_path)
-    heads, _, reference, ours = cells(tables.speed("steps_per_s"))
-    assert heads[-1] == "× on 2026-01-01"
-    assert reference[2:] == ["1", "1"]
-    assert ours == ["ours", "5", "2.5", "1.5"]
-    assert cells(tables.spent())[2:] == [["decoding", "5.00", ""], ["motion", "", "1.00"]]
