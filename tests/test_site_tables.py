@@ -72,7 +72,7 @@ def test_options_that_differ_in_their_defaults_share_a_table(tables):
 
 
 def test_parts_of_an_id(tables):
-    rows = {row[0].split("]")[0][1:]: row for row in cells(tables.parts("ndbmi/ShiftTargetSOC-v0"))}
+    rows = {row[0].split("]")[0][1:]: row for row in cells(tables.parts("ndbmi/ShiftTargetSOC-v1"))}
     assert rows["cortex"][1] == "`soc`"
     assert "`stimuli=32`" in rows["cortex"][2]
     assert "`volition='signed'`" in rows["volition"][2]
@@ -116,9 +116,9 @@ def test_the_readme_shows_what_was_found(tables):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = cells(readme[readme.index("| | zero volition") : readme.index("The filter sees")])[2:]
     files = {
-        "ShiftTargetCurl-v0": "shift_curl",
-        "HoldTarget-v0": "hold",
-        "ShiftTargetSOC-v0": "shift_soc",
+        "ShiftTargetCurl-v1": "shift_curl",
+        "HoldTarget-v1": "hold",
+        "ShiftTargetSOC-v1": "shift_soc",
     }
     assert [row[0].strip("`") for row in shown] == list(files)
     for row, file in zip(shown, files.values(), strict=True):

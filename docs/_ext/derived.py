@@ -35,7 +35,7 @@ class LearningOrder:
 
 
 class Derived(SphinxDirective):
-    """``{derived} spaces ndbmi/ShiftTarget-v0``: what a function of one of the modules writes."""
+    """``{derived} spaces ndbmi/ShiftTarget-v1``: what a function of one of the modules writes."""
 
     required_arguments = 1
     optional_arguments = 4

@@ -235,7 +235,7 @@ def _made(env_id: str, **options: Any) -> Any:
 
 
 def _page(env_id: str) -> str:
-    """The page of an id: ``ShiftTargetSOC-v0`` has ``shift_target_soc.md``."""
+    """The page of an id: ``ShiftTargetSOC-v1`` has ``shift_target_soc.md``."""
     name = env_id.removeprefix("ndbmi/").partition("-")[0]
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", name)
     return "_".join(words).lower() + ".md"
