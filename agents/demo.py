@@ -1,6 +1,6 @@
 """The whole story in a few minutes: train an agent, compare it, draw and film it.
 
-``python -m agents.demo`` trains PPO on ndbmi/ShiftTargetCurl-v0, where zero volition fails and the
+``python -m agents.demo`` trains PPO on ndbmi/ShiftTargetCurl-v1, where zero volition fails and the
 paper's own command is mediocre, and leaves everything in one folder.
 """
 

@@ -74,7 +74,7 @@ def score(policies: Mapping[str, Any], **settings: Any) -> list[JSON]:
 
     ::
 
-        score({"mine": MyPolicy, "sb3": model}, env="ndbmi/HoldTarget-v0", episodes=200)
+        score({"mine": MyPolicy, "sb3": model}, env="ndbmi/HoldTarget-v1", episodes=200)
 
     Parameters
     ----------

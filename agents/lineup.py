@@ -13,7 +13,7 @@ from ndbmi_gym.policies import POLICIES
 from ndbmi_gym.rollout import Actor, as_actor, named
 
 FLOOR, COMMAND, CEILING = "zero", "eq24", "ceiling"
-DEFAULT_ENV = "ndbmi/ShiftTargetCurl-v0"
+DEFAULT_ENV = "ndbmi/ShiftTargetCurl-v1"
 
 Lineup = dict[str, list[Any]]
 """By label: one policy (see `ndbmi_gym.rollout.as_actor`), or agents from runs of that label."""

@@ -1,4 +1,4 @@
-"""Train an agent: ``python -m agents.train --algo ppo --env ndbmi/ShiftTarget-v0 --minutes 5``.
+"""Train an agent: ``python -m agents.train --algo ppo --env ndbmi/ShiftTarget-v1 --minutes 5``.
 
 A run is a folder (see `agents.runs`). Ctrl-C and SIGTERM save it; ``--resume --out FOLDER`` goes on
 with it, and with one that is finished if ``--steps`` or ``--minutes`` says how much more.
@@ -56,7 +56,7 @@ class Settings:
     """What a run is asked for; its fields are the command line."""
 
     algo: str = setting("ppo", "learning algorithm", choices=tuple(ALGORITHMS))
-    env: str = setting("ndbmi/ShiftTargetCurl-v0", "environment id")
+    env: str = setting("ndbmi/ShiftTargetCurl-v1", "environment id")
     option: Mapping[str, Any] = setting(
         {}, "option of the environment, e.g. observe=state (may be repeated)"
     )
@@ -259,7 +259,7 @@ def read_hyperparams(settings: Settings) -> JSON:
     """Hyper-parameters for an algorithm, environment and kind of observation.
 
     Later sections change earlier ones: ``default``, the kind of observation (``neural``, ``state``
-    or ``full``), the environment's id, the id and the kind (``ndbmi/HoldTarget-v0 state``), and
+    or ``full``), the environment's id, the id and the kind (``ndbmi/HoldTarget-v1 state``), and
     last `Settings.hyper`. A run with a warm start has those of the run that it begins with, but
     for the latter.
 

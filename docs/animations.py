@@ -24,11 +24,11 @@ class Animation(NamedTuple):
 
 
 ANIMATIONS = {
-    "fixed_field": Animation("ndbmi/FixedField-v0", "zero", 4, 29, {"field": "dipole"}),
-    "shift_target": Animation("ndbmi/ShiftTarget-v0", "eq24", 4, 0, {}),
-    "shift_target_curl": Animation("ndbmi/ShiftTargetCurl-v0", "filter", 4, 0, {}),
-    "hold_target": Animation("ndbmi/HoldTarget-v0", "filter", 2, 0, {}),
-    "shift_target_soc": Animation("ndbmi/ShiftTargetSOC-v0", "ceiling", 4, 0, {}),
+    "fixed_field": Animation("ndbmi/FixedField-v1", "zero", 4, 29, {"field": "dipole"}),
+    "shift_target": Animation("ndbmi/ShiftTarget-v1", "eq24", 4, 0, {}),
+    "shift_target_curl": Animation("ndbmi/ShiftTargetCurl-v1", "filter", 4, 0, {}),
+    "hold_target": Animation("ndbmi/HoldTarget-v1", "filter", 2, 0, {}),
+    "shift_target_soc": Animation("ndbmi/ShiftTargetSOC-v1", "ceiling", 4, 0, {}),
 }
 
 

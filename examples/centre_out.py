@@ -24,7 +24,7 @@ OPTIONS: Mapping[str, Any] = {
 }
 
 batch = gymnasium.make_vec(
-    "ndbmi/ShiftTarget-v0", num_envs=128, autoreset_mode="SameStep", **OPTIONS
+    "ndbmi/ShiftTarget-v1", num_envs=128, autoreset_mode="SameStep", **OPTIONS
 )
 venv = NativeVecEnv(batch)
 model = PPO(

@@ -19,7 +19,7 @@ SWITCH, TRIALS, HIDDEN = 40, 80, {"push": (1.5, 0.0)}
 
 def successes(switched_by_hand: bool, **options: Any) -> list[bool]:
     """Whether each trial arrives under the paper's command (Eq 24), which knows of no force."""
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", **options)
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", **options)
     policy, arrived = make_policy("eq24", env), []
     for trial in range(TRIALS):
         if switched_by_hand and trial == SWITCH:

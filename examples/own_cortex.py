@@ -63,7 +63,7 @@ class Bursts(Cortex):
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 for animal in range(2):
     env = gymnasium.make(
-        "ndbmi/FixedField-v0", cortex=f"{__name__}:Bursts", n_electrodes=9, animal=animal
+        "ndbmi/FixedField-v1", cortex=f"{__name__}:Bursts", n_electrodes=9, animal=animal
     )
     observation, info = env.reset(seed=0)
     path_cm, ended = [info["position"]], False

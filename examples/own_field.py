@@ -34,7 +34,7 @@ def corridor(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 with tempfile.TemporaryDirectory() as folder:
     path = Config.of(dataset=7).make_loop(0).interface.save(Path(folder) / "animal0.npz")
     env = gymnasium.make_vec(
-        "ndbmi/HoldTarget-v0",
+        "ndbmi/HoldTarget-v1",
         num_envs=256,
         dataset=7,
         interface=str(path),

@@ -50,7 +50,7 @@ class KeepOut(Reach):
 figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
 for radius, ax in zip((0.1, 1.0, 2.0), axes, strict=True):
     env = gymnasium.make_vec(
-        "ndbmi/ShiftTarget-v0", num_envs=200, task=f"{__name__}:KeepOut", keep_out_cm=radius
+        "ndbmi/ShiftTarget-v1", num_envs=200, task=f"{__name__}:KeepOut", keep_out_cm=radius
     )
     policy = make_policy("eq24", env)
     observation, info = env.reset(seed=0)

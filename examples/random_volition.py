@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 import ndbmi_gym  # noqa: F401 (registers the ids)
 
-env = gymnasium.make("ndbmi/ShiftTarget-v0", render_mode="rgb_array")
+env = gymnasium.make("ndbmi/ShiftTarget-v1", render_mode="rgb_array")
 observation, info = env.reset(seed=0)
 rng = np.random.default_rng(0)
 for _ in range(10):

@@ -5,7 +5,7 @@ Train with Stable-Baselines3
 Train PPO on 256 trials side by side, a million steps in about a minute and a half, and score the
 agent beside the references: with training seeds 0, 1 and 2.
 
-Give another id to train there: ``python examples/stable_baselines.py ndbmi/ShiftTargetCurl-v0``.
+Give another id to train there: ``python examples/stable_baselines.py ndbmi/ShiftTargetCurl-v1``.
 """
 
 import sys
@@ -21,7 +21,7 @@ from ndbmi_gym.rollout import score
 from ndbmi_gym.sb3 import NativeVecEnv
 
 torch.set_num_threads(1)  # small networks gain nothing by more, and lose much on busy cores
-ENV = sys.argv[1] if len(sys.argv) > 1 else "ndbmi/ShiftTarget-v0"
+ENV = sys.argv[1] if len(sys.argv) > 1 else "ndbmi/ShiftTarget-v1"
 
 
 def tell(name: str, policy: Any) -> None:

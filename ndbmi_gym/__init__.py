@@ -7,11 +7,11 @@ from gymnasium.envs.registration import register as _register
 __version__ = "0.1.0"
 
 _IDS: dict[str, tuple[int, dict[str, Any]]] = {
-    "FixedField-v0": (50, {"task": "fixed"}),
-    "ShiftTarget-v0": (25, {"task": "shift"}),
-    "ShiftTargetCurl-v0": (25, {"task": "shift", "perturbation": {"curl": 0.6}}),
-    "HoldTarget-v0": (50, {"task": "hold"}),
-    "ShiftTargetSOC-v0": (
+    "FixedField-v1": (50, {"task": "fixed"}),
+    "ShiftTarget-v1": (25, {"task": "shift"}),
+    "ShiftTargetCurl-v1": (25, {"task": "shift", "perturbation": {"curl": 0.6}}),
+    "HoldTarget-v1": (50, {"task": "hold"}),
+    "ShiftTargetSOC-v1": (
         25,
         {
             "task": "shift",

@@ -7,19 +7,20 @@ the largest of them divided by 65,535. Their sums are integers: exact, independe
 addition, and half the memory traffic of float32.
 
 Reading all of a table for each spike is what decoding would take its time for. Most columns need
-not be read. Let P project responses onto those of steady rates, the same from the window's begin to
-its end on each electrode. For every calibration response c,
+not be read. Let P project responses onto those of slow rates, J cosines of time on each electrode.
+For every calibration response c,
 
     <X, c> = <PX, Pc> + <X − PX, c − Pc>  ≤  <PX, Pc> + |X − PX| |c − Pc|,
 
 so that its squared distance is at least ``|X|² + |c|² − 2 <PX, Pc> − 2 |X − PX| |c − Pc|``. The
-projections are n numbers each: with weights w between electrodes and u(t) the kernel's sum over the
-window from t,
+projections are J·n numbers each. With weights w between electrodes and cosines whose responses
+u_j(t) are made orthonormal in the metric,
 
-    <PX, Pc> = Σ_pq w_pq x_p c_q,   x_p = Σ_{spikes of X on p} u(t) / (Σ_t u(t))^½.
+    <PX, Pc> = Σ_j Σ_pq w_pq x_jp c_jq,   x_jp = Σ_{spikes of X on p} u_j(t).
 
-Columns are read in blocks, from the one with the smallest bound on; those whose bounds lie above
-the smallest distance so far are left out. The answer is that of all columns, to the bit.
+Columns are read in blocks, from the one with the smallest bound on. Left out are those whose bounds
+lie above the smallest distance so far: bounds by the mean rates alone (j = 0), or else by all
+cosines. The answer is that of all columns, to the bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import compiled, inlined
 from ndbmi_gym.metric import (
     Metric,
     histogram,
@@ -52,6 +53,7 @@ _EPSILON = 2.0**-22
 """Four units of float32's last place: a bound of n electrodes errs by less than n + 8 of them,
 relative to |X|² + |c|²."""
 
+_COSINES = 4
 _PART = 64  # columns of a table that are filled together
 _BLOCK = 32  # columns of 16 bits in a line of the processor's cache
 _CACHED = 2**23  # entries that caches hold: reading them all is faster than finding bounds
@@ -69,12 +71,12 @@ class Tables(NamedTuple):
         ``|c|²``.
     floors : ndarray of float32 (A, M)
         The same, less what rounding may make of a bound.
-    steady : ndarray of float32 (A, n, M)
-        ``2 Σ_q w_pq c_q``.
-    rest : ndarray of float32 (A, M)
-        ``2 |c − Pc|``.
-    worths : ndarray (n_bins,)
-        What a spike at each bin adds to its electrode's x_p.
+    slow : ndarray of float32 (A, J * n, M)
+        ``2 Σ_q w_pq c_jq``.
+    rest : ndarray of float32 (A, 2, M)
+        ``2 |c − Pc|``, of mean rates alone and of all cosines.
+    worths : ndarray (J, n_bins)
+        What a spike at each bin adds to its electrode's x_jp.
     powers : ndarray (n_bins,)
         `ndbmi_gym.metric.Metric.powers`.
     coupling : float
@@ -85,7 +87,7 @@ class Tables(NamedTuple):
     quanta: FloatArray
     norms: FloatArray
     floors: npt.NDArray[np.float32]
-    steady: npt.NDArray[np.float32]
+    slow: npt.NDArray[np.float32]
     rest: npt.NDArray[np.float32]
     worths: FloatArray
     powers: FloatArray
@@ -128,15 +130,15 @@ class Stack:
         self.metric = metric
         self.trains = tuple(trains)
         self._missing = set(range(len(trains)))
-        steady = influence(metric, np.ones((1, n_bins, 1))).ravel()
+        worths = _slow(metric, n_bins)
         self.tables = Tables(
             entries=_lines((len(trains), n * n_bins, size), np.uint16),
             quanta=np.empty(len(trains)),
             norms=np.empty((len(trains), size)),
             floors=np.empty((len(trains), size), np.float32),
-            steady=_lines((len(trains), n, size), np.float32),
-            rest=np.empty((len(trains), size), np.float32),
-            worths=steady / np.sqrt(steady.sum()),
+            slow=_lines((len(trains), len(worths) * n, size), np.float32),
+            rest=np.empty((len(trains), 2, size), np.float32),
+            worths=worths,
             powers=metric.powers(n_bins),
             coupling=metric.coupling,
         )
@@ -155,13 +157,14 @@ class Stack:
         tables.quanta[animal] = _fill_entries(metric, trains, tables.entries[animal])
         norms = tables.norms[animal] = squared_norms(metric, trains)
         of = np.repeat(np.arange(size), np.diff(trains.offsets)) * n + trains.rows // n_bins
-        worths = tables.worths[trains.rows % n_bins]
-        own = np.bincount(of, worths, size * n).reshape(size, n)
-        felt = (1 - metric.coupling) * own + metric.coupling * own.sum(axis=1, keepdims=True)
-        rest = np.maximum(norms - (own * felt).sum(axis=1), 0.0)
-        tables.steady[animal] = 2 * felt.T
-        tables.rest[animal] = 2 * np.sqrt(rest)
-        tables.floors[animal] = norms * (1 - (n + 8) * _EPSILON)
+        rest = norms.copy()
+        for j, worths in enumerate(tables.worths):
+            own = np.bincount(of, worths[trains.rows % n_bins], size * n).reshape(size, n)
+            felt = (1 - metric.coupling) * own + metric.coupling * own.sum(axis=1, keepdims=True)
+            tables.slow[animal, j * n : (j + 1) * n] = 2 * felt.T
+            rest -= (own * felt).sum(axis=1)
+            tables.rest[animal, min(j, 1) :] = 2 * np.sqrt(np.maximum(rest, 0.0))
+        tables.floors[animal] = norms * (1 - (len(tables.slow[animal]) + 8) * _EPSILON)
 
 
 _stacks: WeakValueDictionary[tuple[Metric, tuple[int, ...]], Stack] = WeakValueDictionary()
@@ -337,6 +340,22 @@ def _lines(shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
     return raw[begin : begin + size].view(kind).reshape(shape)
 
 
+def _slow(metric: Metric, n_bins: int) -> FloatArray:
+    """Orthonormal responses u_j at every bin, (J, n_bins), to cosines of time with j half periods.
+
+    Fewer than `_COSINES` where the metric can hardly tell them apart.
+    """
+    ticks = np.arange(n_bins) + 0.5
+    waves = np.cos(np.pi * np.arange(min(_COSINES, n_bins)) * ticks[:, None] / n_bins)
+    felt = influence(metric, waves[None])[0]
+    products = waves.T @ felt
+    size = len(products)
+    while size > 1 and np.linalg.eigvalsh(products[:size, :size])[0] < 1e-5 * products[0, 0]:
+        size -= 1
+    lower = np.linalg.cholesky(products[:size, :size])
+    return np.ascontiguousarray(np.linalg.solve(lower, felt[:, :size].T))
+
+
 def _fill_entries(metric: Metric, trains: SpikeTrains, entries: npt.NDArray[np.uint16]) -> float:
     """Fill a table (n * n_bins, M) and return its quantum: one for all, or no sum would add up."""
     quantum = float(max(part.max() for _, _, part in _influences(metric, trains)) / 65535 or 1.0)
@@ -404,22 +423,38 @@ def nearest(entries, quanta, norms, animal, rows, offsets, first, last, found): 
 @compiled
 def nearest_bounded(tables, animal, rows, offsets, first, last, found):  # type: ignore[no-untyped-def]
     """Like `nearest`, from all `Tables`; the same to the bit, faster where no cache holds them."""
-    entries, quanta, norms, floors, steady, rest, worths, powers, coupling = tables
-    n, size = steady.shape[1:]
-    longest = _longest(offsets)
+    entries, quanta, norms, floors, slow, rest, worths, powers, coupling = tables
+    size, longest = norms.shape[1], _longest(offsets)
+    n_slow = slow.shape[1]
+    n = n_slow // worths.shape[0]
     spikes, ends = np.empty(longest, np.int64), np.empty(n + 1, np.int64)
-    ticks = np.empty(longest, np.int32)
-    x, bounds, total = np.empty(n), np.empty(size, np.float32), np.empty(size + 1, np.uint32)
+    ticks, beside = np.empty(longest, np.int32), np.empty(2)
+    x, bounds, total = np.empty(n_slow), np.empty(size, np.float32), np.empty(size + 1, np.uint32)
     for i in range(last - first):
         a, start, stop = animal[first + i], offsets[i], offsets[i + 1]
         in_order(rows, start, stop, powers.size, spikes, ends)
         own = _own(spikes, ends, powers, coupling, ticks)
-        beside = _project(spikes, ends, own, worths, coupling, x)
-        _bound(floors[a], steady[a], rest[a], x, beside, bounds)
-        error = (stop - start) * quanta[a] + own * (n + 8) * _EPSILON
-        found[i] = _closest(
-            entries[a], quanta[a], norms[a], spikes, stop - start, bounds, error, total
-        )
+        _project(spikes, ends, own, worths, coupling, x, beside)
+        error = (stop - start) * quanta[a] + own * (n_slow + 8) * _EPSILON
+        _bound(floors[a], slow[a], rest[a, 0], x, n, beside[0], 0, size, bounds)
+        best, nearest = np.inf, 0
+        promising = _smallest(bounds) // _BLOCK
+        for turn in range(-1, (size - 1) // _BLOCK + 1):
+            begin = (promising if turn < 0 else turn) * _BLOCK
+            end = min(begin + _BLOCK, size)
+            if turn == promising or not _any_within(bounds, begin, end, best + error):
+                continue
+            if turn >= 0:
+                _bound(floors[a], slow[a], rest[a, 1], x, n_slow, beside[1], begin, end, bounds)
+                if not _any_within(bounds, begin, end, best + error):
+                    continue
+            total[size] = _fetch(entries[a], spikes, stop - start, begin)
+            _sum_rows(entries[a], spikes, 0, stop - start, begin, end, total)
+            for m in range(begin, end):
+                squared = norms[a, m] - 2.0 * quanta[a] * total[m]
+                if squared < best or (squared == best and m < nearest):
+                    best, nearest = squared, m
+        found[i] = nearest
 
 
 @compiled
@@ -429,9 +464,10 @@ def nearest_group(tables, animal, rows, offsets, first, last, found, size, expon
     Like `nearest`, but for the power mean of the distances to a group's members
     (`ResponseBank.nearest_group`).
     """
-    entries, quanta, norms, _, steady, _, _, powers, coupling = tables
+    entries, quanta, norms, _, slow, _, worths, powers, coupling = tables
     longest = _longest(offsets)
-    spikes, ends = np.empty(longest, np.int64), np.empty(steady.shape[1] + 1, np.int64)
+    n = slow.shape[1] // worths.shape[0]
+    spikes, ends = np.empty(longest, np.int64), np.empty(n + 1, np.int64)
     ticks, total = np.empty(longest, np.int32), np.empty(norms.shape[1], np.uint32)
     for i in range(last - first):
         a, start, stop = animal[first + i], offsets[i], offsets[i + 1]
@@ -458,7 +494,7 @@ def _own(spikes, ends, powers, coupling, ticks):  # type: ignore[no-untyped-def]
     return (1.0 - coupling) * own + coupling * squared_norm(pooled, every[:2], powers)
 
 
-@compiled
+@inlined
 def _longest(offsets):  # type: ignore[no-untyped-def]
     longest = 0
     for b in range(offsets.size - 1):
@@ -468,61 +504,53 @@ def _longest(offsets):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _project(spikes, ends, own, worths, coupling, steady):  # type: ignore[no-untyped-def]
-    """Write x_p of a response into ``steady`` (n,), and return |X − PX|."""
-    total, squares = 0.0, 0.0
-    for unit in range(steady.size):
-        own_sum = 0.0
-        for k in range(ends[unit], ends[unit + 1]):
-            own_sum += worths[spikes[k] - unit * worths.size]
-        steady[unit] = own_sum
-        total += own_sum
-        squares += own_sum * own_sum
-    rest = own - (1.0 - coupling) * squares - coupling * total * total
-    return rest**0.5 if rest > 0.0 else 0.0
+def _project(spikes, ends, own, worths, coupling, x, beside):  # type: ignore[no-untyped-def]
+    """Write x_jp of a response into ``x`` (J * n,), and |X − PX|: of mean rates, of all cosines."""
+    n = ends.size - 1
+    rest = own
+    for j in range(worths.shape[0]):
+        total = 0.0
+        for unit in range(n):
+            sum_of = 0.0
+            for k in range(ends[unit], ends[unit + 1]):
+                sum_of += worths[j, spikes[k] - unit * worths.shape[1]]
+            x[j * n + unit] = sum_of
+            total += sum_of
+            rest -= (1.0 - coupling) * sum_of * sum_of
+        rest -= coupling * total * total
+        beside[min(j, 1)] = max(rest, 0.0) ** 0.5
+    if worths.shape[0] == 1:
+        beside[1] = beside[0]
 
 
 @compiled
-def _bound(floors, steady_of, rest_of, steady, rest, bounds):  # type: ignore[no-untyped-def]
-    """Write what the squared distance to each response is at least, less |X|², in float32."""
-    rest32 = np.float32(rest)
-    for m in range(bounds.size):
-        bounds[m] = floors[m] - rest32 * rest_of[m]
-    for unit in range(steady.size):
-        if steady[unit] > 0.0:
-            x = np.float32(steady[unit])
-            for m in range(bounds.size):
-                bounds[m] -= x * steady_of[unit, m]
+def _bound(floors, slow, rest, x, n_used, beside, begin, end, bounds):  # type: ignore[no-untyped-def]
+    """Write what the squared distance to responses is at least, less |X|², in float32."""
+    beside32 = np.float32(beside)
+    for m in range(begin, end):
+        bounds[m] = floors[m] - beside32 * rest[m]
+    i = 0
+    while i + 4 <= n_used:
+        c0, c1, c2, c3 = slow[i], slow[i + 1], slow[i + 2], slow[i + 3]
+        x0, x1 = np.float32(x[i]), np.float32(x[i + 1])
+        x2, x3 = np.float32(x[i + 2]), np.float32(x[i + 3])
+        for m in range(np.uint64(begin), np.uint64(end)):
+            bounds[m] -= (x0 * c0[m] + x1 * c1[m]) + (x2 * c2[m] + x3 * c3[m])
+        i += 4
+    while i < n_used:
+        x0 = np.float32(x[i])
+        for m in range(begin, end):
+            bounds[m] -= x0 * slow[i, m]
+        i += 1
 
 
 @compiled
-def _closest(entries, quantum, norms, spikes, length, bounds, error, total):  # type: ignore[no-untyped-def]
-    """Nearest response, from the blocks of columns that may have it, the most promising one first.
-
-    Loops that only count what they find are those that the compiler makes quick.
-    """
-    best, nearest = np.inf, 0
-    promising = _smallest(bounds) // _BLOCK
-    for turn in range(-1, (norms.size - 1) // _BLOCK + 1):
-        begin = (promising if turn < 0 else turn) * _BLOCK
-        end = min(begin + _BLOCK, norms.size)
-        limit, wanted = np.float32(best + error), 0
-        for m in range(begin, end):
-            wanted += bounds[m] <= limit
-        if turn == promising or wanted == 0:
-            continue
-        total[norms.size] = _fetch(entries, spikes, length, begin)
-        _sum_rows(entries, spikes, 0, length, begin, end, total)
-        wanted = 0
-        for m in range(begin, end):
-            wanted += norms[m] - 2.0 * quantum * total[m] <= best
-        if wanted == 0:
-            continue
-        for m in range(begin, end):
-            squared = norms[m] - 2.0 * quantum * total[m]
-            if squared < best or (squared == best and m < nearest):
-                best, nearest = squared, m
-    return nearest
+def _any_within(bounds, begin, end, limit):  # type: ignore[no-untyped-def]
+    """Whether any of some bounds is as small; a loop that only counts is quick."""
+    limit32, within = np.float32(limit), 0
+    for m in range(begin, end):
+        within += bounds[m] <= limit32
+    return within > 0
 
 
 @compiled
@@ -567,7 +595,7 @@ def _fetch(entries, spikes, length, begin):  # type: ignore[no-untyped-def]
     return total
 
 
-@compiled
+@inlined
 def _sum_rows(entries, rows, start, stop, begin, end, total):  # type: ignore[no-untyped-def]
     """Sum columns [begin, end) of the rows of one response into ``total``, of uint32.
 

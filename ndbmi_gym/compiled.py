@@ -63,9 +63,21 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     function : callable
         On numbers and arrays, in the part of Python that numba compiles.
     """
+    return _compiled(function)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`compiled`, as a part of those that call it: no compilation of its own.
+
+    For short functions, and those that only one calls.
+    """
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: Callable[..., Any], **options: str) -> Callable[..., Any]:
     # neither checks of divisors nor entries for C, of which none is called: less to compile
-    options = {"error_model": "numpy", "no_cfunc_wrapper": True}
-    made: Any = numba.njit(nogil=True, **options)(function)
+    lean = {"error_model": "numpy", "no_cfunc_wrapper": True}
+    made: Any = numba.njit(nogil=True, **lean, **options)(function)
     try:
         made._cache = _Cache(function)
         return made

@@ -4,7 +4,7 @@
 
     from ndbmi_gym.film import film
 
-    film("ndbmi/HoldTarget-v0", my_policy, "mine.mp4", trials=3, observe="state")
+    film("ndbmi/HoldTarget-v1", my_policy, "mine.mp4", trials=3, observe="state")
 """
 
 import math

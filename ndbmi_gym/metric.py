@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import compiled, inlined
 from ndbmi_gym.spikes import FloatArray, SpikeTrains
 
 
@@ -206,7 +206,7 @@ def _squared_norms(rows, offsets, n, powers):  # type: ignore[no-untyped-def]
     return norms
 
 
-@compiled
+@inlined
 def in_order(rows, start, stop, n_bins, spikes, ends):  # type: ignore[no-untyped-def]
     """Put the spikes of a response into ``spikes`` in order of place.
 
@@ -234,7 +234,7 @@ def in_order(rows, start, stop, n_bins, spikes, ends):  # type: ignore[no-untype
         spikes[at] = spike
 
 
-@compiled
+@inlined
 def squared_norm(spikes, ends, powers):  # type: ignore[no-untyped-def]
     """``<X, X>`` of one response `in_order` on labelled electrodes.
 

@@ -18,13 +18,14 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import compiled, inlined
 
 _MULTIPLIERS = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 _WEYL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 _ROUNDS = 10
 
 _TO_UNIT = 2.0**-53
+_INNER = np.int64(-1)
 _THREE, _ELEVEN, _LAYERS = np.uint64(3), np.uint64(11), np.uint64(255)
 
 
@@ -43,7 +44,7 @@ def _product(typing, a, b):  # type: ignore[no-untyped-def]
     return halves(types.uint64, types.uint64), generate
 
 
-@compiled
+@inlined
 def block(key0, key1, draw, lane, number):  # type: ignore[no-untyped-def]
     """The four words of a block, which are numbered from 1."""
     c0, c1, c2, c3 = np.uint64(number), np.uint64(draw), np.uint64(lane), np.uint64(0)
@@ -56,7 +57,7 @@ def block(key0, key1, draw, lane, number):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@compiled
+@inlined
 def _one_of(a, b, c, d, i):  # type: ignore[no-untyped-def]
     return a if i == 0 else b if i == 1 else c if i == 2 else d
 
@@ -93,14 +94,14 @@ _TAIL, _AREA = 7.69711747013104972, 0.0039496598225815571993
 _INSIDE, _WIDTH, _HEIGHT = _ziggurat()
 
 
-@compiled
+@inlined
 def intervals(key0, key1, draw, lane, gaps, filled, wanted, place):  # type: ignore[no-untyped-def]
     """Fill ``gaps[filled:wanted]``, and up to three more, with unit-rate exponential intervals.
 
     `gaps` has room for three more than are wanted. Returns how many are filled, and the place of
     the next word: from both one goes on.
     """
-    pending, x = -1, 0.0  # layer whose margin the last word fell into
+    pending, x = _INNER, 0.0  # layer whose margin the last word fell into
     while filled < wanted:
         a, b, c, d = block(key0, key1, draw, lane, place // 4 + 1)
         if pending < 0 and place % 4 == 0:
@@ -125,7 +126,7 @@ def intervals(key0, key1, draw, lane, gaps, filled, wanted, place):  # type: ign
                 pending = layer
                 continue
         else:
-            u, layer, pending = size * _TO_UNIT, pending, -1
+            u, layer, pending = size * _TO_UNIT, pending, _INNER
             if layer == 0:
                 x = _TAIL - np.log1p(-u)
             else:
@@ -160,7 +161,7 @@ def gamma_intervals(key0, key1, draw, lane, shape, gaps, filled, wanted, place):
     return filled, place
 
 
-@compiled
+@inlined
 def uniforms(key0, key1, draw, lane, drawn):  # type: ignore[no-untyped-def]
     """Fill an array with numbers in [0, 1), the words from the first one on."""
     for i in range(0, drawn.size, 4):

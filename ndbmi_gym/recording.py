@@ -4,9 +4,9 @@
 
     from ndbmi_gym.recording import VectorRecorder, record, save_trials, to_minari
 
-    trials = record("ndbmi/ShiftTarget-v0", "eq24", trials=100, keys=("position", "is_success"))
+    trials = record("ndbmi/ShiftTarget-v1", "eq24", trials=100, keys=("position", "is_success"))
 
-    batch = VectorRecorder(gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=64))
+    batch = VectorRecorder(gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=64))
     ...  # step it as it is stepped without, in any autoreset mode
     save_trials("trials.npz", batch.trials, batch)
 

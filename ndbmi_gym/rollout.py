@@ -4,7 +4,7 @@
 
     from ndbmi_gym.rollout import score
 
-    found = score("ndbmi/HoldTarget-v0", my_policy, trials=200, observe="state")
+    found = score("ndbmi/HoldTarget-v1", my_policy, trials=200, observe="state")
     found["success"].mean()
 
 A policy is whatever chooses actions: see `as_actor`.

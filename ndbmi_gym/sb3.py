@@ -4,7 +4,7 @@
 
     from ndbmi_gym.sb3 import NativeVecEnv
 
-    batch = gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=256, autoreset_mode="SameStep")
+    batch = gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=256, autoreset_mode="SameStep")
     PPO("MlpPolicy", NativeVecEnv(batch)).learn(1_000_000)
 
 Stable-Baselines3 is imported with this module, and not with the package.

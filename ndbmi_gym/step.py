@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.bank import Stack, nearest, nearest_bounded, nearest_group, stacked
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import compiled, inlined
 from ndbmi_gym.fields import pull, terms_of
 from ndbmi_gym.interface import project, sense
 from ndbmi_gym.loop import ClosedLoop, Signals
@@ -160,7 +160,7 @@ class Parts(NamedTuple):
     chunk: int
 
 
-@compiled
+@inlined
 def _clip(given, low, max_count, action, volition):  # type: ignore[no-untyped-def]
     """Write a trial's action within the box, and its volitional counts; whether it was finite."""
     for u in range(given.size):
@@ -183,7 +183,7 @@ def clip(given, low, max_count, action, volition):  # type: ignore[no-untyped-de
     return True
 
 
-@compiled
+@inlined
 def _decode_points(lookup, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The MDS point of the nearest calibration response (Eqs 11 and 12)."""
     found = np.empty(last - first, np.int64)
@@ -192,7 +192,7 @@ def _decode_points(lookup, animal, rows, offsets, first, last, point, force):  #
     _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
 
 
-@compiled
+@inlined
 def _decode_far_points(lookup, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The same, from tables that no cache holds."""
     found = np.empty(last - first, np.int64)
@@ -200,7 +200,7 @@ def _decode_far_points(lookup, animal, rows, offsets, first, last, point, force)
     _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
 
 
-@compiled
+@inlined
 def _decode_sites(lookup, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The site of the stimulus with the smallest power-mean distance (Eqs 8-10)."""
     found = np.empty(last - first, np.int64)
@@ -209,7 +209,7 @@ def _decode_sites(lookup, animal, rows, offsets, first, last, point, force):  # 
     _look_up(lookup.points, lookup.forces, animal, found, first, last, point, force)
 
 
-@compiled
+@inlined
 def _look_up(points, forces, animal, found, first, last, point, force):  # type: ignore[no-untyped-def]
     for b in range(first, last):
         a, m = animal[b], found[b - first]
@@ -218,14 +218,14 @@ def _look_up(points, forces, animal, found, first, last, point, force):  # type:
             force[b, d] = forces[a, m, d]
 
 
-@compiled
+@inlined
 def _decode_projections(projection, animal, rows, offsets, first, last, point, force):  # type: ignore[no-untyped-def]
     """The response's own place in the MDS plane, and the field there."""
     project(projection.readout, projection.offset, animal, rows, offsets, point, first, last)
     pull(projection.terms, point, force, first, last)
 
 
-@compiled
+@inlined
 def _hold(device, held, first, last):  # type: ignore[no-untyped-def]
     """Leave devices where they are."""
     for b in range(first, last):
@@ -233,7 +233,7 @@ def _hold(device, held, first, last):  # type: ignore[no-untyped-def]
             held[b, c] = device[b, c]
 
 
-@compiled
+@inlined
 def _forget(judgement, first, last):  # type: ignore[no-untyped-def]
     """Clear what is not known before the first step."""
     for b in range(first, last):
@@ -295,7 +295,7 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
             if not _clip(given[b], parts.low, parts.max_count, action[b], volition[b]):
                 return False
         chunk = max(1, min(parts.chunk, last - first))
-        rows = np.empty(128 * chunk, np.int32)
+        rows = np.empty(256 * chunk, np.int32)
         offsets = np.empty(chunk + 1, np.int64)
         for begin in range(first, last, chunk):
             end = min(begin + chunk, last)

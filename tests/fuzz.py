@@ -69,10 +69,10 @@ def work(pipe, cases, seed):
     rng = np.random.default_rng(0)
     for options in ({}, {"decoder": "single-point"}, {"decoder": "projection"}, {"gamma_shape": 2}):
         options |= {"repetitions": 2, "num_envs": 2}
-        play(make("ndbmi/HoldTarget-v0", True, options), rng)
+        play(make("ndbmi/HoldTarget-v1", True, options), rng)
     for core in ("linear", "nonlinear"):
         cortex = {"kind": "soc", "core": core, "stimuli": 32}
-        play(make("ndbmi/ShiftTarget-v0", False, {"cortex": cortex, "repetitions": 2}), rng)
+        play(make("ndbmi/ShiftTarget-v1", False, {"cortex": cortex, "repetitions": 2}), rng)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     pipe.send(None)
     for case in cases:

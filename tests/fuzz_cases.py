@@ -378,7 +378,7 @@ def _make(rng):
         value = None
     if vector and name == "num_envs" and isinstance(value, int) and value > 1000:
         value = 2**21
-    play(make("ndbmi/ShiftTarget-v0", vector, options | {name: value}), rng, steps=2)
+    play(make("ndbmi/ShiftTarget-v1", vector, options | {name: value}), rng, steps=2)
 
 
 def _change(env, rng):
@@ -431,7 +431,7 @@ def try_call(rng, verdict):
     options = {"repetitions": 2} | ({"num_envs": 3} if vector else {"disable_env_checker": True})
     options |= {"autoreset_mode": pick(rng, ("NextStep", "SameStep", "Disabled"))} if vector else {}
     options |= {"render_mode": "rgb_array"} if rng.random() < 0.05 else {}
-    env = make("ndbmi/ShiftTarget-v0", vector, options)
+    env = make("ndbmi/ShiftTarget-v1", vector, options)
     if not rng.random() < 0.2:
         env = env.unwrapped
     if begun:

@@ -18,7 +18,7 @@ QUICK_SAC = {
 }
 
 
-def native(n, env_id="ndbmi/FixedField-v0", mode="SameStep", **options):
+def native(n, env_id="ndbmi/FixedField-v1", mode="SameStep", **options):
     return gymnasium.make_vec(env_id, num_envs=n, autoreset_mode=mode, **options)
 
 

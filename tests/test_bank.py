@@ -1,6 +1,8 @@
 """The nearest response against a sum over all spike pairs, whichever tables it is looked up in."""
 
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -21,8 +23,17 @@ from test_metric import (
     trains_of,
 )
 
-from ndbmi_gym.bank import ResponseBank
-from ndbmi_gym.metric import Metric, squared_norms
+from ndbmi_gym.bank import (
+    ResponseBank,
+    Stack,
+    _bound,
+    _project,
+    nearest,
+    nearest_bounded,
+    nearest_group,
+    stacked,
+)
+from ndbmi_gym.metric import Metric, in_order, squared_norms
 from ndbmi_gym.spikes import SpikeTrains
 
 
@@ -174,6 +185,157 @@ def test_no_queries_no_answers():
     assert bank.distances(nothing).shape == (0, 6)
     assert bank.nearest(nothing).shape == (0,)
     assert bank.nearest_group(nothing, 2, -2.0).shape == (0,)
+
+
+# Bounds
+
+
+def bounds_of(bank, trains):
+    """What every squared distance is at least by mean rates and by all cosines, (2, B, M)."""
+    bank.stack.ensure(np.array([0]))
+    tables = bank.stack.tables
+    n_slow, size = tables.slow.shape[1:]
+    found = np.empty((2, len(trains), size), np.float32)
+    for b, each in enumerate(trains):
+        spikes, ends = np.empty(each.size, np.int64), np.empty(trains.n_electrodes + 1, np.int64)
+        in_order(each, 0, each.size, trains.n_bins, spikes, ends)
+        own = squared_norms(bank.metric, alone(each, trains))[0]
+        x, beside = np.empty(n_slow), np.empty(2)
+        _project(spikes, ends, own, tables.worths, tables.coupling, x, beside)
+        for i, used in enumerate((trains.n_electrodes, n_slow)):
+            rest = tables.rest[0, i]
+            of = (tables.floors[0], tables.slow[0], rest, x, used, beside[i], 0, size)
+            _bound(*of, found[i, b])
+        found[:, b] += np.float32(own)
+    return found
+
+
+def alone(rows, trains):
+    return SpikeTrains(rows, np.array([0, rows.size]), trains.n_electrodes, trains.n_bins)
+
+
+@ANY_METRIC
+def test_no_distance_is_below_its_bound(metric):
+    bank = ResponseBank(metric, random_trains(7, 40))
+    queries = random_trains(8, 15)
+    squared = brute_squared(metric, queries, bank.trains)
+    slack = 1e-5 * squared.max()
+    by_means, by_cosines = bounds_of(bank, queries)
+    assert (by_means <= by_cosines + slack).all()
+    assert (by_cosines <= squared + slack).all()
+
+
+@ANY_METRIC
+def test_bounds_of_steady_responses_are_their_distances(metric):
+    """Spikes in every bin, as many on each electrode: nothing is left beside the projection."""
+    responses = [
+        [(unit, tick) for unit in range(3) for tick in range(N_BINS) for _ in range(counts[unit])]
+        for counts in ((1, 0, 0), (1, 2, 0), (0, 1, 3))
+    ]
+    trains = trains_of(responses)
+    squared = brute_squared(metric, trains, trains)
+    own = squared_norms(metric, trains).max()
+    bounds = bounds_of(ResponseBank(metric, trains), trains)
+    for each in bounds:
+        np.testing.assert_allclose(each, squared, atol=1e-4 * own)
+
+
+def answers(bank, trains):
+    """Choices of either loop."""
+    bank.stack.ensure(np.array([0]))
+    tables, found = bank.stack.tables, np.full((2, len(trains)), -1)
+    asked = np.zeros(len(trains), np.int64), trains.rows, trains.offsets, 0, len(trains)
+    nearest(*tables[:3], *asked, found[0])
+    nearest_bounded(tuple(tables), *asked, found[1])
+    return found
+
+
+@PROPERTY
+@given(
+    metric=metrics,
+    size=st.integers(1, 100),
+    likeness=st.sampled_from([1, 5, 40]),
+    seed=st.integers(0, 10_000),
+)
+def test_bounds_change_no_choice(metric, size, likeness, seed):
+    """Few spikes make equal responses, many make unequal ones; blocks are full or not."""
+    bank = ResponseBank(metric, random_trains(seed, size, max_spikes=likeness))
+    plain, bounded = answers(bank, random_trains(seed + 1, 20, max_spikes=likeness))
+    np.testing.assert_array_equal(bounded, plain)
+
+
+@pytest.mark.parametrize("theta", THETAS)
+def test_bounds_change_no_choice_in_a_cortex(theta):
+    bank = ResponseBank(Metric(0.1, theta), cortical_trains(3, 6))
+    plain, bounded = answers(bank, cortical_trains(4, 10))
+    np.testing.assert_array_equal(bounded, plain)
+    assert len(np.unique(plain)) > 100
+
+
+def test_large_tables_are_looked_up_by_bounds():
+    small, large = (random_trains(0, 4, 3, n_bins) for n_bins in (N_BINS, 1_000_000))
+    assert not ResponseBank(Metric(), small).stack.bounded
+    bank = ResponseBank(Metric(), large)
+    assert bank.stack.bounded
+    np.testing.assert_array_equal(bank.nearest(large), range(4))
+
+
+# Many animals
+
+
+def test_a_stack_answers_for_each_animal_as_its_bank_does():
+    banks = [ResponseBank(Metric(0.05, 1.2), cortical_trains(seed, 4)) for seed in range(3)]
+    stack = stacked(banks)
+    queries = cortical_trains(9, 1)
+    animal = np.arange(len(queries)) % 3
+    stack.ensure(animal)
+    asked = animal, queries.rows, queries.offsets
+    plain, bounded, group = np.full((3, len(queries)), -1)
+    # two ranges of trials, the second with spikes and offsets of its own
+    for first, last in ((0, 10), (10, len(queries))):
+        part = slice(first, last)
+        begin = queries.offsets[first]
+        asked = animal, queries.rows[begin:], queries.offsets[first : last + 1] - begin, first, last
+        nearest(*stack.tables[:3], *asked, plain[part])
+        nearest_bounded(tuple(stack.tables), *asked, bounded[part])
+        nearest_group(tuple(stack.tables), *asked, group[part], 4, -2.0)
+    expected = np.array([bank.nearest(queries) for bank in banks])
+    np.testing.assert_array_equal(plain, expected[animal, range(len(queries))])
+    np.testing.assert_array_equal(bounded, plain)
+    expected = np.array([bank.nearest_group(queries, 4, -2.0) for bank in banks])
+    np.testing.assert_array_equal(group, expected[animal, range(len(queries))])
+
+
+def test_tables_are_filled_when_they_are_asked_for(monkeypatch):
+    filled, fill = [], Stack._fill
+    monkeypatch.setattr(Stack, "_fill", lambda self, a: (filled.append(a), fill(self, a)))
+    stack = stacked([ResponseBank(Metric(), random_trains(seed, 6)) for seed in range(5)])
+    assert filled == []
+    stack.ensure(np.array([3, 1, 3]))
+    assert sorted(filled) == [1, 3]
+    stack.ensure(np.array([[1], [4]]))
+    assert sorted(filled) == [1, 3, 4]
+
+
+def test_a_stack_is_shared_while_it_is_in_use():
+    banks = [ResponseBank(Metric(), random_trains(seed, 6)) for seed in range(3)]
+    stack = stacked(banks)
+    assert stacked([ResponseBank(Metric(), bank.trains) for bank in banks]) is stack
+    assert stacked(banks[:2]) is not stack
+    assert stacked(banks[:1]) is banks[0].stack
+    of = weakref.ref(stack)
+    del stack
+    gc.collect()
+    assert of() is None
+
+
+def test_animals_that_differ_are_not_stacked():
+    bank = ResponseBank(Metric(), random_trains(0, 6))
+    with pytest.raises(ValueError, match=r"metrics .* differ: stack animals that were calibrated"):
+        stacked([bank, ResponseBank(Metric(0.2), random_trains(1, 6))])
+    for other in (random_trains(1, 7), random_trains(1, 6, 4), random_trains(1, 6, 3, N_BINS + 1)):
+        with pytest.raises(ValueError, match="beside 6 of 3 and 30: stack animals that were calib"):
+            stacked([bank, ResponseBank(Metric(), other)])
 
 
 # Errors

@@ -1,25 +1,74 @@
 import json
 
 import benchmark_speed
+import gymnasium
+import numpy as np
 import pytest
-
-
-@pytest.mark.parametrize(
-    ("env_id", "options"),
-    [("ndbmi/ShiftTarget-v0", {"decoder": "projection"}), ("ndbmi/ShiftTargetSOC-v0", {})],
-)
-def test_the_parts_of_a_step_can_be_timed(env_id, options):
-    spent = benchmark_speed.floor(env_id, num_envs=8, calls=2, **options)
-    assert min(spent.values()) > 0
-    assert spent["reward"] < spent["whole step, autoresets included"]
+from benchmark_speed import REFERENCE, ROWS, Row, compared, rates, volition
 
 
 def test_ratios_are_compared_not_rates():
-    before = {benchmark_speed.REFERENCE: 10.0, "ours": 20.0, "gone": 1.0}
-    now = {benchmark_speed.REFERENCE: 5.0, "ours": 30.0, "new": 1.0}  # on a slower machine
-    _, reference, ours = benchmark_speed.compared(now, before)
+    name, batch = REFERENCE
+    before = {name: {batch: [10.0]}, "ours": {"256": [20.0]}, "gone": {"1": [1.0]}}
+    # a slower machine, twice as slow in the second round
+    now = {name: {batch: [5.0, 2.5]}, "ours": {"256": [30.0, 15.0]}, "new": {"1": [1.0, 1.0]}}
+    _, reference, ours = compared(now, before)
     assert reference.split()[:3] == ["1.00", "1.00", "1.00"]
-    assert ours.split() == ["6.00", "2.00", "3.00", "ours"]
+    assert ours.split() == ["6.00", "2.00", "3.00", "ours,", "256"]
+
+
+def test_rows_are_measured_in_every_batch_and_beside_one_another():
+    env_id = benchmark_speed.SHIFT
+    rows = (
+        Row("one", env_id, (None, 2), threads=(2,)),
+        Row("other", env_id, (2,), {"decoder": "projection"}, beside="one"),
+    )
+    made = rates(rows, rounds=2, seconds=0.001)
+    assert {name: [*of] for name, of in made.steps_per_s.items()} == {
+        "one": ["scalar", "2"],
+        "other": ["2"],
+    }
+    assert all(len(each) == 2 for of in made.steps_per_s.values() for each in of.values())
+    assert made.beside["other, to one"]["2"] == [
+        other / one
+        for other, one in zip(
+            made.steps_per_s["other"]["2"], made.steps_per_s["one"]["2"], strict=True
+        )
+    ]
+    assert min(made.beside["one: two threads to one"]["2"]) > 0
+
+
+def test_rows_have_names_of_their_own_and_stand_beside_earlier_ones():
+    names = [row.name for row in ROWS]
+    assert len({*names}) == len(names)
+    for i, row in enumerate(ROWS):
+        assert {*row.threads} <= {*row.batches}
+        if row.beside:
+            other = names.index(row.beside)
+            assert other < i
+            assert {*row.batches} <= {*ROWS[other].batches}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name.endswith("in Python")])
+def test_what_is_written_in_python_is_not_compiled(row):
+    env = gymnasium.make_vec(row.env_id, num_envs=2, **row.options)
+    assert not env.unwrapped.episodes.compiled
+
+
+def test_circuits_are_given_signed_volition_and_others_the_same_everywhere():
+    signed = gymnasium.spaces.Box(-1, 1, (64, 25))
+    positive = gymnasium.spaces.Box(0, 1, (64, 25))
+    assert volition(signed, benchmark_speed.SIGNED).min() < 0
+    for space in (signed, positive):
+        drawn = volition(space, benchmark_speed.SIGNED)
+        assert abs(np.abs(drawn).mean() - benchmark_speed.SIGNED) < 0.01
+    assert (volition(positive, 0.1) == np.float32(0.1)).all()
+
+
+def test_a_fresh_process_tells_what_it_took():
+    took = benchmark_speed.fresh("made()\nsum(range(10**6))", times=1)
+    assert 0 <= took.made_s < took.cpu_s <= 1.1 * took.wall_s
+    assert took.memory_mib > 1
 
 
 def test_what_is_kept_can_be_compared():
@@ -28,4 +77,4 @@ def test_what_is_kept_can_be_compared():
     for file in kept:
         record = json.loads(file.read_text())
         assert record["commit"] == file.stem
-        assert len(benchmark_speed.compared(record["steps_per_s"], record["steps_per_s"])) > 10
+        assert len(compared(record["steps_per_s"], record["steps_per_s"])) > 10

@@ -22,7 +22,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.resetwarnings()  # as for a user
     import gymnasium
     import ndbmi_gym
-    env = gymnasium.make("ndbmi/FixedField-v0", **{OPTIONS})
+    env = gymnasium.make("ndbmi/FixedField-v1", **{OPTIONS})
 told = [str(each.message) for each in caught if each.category is RuntimeWarning]
 seen, _ = env.reset(seed=3)
 seen, *_ = env.step(env.action_space.high)
@@ -72,7 +72,7 @@ def sealed(tmp_path):
 
 
 def test_a_read_only_installation_computes_the_same(sealed):
-    env = gymnasium.make("ndbmi/FixedField-v0", **OPTIONS)
+    env = gymnasium.make("ndbmi/FixedField-v1", **OPTIONS)
     env.reset(seed=3)
     seen, *_ = env.step(env.action_space.high)
     expected = hashlib.sha256(seen.tobytes()).hexdigest()
@@ -189,7 +189,7 @@ MANY_WAYS = """
 import sys
 import gymnasium
 import ndbmi_gym
-for env_id in ("ndbmi/ShiftTarget-v0", "ndbmi/ShiftTargetSOC-v0"):
+for env_id in ("ndbmi/ShiftTarget-v1", "ndbmi/ShiftTargetSOC-v1"):
     env = gymnasium.make(env_id)
     env.reset(seed=3)
     env.step(env.action_space.high)

@@ -104,7 +104,7 @@ class TestEvaluation:
         loaded = json.loads(files[0].read_text())
         assert loaded["table"] == data["table"]
         assert loaded["trials"] == data["trials"]
-        assert loaded["env"] == "ndbmi/ShiftTargetCurl-v0"
+        assert loaded["env"] == "ndbmi/ShiftTargetCurl-v1"
         assert loaded["settings"]["episodes"] == 20
         assert loaded["versions"]["numpy"]
 
@@ -164,7 +164,7 @@ class TestOwnPolicies:
         def still(observation):
             return np.zeros((len(observation), 9))
 
-        table = evaluate.score({"still": still}, env="ndbmi/ShiftTarget-v0", episodes=20)
+        table = evaluate.score({"still": still}, env="ndbmi/ShiftTarget-v1", episodes=20)
         rows = {row["policy"]: row for row in table}
         assert rows["still"]["score"] == rows["zero"]["score"]
         assert rows["still"]["normalised"] == [0.0, 0.0, 0.0]
@@ -178,7 +178,7 @@ OWN = {name: value for name, value in ALL.items() if name != "cortex"}
 def on_own_parts(tmp_path_factory):
     """A command line that evaluates a run on an environment of parts of one's own."""
     folder = tmp_path_factory.mktemp("own")
-    settings = quick(folder, steps=256, env="ndbmi/ShiftTarget-v0", option=OWN)
+    settings = quick(folder, steps=256, env="ndbmi/ShiftTarget-v1", option=OWN)
     assert train.train(settings)
     more = ["--episodes", "5", "--figure", "--video", "--out", str(folder / "results")]
     return ["--policy", settings.out, *more]

@@ -15,7 +15,7 @@ from ndbmi_gym.policies import Zero
 pytest.importorskip("matplotlib")
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
-FIXED = "ndbmi/FixedField-v0"
+FIXED = "ndbmi/FixedField-v1"
 SMALL = (150, 100)
 
 

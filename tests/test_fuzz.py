@@ -49,7 +49,7 @@ def test_refusals_have_type_value_and_remedy_in_time(raised, seconds, finding):
 
 
 def test_a_slow_refusal_of_a_change_is_a_finding(monkeypatch):
-    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, {"repetitions": 2})
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v1", False, {"repetitions": 2})
 
     def change(**_):
         time.sleep(0.02)
@@ -63,7 +63,7 @@ def test_a_slow_refusal_of_a_change_is_a_finding(monkeypatch):
 
 
 def test_observations_and_infos_are_checked():
-    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, {"repetitions": 2})
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v1", False, {"repetitions": 2})
     observation, info = env.reset(seed=0)
     keys = fuzz_cases.seen(env, observation, info)
     with pytest.raises(fuzz_cases.Finding, match="outside its space"):
@@ -129,7 +129,7 @@ def test_the_report(tmp_path, monkeypatch, capsys):
 )
 def test_what_it_found_is_refused(options, refusal):
     with pytest.raises(ValueError, match=refusal):
-        fuzz_cases.make("ndbmi/ShiftTarget-v0", False, options)
+        fuzz_cases.make("ndbmi/ShiftTarget-v1", False, options)
 
 
 @pytest.mark.parametrize(
@@ -142,20 +142,20 @@ def test_what_it_found_is_refused(options, refusal):
     ],
 )
 def test_what_it_found_works(options):
-    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, options | {"repetitions": 2})
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v1", False, options | {"repetitions": 2})
     with np.errstate(all="raise", under="ignore"):
         fuzz_cases.play(env, np.random.default_rng(0))
 
 
 def test_a_larger_push_is_refused_with_what_was_said_at_first():
-    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, {"observe": "full", "push": (1.0, 0.0)})
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v1", False, {"observe": "full", "push": (1.0, 0.0)})
     with pytest.raises(ValueError, match=r"push of 3 .*bounded for at most 1"):
         env.unwrapped.change(push=(3.0, 0.0))
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", True, [1]])
 def test_seeds_of_a_scalar_environment(seed):
-    env = fuzz_cases.make("ndbmi/ShiftTarget-v0", False, {"repetitions": 2})
+    env = fuzz_cases.make("ndbmi/ShiftTarget-v1", False, {"repetitions": 2})
     np.testing.assert_array_equal(env.reset(seed=np.int8(3))[0], env.reset(seed=3)[0])
     with pytest.raises(ValueError, match=r"seed = .*: give a whole number >= 0"):
         env.reset(seed=seed)

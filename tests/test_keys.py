@@ -13,7 +13,7 @@ pygame = pytest.importorskip("pygame")
 RIGHT, LEFT, DOWN, UP = pygame.K_RIGHT, pygame.K_LEFT, pygame.K_DOWN, pygame.K_UP
 
 
-@pytest.mark.parametrize("env_id", ["ndbmi/HoldTarget-v0", "ndbmi/ShiftTargetSOC-v0"])
+@pytest.mark.parametrize("env_id", ["ndbmi/HoldTarget-v1", "ndbmi/ShiftTargetSOC-v1"])
 def test_keys_push_where_they_point(env_id):
     env = gymnasium.make(env_id, max_episode_steps=-1)
     actions = env.unwrapped.get_keys_to_action()
@@ -30,7 +30,7 @@ def test_keys_push_where_they_point(env_id):
 
 
 def test_every_combination_is_known_and_opposite_keys_cancel():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0")
+    env = gymnasium.make("ndbmi/ShiftTarget-v1")
     actions = env.unwrapped.get_keys_to_action()
     assert len(actions) == 16
     for still in ("", (RIGHT, LEFT), (DOWN, UP), (RIGHT, LEFT, DOWN, UP)):
@@ -45,7 +45,7 @@ def test_play_runs_with_these_keys_and_none(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks for matplotlib's Tk
         from gymnasium.utils.play import play
-    env = gymnasium.make("ndbmi/HoldTarget-v0", render_mode="rgb_array", render_size=(150, 100))
+    env = gymnasium.make("ndbmi/HoldTarget-v1", render_mode="rgb_array", render_size=(150, 100))
     known, acted = env.unwrapped.get_keys_to_action(), []
     presses = {2: (pygame.KEYDOWN, RIGHT), 4: (pygame.KEYDOWN, UP), 6: (pygame.KEYUP, RIGHT)}
 

@@ -20,7 +20,7 @@ class TestLineup:
         [
             ({"hyper": {"gamma": 0.5}}, "gamma as 0.95, where it is 0.5 in"),
             ({"hyper": {"ent_coef": 0.1}}, "ent_coef as not set, where it is 0.1 in"),
-            ({"env": "ndbmi/HoldTarget-v0"}, "env as 'ndbmi/ShiftTargetCurl-v0', where"),
+            ({"env": "ndbmi/HoldTarget-v1"}, "env as 'ndbmi/ShiftTargetCurl-v1', where"),
             ({"option": {"dataset": 5}}, "option as {}, where"),
         ],
     )
@@ -43,7 +43,7 @@ class TestLineup:
     def test_options_are_those_of_the_training_on_that_environment(self, run, tmp_path):
         option = {"max_rate_hz": 50.0, "animal": 2}
         other = like(tmp_path / "other", run, option=option)
-        curl, hold = "ndbmi/ShiftTargetCurl-v0", "ndbmi/HoldTarget-v0"
+        curl, hold = "ndbmi/ShiftTargetCurl-v1", "ndbmi/HoldTarget-v1"
         assert self.place() == (lineup.DEFAULT_ENV, {})
         assert self.place(other) == (curl, option)
         assert self.place(other, env=curl) == (curl, option)
@@ -51,7 +51,7 @@ class TestLineup:
         assert self.place(other, animal=3) == (curl, option | {"animal": 3})
 
     def test_runs_of_several_places_leave_the_place_open(self, run, tmp_path):
-        hold = "ndbmi/HoldTarget-v0"
+        hold = "ndbmi/HoldTarget-v1"
         elsewhere = like(tmp_path / "elsewhere", run, label="elsewhere", env=hold)
         with pytest.raises(ValueError, match=f"on several environments.*{hold}.*--env"):
             self.place(run, elsewhere)
@@ -64,7 +64,7 @@ class TestLineup:
     def test_options_that_an_id_sets_are_told(self, run, tmp_path):
         task = {"kind": "shift", "radius_cm": 2.0}
         other = like(tmp_path / "other", run, option={"task": task, "animal": 3})
-        hold = "ndbmi/HoldTarget-v0"
+        hold = "ndbmi/HoldTarget-v1"
         env_id, options, notes = lineup.place(hold, {}, lineup.line_up([other]))
         assert (env_id, options) == (hold, {"animal": 3})
         assert len(notes) == 1

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 import ndbmi_gym  # noqa: F401
 from agents.models import load_policy
 
-ENV = "ndbmi/ShiftTarget-v0"
+ENV = "ndbmi/ShiftTarget-v1"
 SMALL = {"net_arch": [8], "activation_fn": torch.nn.ReLU}
 KINDS = {
     "ppo": (PPO, "MlpPolicy", {"policy_kwargs": {"net_arch": {"pi": [8, 4], "vf": [6]}}}),

@@ -64,10 +64,10 @@ def test_the_task():
 @pytest.mark.parametrize("line", re.findall(r"^(?:env|venv)\..*change.*$", PAGE, re.MULTILINE))
 def test_every_way_of_changing(line):
     made = {
-        "scalar": lambda: gymnasium.make("ndbmi/ShiftTarget-v0", **FEW),
-        "native": lambda: gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=2, **FEW),
+        "scalar": lambda: gymnasium.make("ndbmi/ShiftTarget-v1", **FEW),
+        "native": lambda: gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=2, **FEW),
         "Gymnasium": lambda: gymnasium.make_vec(
-            "ndbmi/ShiftTarget-v0", num_envs=2, vectorization_mode="sync", **FEW
+            "ndbmi/ShiftTarget-v1", num_envs=2, vectorization_mode="sync", **FEW
         ),
         "Baselines3": lambda: _adapted(),
     }
@@ -84,5 +84,5 @@ def _adapted():
     from ndbmi_gym.sb3 import NativeVecEnv
 
     return NativeVecEnv(
-        gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=2, autoreset_mode="SameStep", **FEW)
+        gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=2, autoreset_mode="SameStep", **FEW)
     )

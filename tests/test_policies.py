@@ -40,8 +40,8 @@ def make(env_id, n=64, **options):
 @pytest.mark.parametrize("observe", ["neural", "full"])
 def test_policies_speak_the_language_of_sb3(name, observe):
     for env in (
-        make("ndbmi/ShiftTarget-v0", 3, observe=observe, volition="signed"),
-        gymnasium.make("ndbmi/ShiftTarget-v0", observe=observe).unwrapped,
+        make("ndbmi/ShiftTarget-v1", 3, observe=observe, volition="signed"),
+        gymnasium.make("ndbmi/ShiftTarget-v1", observe=observe).unwrapped,
     ):
         policy = make_policy(name, env)
         observation, _ = env.reset(seed=0)
@@ -54,11 +54,11 @@ def test_policies_speak_the_language_of_sb3(name, observe):
 
 def test_unknown_policies_are_refused():
     with pytest.raises(ValueError, match=r"unknown policy 'best': choose one of zero, eq24"):
-        make_policy("best", make("ndbmi/ShiftTarget-v0", 1))
+        make_policy("best", make("ndbmi/ShiftTarget-v1", 1))
 
 
 def test_eq24_is_the_mean_response_of_the_site_opposite_the_target():
-    env = make("ndbmi/ShiftTarget-v0", 8, observe="full")
+    env = make("ndbmi/ShiftTarget-v1", 8, observe="full")
     observation, _ = env.reset(seed=2)
     action, _ = Eq24(env).predict(observation)
     loop = env.episodes.loops[0]
@@ -68,7 +68,7 @@ def test_eq24_is_the_mean_response_of_the_site_opposite_the_target():
 
 
 def test_eq24_follows_each_trials_animal():
-    env = make("ndbmi/ShiftTarget-v0", 32, animal=None, n_animals=3)
+    env = make("ndbmi/ShiftTarget-v1", 32, animal=None, n_animals=3)
     observation, _ = env.reset(seed=2)
     action, _ = Eq24(env).predict(observation)
     for target, animal, one in zip(env.episodes.target, env.episodes.animal, action, strict=True):
@@ -78,7 +78,7 @@ def test_eq24_follows_each_trials_animal():
 
 
 def test_look_ahead_takes_the_candidate_that_brute_force_prefers():
-    env = make("ndbmi/ShiftTargetCurl-v0", 4, observe="state")
+    env = make("ndbmi/ShiftTargetCurl-v1", 4, observe="state")
     observation, _ = env.reset(seed=3)
     policy = LookAhead(env, gains=(1.0,), samples=64)
     action, _ = policy.predict(observation)
@@ -101,7 +101,7 @@ def test_look_ahead_takes_the_candidate_that_brute_force_prefers():
 
 @pytest.mark.parametrize("knows_force", [True, False])
 def test_the_filter_finds_the_device(knows_force):
-    env = make("ndbmi/ShiftTargetCurl-v0", 128)
+    env = make("ndbmi/ShiftTargetCurl-v1", 128)
     observation, _ = env.reset(seed=4)
     policy = ParticleFilter(env, knows_force)
     state, start, errors = None, np.ones(128, bool), []
@@ -116,7 +116,7 @@ def test_the_filter_finds_the_device(knows_force):
 
 
 def test_the_filter_forgets_at_an_episodes_start():
-    env = make("ndbmi/ShiftTarget-v0", 4)
+    env = make("ndbmi/ShiftTarget-v1", 4)
     observation, _ = env.reset(seed=5)
     streams, fresh = ParticleFilter(env).predict(observation)[1]
     old = streams, np.full_like(fresh, 3.0)
@@ -129,7 +129,7 @@ def test_the_filter_forgets_at_an_episodes_start():
 
 def test_the_unprivileged_filter_reads_nothing_but_the_observation():
     # the true device is moved away behind its back: what it does must not change
-    env = make("ndbmi/ShiftTargetCurl-v0", 8, perturbation={"curl": [-1, 1]})
+    env = make("ndbmi/ShiftTargetCurl-v1", 8, perturbation={"curl": [-1, 1]})
     observation, _ = env.reset(seed=6)
     actions = []
     for spoilt in (False, True):
@@ -144,7 +144,7 @@ def test_the_unprivileged_filter_reads_nothing_but_the_observation():
 
 def test_no_policy_draws_from_the_trials_stream():
     # else the filter would begin at the true starts
-    env = make("ndbmi/ShiftTarget-v0", 64, animal=1)
+    env = make("ndbmi/ShiftTarget-v1", 64, animal=1)
     for seed in range(3):
         observation, _ = env.reset(seed=seed)
         streams = env.episodes.streams
@@ -164,10 +164,10 @@ def test_no_policy_draws_from_the_trials_stream():
 def test_a_policy_acts_in_each_trial_as_it_would_alone(name):
     # through autoresets: the trials last three steps
     options = {"perturbation": {"curl": [-1, 1]}, "max_episode_steps": 3}
-    many = make("ndbmi/ShiftTarget-v0", 4, **options)
+    many = make("ndbmi/ShiftTarget-v1", 4, **options)
     seen, _ = many.reset(seed=8)
     policy, state, begun = make_policy(name, many), None, np.ones(4, bool)
-    alone = [make("ndbmi/ShiftTarget-v0", 1, **options) for _ in range(4)]
+    alone = [make("ndbmi/ShiftTarget-v1", 1, **options) for _ in range(4)]
     others = [
         [make_policy(name, env), None, env.reset(seed=8 + i)[0]] for i, env in enumerate(alone)
     ]
@@ -185,20 +185,20 @@ def test_a_policy_acts_in_each_trial_as_it_would_alone(name):
 
 
 def test_policies_take_wrapped_environments():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0")
+    env = gymnasium.make("ndbmi/ShiftTarget-v1")
     observation, _ = env.reset(seed=0)
     assert env.action_space.contains(make_policy("eq24", env).predict(observation)[0])
 
 
 def test_the_filter_needs_counts():
     with pytest.raises(ValueError, match="observe='neural' or 'full'"):
-        make_policy("filter", make("ndbmi/ShiftTarget-v0", 2, observe="state"))
-    make_policy("ceiling", make("ndbmi/ShiftTarget-v0", 2, observe="state"))
+        make_policy("filter", make("ndbmi/ShiftTarget-v1", 2, observe="state"))
+    make_policy("ceiling", make("ndbmi/ShiftTarget-v1", 2, observe="state"))
 
 
 def test_floor_command_and_ceiling_are_in_order():
     # success is about .02, .7 and 1.0: many standard errors of 64 trials apart
-    env = make("ndbmi/ShiftTarget-v0")
+    env = make("ndbmi/ShiftTarget-v1")
     success = {name: play(env, make_policy(name, env), 25)[1].mean() for name in POLICIES}
     assert success["zero"] < 0.15
     assert 0.4 < success["eq24"] < 0.9
@@ -207,7 +207,7 @@ def test_floor_command_and_ceiling_are_in_order():
 
 
 def test_holding_is_floor_command_ceiling_too():
-    env = make("ndbmi/HoldTarget-v0")
+    env = make("ndbmi/HoldTarget-v1")
     inside = {
         name: play(env, make_policy(name, env), 50)[2][-25:].mean()
         for name in ("zero", "eq24", "ceiling")
@@ -228,7 +228,7 @@ CIRCUIT = {"cortex": FAST, "volition": "signed"}
     "options", [{}, {"volition": "positive", "cortex": FAST | {"carry": True}}]
 )
 def test_policies_speak_to_a_circuit(name, options):
-    env = make("ndbmi/ShiftTarget-v0", 3, observe="full", **{**CIRCUIT, **options})
+    env = make("ndbmi/ShiftTarget-v1", 3, observe="full", **{**CIRCUIT, **options})
     policy = make_policy(name, env)
     observation, _ = env.reset(seed=0)
     state, start = None, np.ones(3, bool)
@@ -243,7 +243,7 @@ def test_policies_speak_to_a_circuit(name, options):
 
 @pytest.mark.parametrize("animals", [{}, {"animal": None, "n_animals": 3}])
 def test_eq24_through_a_circuit_displaces_the_device_s_point_from_the_target(animals):
-    env = make("ndbmi/ShiftTarget-v0", 6, **CIRCUIT, **animals)
+    env = make("ndbmi/ShiftTarget-v1", 6, **CIRCUIT, **animals)
     # animals share a target: what is remembered of it must be each animal's own
     observation, _ = env.reset(seed=2, options={"target": (3.0, 2.0)} if animals else None)
     policy = Eq24(env)
@@ -264,7 +264,7 @@ def test_eq24_through_a_circuit_displaces_the_device_s_point_from_the_target(ani
 
 
 def test_look_ahead_through_a_circuit_takes_what_brute_force_prefers():
-    env = make("ndbmi/ShiftTargetCurl-v0", 4, observe="state", **CIRCUIT)
+    env = make("ndbmi/ShiftTargetCurl-v1", 4, observe="state", **CIRCUIT)
     observation, _ = env.reset(seed=3)
     policy = LookAhead(env, samples=64)
     action, _ = policy.predict(observation)
@@ -292,7 +292,7 @@ def test_look_ahead_through_a_circuit_takes_what_brute_force_prefers():
 
 def test_floor_and_ceiling_through_a_circuit():
     # successes of 64 trials are about .02 and .92: .15 and .75 are 5 standard errors away
-    env = make("ndbmi/ShiftTarget-v0", cortex="soc", volition="signed")
+    env = make("ndbmi/ShiftTarget-v1", cortex="soc", volition="signed")
     success = {
         name: play(env, make_policy(name, env), 25)[1].mean() for name in ("zero", "ceiling")
     }
@@ -303,7 +303,7 @@ def test_floor_and_ceiling_through_a_circuit():
 def test_eq24_through_a_circuit_brings_devices_nearer_than_nothing_does():
     # a task without arrival, so that no trial begins anew
     options = {"cortex": "soc", "volition": "signed", "observe": "state"}
-    env = make("ndbmi/HoldTarget-v0", 200, **options)
+    env = make("ndbmi/HoldTarget-v1", 200, **options)
     left = {}
     for name in ("zero", "eq24"):
         policy = make_policy(name, env)

@@ -24,7 +24,7 @@ from ndbmi_gym.recording import (
 )
 from ndbmi_gym.rollout import score
 
-ID = "ndbmi/FixedField-v0"
+ID = "ndbmi/FixedField-v1"
 KEYS = ("position", "inside", "trial", "distance")
 LIMIT = 8  # zero volition arrives in 6 to 10 steps: staggered ends of both kinds
 OPTIONS = {"observe": "state", "max_episode_steps": LIMIT}

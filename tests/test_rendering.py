@@ -300,7 +300,7 @@ def test_an_obstacle_is_marked_where_it_is(renderer: Renderer) -> None:
 
 def test_title_and_note_are_written_above() -> None:
     blank = Renderer(SCENE).draw(FRAME)
-    for words in ({"title": "ndbmi/ShiftTarget-v0"}, {"note": "projection decoder"}):
+    for words in ({"title": "ndbmi/ShiftTarget-v1"}, {"note": "projection decoder"}):
         spots = changed(blank, Renderer(replace(SCENE, **words)).draw(FRAME))
         assert len(spots) > 300
         assert spots[:, 0].max() < 50

@@ -72,7 +72,7 @@ class TestMeasures:
         assert score[-1] == pytest.approx(1 / 25)
 
     def test_all_policies_meet_the_same_trials(self):
-        env = native(16, "ndbmi/ShiftTarget-v0", mode="NextStep")
+        env = native(16, "ndbmi/ShiftTarget-v1", mode="NextStep")
         places = []
         for name in ("zero", "eq24"):
             rollout.measure(env, make_policy(name, env), seed=4)
@@ -82,7 +82,7 @@ class TestMeasures:
         np.testing.assert_array_equal(*[place[1] for place in places])
 
     def test_a_miss_takes_all_steps(self):
-        env = native(64, "ndbmi/ShiftTarget-v0", mode="NextStep")
+        env = native(64, "ndbmi/ShiftTarget-v1", mode="NextStep")
         score, success, _, effort, _ = rollout.measure(env, make_policy("eq24", env), 0)
         assert (score[success == 0] == 25).all()
         assert (score[success == 1] >= 2).all()
@@ -90,7 +90,7 @@ class TestMeasures:
         assert ((effort > 0) & (effort < 1)).all()
 
 
-ENV = "ndbmi/ShiftTargetCurl-v0"
+ENV = "ndbmi/ShiftTargetCurl-v1"
 
 
 class Half:
@@ -113,7 +113,7 @@ class TestScore:
         monkeypatch.setattr(rollout, "BATCH", batch)
         blocks = {"kind": "blocks", "blocks": [{"trials": 12}, {"push": [50.0, 0.0]}]}
         options = {"repetitions": 3, "max_episode_steps": 20}
-        found = rollout.score("ndbmi/FixedField-v0", "zero", 30, perturbation=blocks, **options)
+        found = rollout.score("ndbmi/FixedField-v1", "zero", 30, perturbation=blocks, **options)
         assert found["success"][:12].all()  # the field leads there
         assert not found["success"][12:].any()  # and cannot against such a push
 

@@ -35,7 +35,7 @@ class TestAgent:
     @pytest.mark.parametrize("kind", ["run", "recurrent"])
     def test_it_takes_one_observation_or_many(self, kind, request):
         agent = Agent(request.getfixturevalue(kind))
-        env = native(3, "ndbmi/ShiftTargetCurl-v0", mode="NextStep")
+        env = native(3, "ndbmi/ShiftTargetCurl-v1", mode="NextStep")
         seen, _ = env.reset(seed=0)
         state, alone, begun = None, [None] * 3, True
         for _ in range(4):
@@ -49,7 +49,7 @@ class TestAgent:
 
     def test_what_is_remembered_ends_with_a_trial(self, run):
         agent = Agent(run)
-        env = native(3, "ndbmi/ShiftTargetCurl-v0", mode="NextStep")
+        env = native(3, "ndbmi/ShiftTargetCurl-v1", mode="NextStep")
         seen, _ = env.reset(seed=0)
         fresh, state = agent.predict(seen, deterministic=True)
         later, _ = agent.predict(seen, state, deterministic=True)
@@ -62,7 +62,7 @@ class TestTrust:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"env": "os:ndbmi/ShiftTarget-v0"},
+            {"env": "os:ndbmi/ShiftTarget-v1"},
             {"env": "CartPole-v1"},
             {"option": {"field": "mine:corridor"}},
             {"option": {"task": {"kind": "shift", "starts": ["mine:starts"]}}},
@@ -75,7 +75,7 @@ class TestTrust:
         assert Agent(other, trust=True).label == "quick"
 
     def test_the_packages_own_name_is_no_stranger(self, run, tmp_path):
-        other = like(tmp_path / "other", run, env="ndbmi_gym:ndbmi/ShiftTarget-v0")
+        other = like(tmp_path / "other", run, env="ndbmi_gym:ndbmi/ShiftTarget-v1")
         assert Agent(other).label == "quick"
 
 

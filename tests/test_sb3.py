@@ -42,7 +42,7 @@ def test_without_sb3_the_extra_is_named():
 
 
 def scalar(**options):
-    return gymnasium.make("ndbmi/FixedField-v0", max_episode_steps=LIMIT, **options)
+    return gymnasium.make("ndbmi/FixedField-v1", max_episode_steps=LIMIT, **options)
 
 
 class Composed(gymnasium.Env):
@@ -348,7 +348,7 @@ def test_algorithms_of_sb3_contrib_take_the_adapter(name):
     model = algorithm(policy, venv, device="cpu", seed=0, **brief)
     model.learn(200)
     assert model.num_timesteps >= 200
-    found = score("ndbmi/FixedField-v0", model, trials=4, max_episode_steps=LIMIT, **STAGGERED)
+    found = score("ndbmi/FixedField-v1", model, trials=4, max_episode_steps=LIMIT, **STAGGERED)
     assert np.isfinite(found["return"]).all()
 
 
@@ -359,7 +359,7 @@ class TestScalarEnvironmentsInSB3:
         check_env(gymnasium.make(env_id).unwrapped)
 
     def test_they_run_in_processes(self):
-        venv = SubprocVecEnv([lambda: gymnasium.make("ndbmi_gym:ndbmi/ShiftTarget-v0")] * 2)
+        venv = SubprocVecEnv([lambda: gymnasium.make("ndbmi_gym:ndbmi/ShiftTarget-v1")] * 2)
         venv.seed(0)
         first = venv.reset()
         seen, _, _, _ = venv.step(np.zeros((2, *venv.action_space.shape), np.float32))
@@ -369,7 +369,7 @@ class TestScalarEnvironmentsInSB3:
 
     @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
     def test_each_process_keeps_one_core_busy_at_most(self):
-        venv = SubprocVecEnv([lambda: gymnasium.make("ndbmi_gym:ndbmi/ShiftTarget-v0")] * 2)
+        venv = SubprocVecEnv([lambda: gymnasium.make("ndbmi_gym:ndbmi/ShiftTarget-v1")] * 2)
         venv.reset()
         actions = np.full((2, *venv.action_space.shape), 0.5, np.float32)
         for _ in range(50):

@@ -16,7 +16,7 @@ from ndbmi_gym.fields import GaussianField
 from ndbmi_gym.tasks import Judged, Outcome, Reach
 
 IDS = [f"ndbmi/{name}" for name in ndbmi_gym._IDS]
-SOC = "ndbmi/ShiftTargetSOC-v0"
+SOC = "ndbmi/ShiftTargetSOC-v1"
 FAST = {"kind": "soc", "stimuli": 8}
 
 
@@ -30,7 +30,7 @@ def test_gymnasiums_checker_passes(env_id, observe):
 
 def test_gymnasiums_checker_passes_with_drawn_animals_and_forces():
     options = {"animal": None, "n_animals": 2, "perturbation": {"curl": [-1, 1]}}
-    check_env(gymnasium.make("ndbmi/HoldTarget-v0", **options).unwrapped, skip_render_check=True)
+    check_env(gymnasium.make("ndbmi/HoldTarget-v1", **options).unwrapped, skip_render_check=True)
 
 
 @pytest.mark.parametrize("options", [{}, {"core": "nonlinear", "carry": True}])
@@ -79,7 +79,7 @@ def test_a_seed_fixes_everything(env_id):
 
 
 def test_a_reset_without_seed_continues_the_stream():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0")
+    env = gymnasium.make("ndbmi/ShiftTarget-v1")
     first = env.reset(seed=1)[0]
     second = env.reset()[0]
     assert not np.array_equal(first, second)
@@ -88,14 +88,14 @@ def test_a_reset_without_seed_continues_the_stream():
 
 
 def test_the_seed_of_trials_does_not_change_the_animal():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", animal=2).unwrapped
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", animal=2).unwrapped
     sites = env.episodes.loops[0].interface.sites.copy()
     env.reset(seed=99)
     np.testing.assert_array_equal(env.episodes.loops[0].interface.sites, sites)
 
 
 def test_flags_are_bool_and_the_time_limit_truncates():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0")
+    env = gymnasium.make("ndbmi/ShiftTarget-v1")
     env.reset(seed=0, options={"start": (8, 0), "target": (-7, 0)})
     for step in range(25):
         _, reward, terminated, truncated, info = env.step(np.zeros(9, np.float32))
@@ -108,7 +108,7 @@ def test_flags_are_bool_and_the_time_limit_truncates():
 
 
 def test_arrival_terminates():
-    env = gymnasium.make("ndbmi/FixedField-v0")
+    env = gymnasium.make("ndbmi/FixedField-v1")
     env.reset(seed=0)
     for _ in range(50):
         _, _, terminated, _, info = env.step(np.zeros(9, np.float32))
@@ -121,7 +121,7 @@ def test_arrival_terminates():
 
 
 def test_a_bad_action_names_value_and_remedy_and_loses_nothing():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", disable_env_checker=True).unwrapped
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", disable_env_checker=True).unwrapped
     env.reset(seed=4)
     before = env.episodes.observe()
     with pytest.raises(ValueError, match="action holds nan"):
@@ -151,7 +151,7 @@ def test_bad_arguments():
         TypeError,
         match=r"BMIEnv\.__init__\(\) got an unexpected keyword argument 'radius' .*'radius_cm'",
     ):
-        gymnasium.make("ndbmi/ShiftTarget-v0", radius=1)
+        gymnasium.make("ndbmi/ShiftTarget-v1", radius=1)
     with pytest.raises(ValueError, match="render_mode = 'ansi'"):
         BMIEnv(render_mode="ansi")
     env = BMIEnv()
@@ -206,7 +206,7 @@ def test_what_is_carried_changes_what_is_seen():
 
 
 def test_rendering_draws_the_trial():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", render_mode="rgb_array")
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", render_mode="rgb_array")
     env.reset(seed=0)
     first = env.render()
     env.step(np.full(9, 0.5, np.float32))
@@ -219,8 +219,8 @@ def test_rendering_draws_the_trial():
 
 
 def test_rendering_leaves_the_random_stream_alone():
-    drawn = gymnasium.make("ndbmi/ShiftTarget-v0", render_mode="rgb_array")
-    plain = gymnasium.make("ndbmi/ShiftTarget-v0")
+    drawn = gymnasium.make("ndbmi/ShiftTarget-v1", render_mode="rgb_array")
+    plain = gymnasium.make("ndbmi/ShiftTarget-v1")
     drawn.reset(seed=0)
     plain.reset(seed=0)
     for _ in range(3):
@@ -234,7 +234,7 @@ def test_human_rendering_shows_a_window(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # pygame's own, on import
-        env = gymnasium.make("ndbmi/ShiftTarget-v0", render_mode="human")
+        env = gymnasium.make("ndbmi/ShiftTarget-v1", render_mode="human")
         env.reset(seed=0)
         env.step(np.zeros(9, np.float32))
         env.close()
@@ -266,7 +266,7 @@ class Far(Reach):
 
 
 def test_a_failed_trial_terminates_and_is_no_success():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", task=f"{__name__}:Far")
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", task=f"{__name__}:Far")
     env.reset(seed=0, options={"start": (9, 0), "target": (0, 0)})
     _, _, terminated, truncated, info = env.step(np.zeros(9, np.float32))
     assert (terminated, truncated) == (True, False)
@@ -295,7 +295,7 @@ def law(position, velocity):
 )
 @pytest.mark.parametrize("vector", [False, True])
 def test_every_environment_that_is_made_is_made_again_from_its_spec(options, vector):
-    env_id = "ndbmi/ShiftTarget-v0"
+    env_id = "ndbmi/ShiftTarget-v1"
     if vector:
         env = gymnasium.make_vec(env_id, num_envs=2, **options)
     else:
@@ -320,12 +320,12 @@ def test_what_cannot_be_written_down_is_refused_by_make_and_taken_directly():
                 match=r"cannot be written down in the environment's spec: put it into "
                 r"a module and name it as 'module:attribute', or construct BMIEnv or BMIVectorEnv",
             ):
-                make("ndbmi/ShiftTarget-v0", **options)
+                make("ndbmi/ShiftTarget-v1", **options)
         BMIEnv(**options).reset(seed=0)
 
 
 def test_info_has_the_same_keys_at_reset_and_every_step():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", disable_env_checker=True)
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", disable_env_checker=True)
     first = env.reset(seed=0)[1]
     for _ in range(3):
         info = env.step(np.zeros(9, np.float32))[4]
@@ -341,7 +341,7 @@ def test_info_has_the_same_keys_at_reset_and_every_step():
     "targets", [{"centre_out": 8, "radius_cm": 5}, [[5, 0], [0, -3.5]]], ids=["circle", "list"]
 )
 def test_targets_of_ones_own_survive_resets(targets):
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", targets=targets)
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", targets=targets)
     pool = np.array(env.unwrapped.episodes.task.targets)
     seen = set()
     for trial in range(60):
@@ -353,7 +353,7 @@ def test_targets_of_ones_own_survive_resets(targets):
 
 
 def test_options_of_a_reset_reach_the_trial_and_no_later_one():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", animal=None, n_animals=3)
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", animal=None, n_animals=3)
     options = {"start": [[1, 2]], "target": (3, 4), "animal": 2, "perturbation": {"curl": 0.5}}
     _, info = env.reset(seed=0, options=options)
     assert info["position"].tolist() == [1, 2]
@@ -368,7 +368,7 @@ def test_options_of_a_reset_reach_the_trial_and_no_later_one():
 
 
 def test_a_curriculum_goes_through_wrappers():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0")
+    env = gymnasium.make("ndbmi/ShiftTarget-v1")
     env.reset(seed=0)
     env.get_wrapper_attr("change")(effort_weight=2.0, curl=0.4)
     action = np.full(9, 0.5, np.float32)

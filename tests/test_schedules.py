@@ -79,7 +79,7 @@ def test_what_is_no_block_is_refused_with_the_rule(blocks, because):
 
 
 def test_in_the_scalar_environment_trials_count():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", perturbation=SWITCH)
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", perturbation=SWITCH)
     env.reset(seed=3)
     for trial in range(45):
         _, info = env.reset() if trial else env.reset(seed=3)
@@ -124,7 +124,7 @@ def test_each_place_of_a_batch_counts_its_own_trials(mode):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_blocks_reach_worker_processes():
     env = AsyncVectorEnv(
-        [lambda: gymnasium.make("ndbmi/ShiftTarget-v0", perturbation=SHORT) for _ in range(2)]
+        [lambda: gymnasium.make("ndbmi/ShiftTarget-v1", perturbation=SHORT) for _ in range(2)]
     )
     try:
         found = [env.reset(**({} if trial else {"seed": 1}))[1]["curl"] for trial in range(4)]
@@ -135,7 +135,7 @@ def test_blocks_reach_worker_processes():
 
 
 def test_the_observation_has_room_for_every_block():
-    env = gymnasium.make("ndbmi/ShiftTarget-v0", perturbation=SHORT, observe_perturbation=True)
+    env = gymnasium.make("ndbmi/ShiftTarget-v1", perturbation=SHORT, observe_perturbation=True)
     column = env.unwrapped.episodes.layout.columns["curl"]
     seen = []
     for trial in range(5):

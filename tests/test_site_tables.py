@@ -72,7 +72,7 @@ def test_options_that_differ_in_their_defaults_share_a_table(tables):
 
 
 def test_parts_of_an_id(tables):
-    rows = {row[0].split("]")[0][1:]: row for row in cells(tables.parts("ndbmi/ShiftTargetSOC-v0"))}
+    rows = {row[0].split("]")[0][1:]: row for row in cells(tables.parts("ndbmi/ShiftTargetSOC-v1"))}
     assert rows["cortex"][1] == "`soc`"
     assert "`stimuli=32`" in rows["cortex"][2]
     assert "`volition='signed'`" in rows["volition"][2]
@@ -116,9 +116,9 @@ def test_the_readme_shows_what_was_found(tables):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = cells(readme[readme.index("| | zero volition") : readme.index("The filter sees")])[2:]
     files = {
-        "ShiftTargetCurl-v0": "shift_curl",
-        "HoldTarget-v0": "hold",
-        "ShiftTargetSOC-v0": "shift_soc",
+        "ShiftTargetCurl-v1": "shift_curl",
+        "HoldTarget-v1": "hold",
+        "ShiftTargetSOC-v1": "shift_soc",
     }
     assert [row[0].strip("`") for row in shown] == list(files)
     for row, file in zip(shown, files.values(), strict=True):
@@ -144,20 +144,3 @@ def test_clients_say_what_their_row_says(tables):
             assert f"```{{derived}} client {page.stem}\n" in page.read_text(encoding="utf-8")
             assert f"run.py {page.stem}`" in tables.client(page.stem)
             assert f"]({page.stem}.md) |" in tables.clients()
-
-
-def test_speeds_are_those_of_the_latest_record(tables, tmp_path, monkeypatch):
-    for commit, date, rate in (("old", "2026-01-01", 3.0), ("new", "2026-02-01", 5.0)):
-        record = {
-            "commit": commit,
-            "date": date,
-            "steps_per_s": {"MuJoCo Reacher-v5, scalar": 2.0, "ours": rate},
-            "microseconds": {"one": {"decoding": rate}, "other": {"motion": 1.0}},
-        }
-        (tmp_path / f"{commit}.json").write_text(json.dumps(record))
-    monkeypatch.setattr(tables, "SPEEDS", tmp_path)
-    heads, _, reference, ours = cells(tables.speed("steps_per_s"))
-    assert heads[-1] == "× on 2026-01-01"
-    assert reference[2:] == ["1", "1"]
-    assert ours == ["ours", "5", "2.5", "1.5"]
-    assert cells(tables.spent())[2:] == [["decoding", "5.00", ""], ["motion", "", "1.00"]]

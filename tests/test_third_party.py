@@ -15,7 +15,7 @@ from ndbmi_gym.plants import PLANTS
 from ndbmi_gym.policies import make_policy
 from ndbmi_gym.tasks import TASKS
 
-ID = "ndbmi/ShiftTarget-v0"
+ID = "ndbmi/ShiftTarget-v1"
 FEW = {"repetitions": 3, "target_range_cm": (0.0, 20.0), "min_start_distance_cm": 0.0}
 
 PARTS = {

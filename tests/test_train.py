@@ -20,8 +20,8 @@ class TestHyperparams:
         sections = {
             "default": {"gamma": 0.9, "n_envs": 2, "policy_kwargs": {"a": 1, "b": 2}},
             "state": {"gamma": 0.8, "policy_kwargs": {"b": 3}},
-            "ndbmi/HoldTarget-v0": {"n_envs": 4},
-            "ndbmi/HoldTarget-v0 state": {"n_envs": 8},
+            "ndbmi/HoldTarget-v1": {"n_envs": 4},
+            "ndbmi/HoldTarget-v1 state": {"n_envs": 8},
         }
         path.write_text(json.dumps(sections))
         return str(path)
@@ -33,8 +33,8 @@ class TestHyperparams:
         plain = {"gamma": 0.9, "n_envs": 2, "policy_kwargs": {"a": 1, "b": 2}}
         assert read() == plain
         assert read(hyper={"n_envs": 3}) == plain | {"n_envs": 3}
-        assert read(env="ndbmi/HoldTarget-v0")["n_envs"] == 4
-        state = read(env="ndbmi/HoldTarget-v0", option={"observe": "state"})
+        assert read(env="ndbmi/HoldTarget-v1")["n_envs"] == 4
+        state = read(env="ndbmi/HoldTarget-v1", option={"observe": "state"})
         assert state == {"gamma": 0.8, "n_envs": 8, "policy_kwargs": {"a": 1, "b": 3}}
 
     @pytest.mark.parametrize("algo", runs.ALGORITHMS)
@@ -238,8 +238,8 @@ class TestTraining:
         predict = model.predict
         model.predict = lambda seen, *rest: (shown.append(seen), predict(seen, *rest))[1]
 
-        stacked = make_venv("ndbmi/FixedField-v0", {}, n, frames, max_episode_steps=3)
-        plain = make_venv("ndbmi/FixedField-v0", {}, n, max_episode_steps=3)
+        stacked = make_venv("ndbmi/FixedField-v1", {}, n, frames, max_episode_steps=3)
+        plain = make_venv("ndbmi/FixedField-v1", {}, n, max_episode_steps=3)
         state, dones = None, np.ones(n, bool)
         for venv in (stacked, plain):
             venv.seed(0)
@@ -264,9 +264,9 @@ class TestLearning:
         return {row["policy"]: row for row in data["table"]}
 
     def test_an_agent_that_sees_the_state_comes_close_to_the_ceiling(self, tmp_path):
-        rows = self.learn(tmp_path, env="ndbmi/HoldTarget-v0", option={"observe": "state"})
+        rows = self.learn(tmp_path, env="ndbmi/HoldTarget-v1", option={"observe": "state"})
         assert rows["agent"]["normalised"][0] >= 0.95
 
     def test_an_agent_that_sees_spikes_beats_the_papers_command(self, tmp_path):
-        rows = self.learn(tmp_path, env="ndbmi/ShiftTargetCurl-v0")
+        rows = self.learn(tmp_path, env="ndbmi/ShiftTargetCurl-v1")
         assert rows["agent"]["score"][0] < rows["eq24"]["score"][1]

@@ -8,11 +8,11 @@ from ndbmi_gym.cortex.soc.cortex import DRIVE_HZ
 from ndbmi_gym.envs.vector import BMIVectorEnv
 
 MODES = list(AutoresetMode)
-SOC = "ndbmi/ShiftTargetSOC-v0"
+SOC = "ndbmi/ShiftTargetSOC-v1"
 CARRY = {"cortex": {"kind": "soc", "stimuli": 8, "carry": True}}
 
 
-def make(n=5, env_id="ndbmi/ShiftTargetCurl-v0", mode=AutoresetMode.NEXT_STEP, **options):
+def make(n=5, env_id="ndbmi/ShiftTargetCurl-v1", mode=AutoresetMode.NEXT_STEP, **options):
     return gymnasium.make_vec(env_id, num_envs=n, autoreset_mode=mode, **options)
 
 
@@ -23,7 +23,7 @@ def test_spaces_and_metadata():
     assert env.action_space.shape == (5, 9)
     observation, _ = env.reset(seed=0)
     assert observation in env.observation_space
-    scalar = gymnasium.make("ndbmi/ShiftTargetCurl-v0")
+    scalar = gymnasium.make("ndbmi/ShiftTargetCurl-v1")
     assert env.single_observation_space == scalar.observation_space
     assert env.single_action_space == scalar.action_space
 
@@ -161,7 +161,7 @@ def test_masks_that_were_handed_out_are_no_part_of_the_environment():
 
 
 def test_episode_statistics_wrapper_sees_ends():
-    env = RecordEpisodeStatistics(make(3, "ndbmi/ShiftTarget-v0"))
+    env = RecordEpisodeStatistics(make(3, "ndbmi/ShiftTarget-v1"))
     env.reset(seed=0)
     lengths = []
     for _ in range(60):
@@ -186,7 +186,7 @@ def test_pictures_of_every_trial():
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_scalar_environments_run_in_processes():
     def one():
-        return gymnasium.make("ndbmi/ShiftTarget-v0")
+        return gymnasium.make("ndbmi/ShiftTarget-v1")
 
     env = AsyncVectorEnv([one, one])
     observation, _ = env.reset(seed=3)

@@ -10,8 +10,8 @@ from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
 
 IDS = [f"ndbmi/{name}" for name in ndbmi_gym._IDS]
-SOC = "ndbmi/ShiftTargetSOC-v0"
-SHIFT = "ndbmi/ShiftTarget-v0"
+SOC = "ndbmi/ShiftTargetSOC-v1"
+SHIFT = "ndbmi/ShiftTarget-v1"
 MODES = list(AutoresetMode)
 FEW = {"repetitions": 3, "target_range_cm": (0.0, 20.0), "min_start_distance_cm": 0.0}
 CARRY = {"cortex": {"kind": "soc", "stimuli": 8, "carry": True}}
@@ -92,7 +92,7 @@ def check_run(native, apart, steps, rng):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_batch_is_its_single_environments(env_id, mode):
-    easy = {} if env_id.endswith("HoldTarget-v0") else {"radius_cm": 4.0}
+    easy = {} if env_id.endswith("HoldTarget-v1") else {"radius_cm": 4.0}
     native, apart = pair(env_id, 5, mode, observe="full", **easy)
     check_reset(native, apart, seed=7)
     ends = check_run(native, apart, 60, np.random.default_rng(0))
@@ -191,7 +191,7 @@ def test_trial_i_of_seed_s_is_the_environment_of_seed_s_plus_i(env_id, n):
             if terminated[i] or truncated[i]:
                 observation, ends = alone.reset()[0], ends + 1
             np.testing.assert_array_equal(observation, then[i])
-        assert ends or env_id.endswith(("FixedField-v0", "HoldTarget-v0"))
+        assert ends or env_id.endswith(("FixedField-v1", "HoldTarget-v1"))
 
 
 # What fails changes nothing

@@ -10,7 +10,7 @@ from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.tasks import Judged, Outcome, Reach
 
 MODES = list(AutoresetMode)
-SHIFT = "ndbmi/ShiftTarget-v0"
+SHIFT = "ndbmi/ShiftTarget-v1"
 FORK = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 

@@ -15,7 +15,7 @@ from ndbmi_gym.fields import DipoleField, GaussianField, SumField, obstacles_of
 
 pytest.importorskip("matplotlib")
 
-FIXED = "ndbmi/FixedField-v0"
+FIXED = "ndbmi/FixedField-v1"
 
 
 def scene_of(env, monkeypatch):
@@ -100,7 +100,7 @@ def test_a_size_that_cannot_be_is_refused(make, size):
 
 def test_a_picture_depends_on_the_trial_alone():
     def trial(before):
-        env = gymnasium.make("ndbmi/ShiftTarget-v0", render_mode="rgb_array")
+        env = gymnasium.make("ndbmi/ShiftTarget-v1", render_mode="rgb_array")
         for seed in before:
             env.reset(seed=seed)
             env.step(env.action_space.high)

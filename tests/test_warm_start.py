@@ -35,7 +35,7 @@ class TestWarmStart:
         assert model.num_timesteps == 0
 
     def test_it_learns_on_elsewhere_with_a_budget_of_its_own(self, run, tmp_path):
-        more = ["--steps", "256", "--env", "ndbmi/HoldTarget-v0", "--option", "effort_weight=0.1"]
+        more = ["--steps", "256", "--env", "ndbmi/HoldTarget-v1", "--option", "effort_weight=0.1"]
         assert train.main(line(run, tmp_path / "new", *more, "--hyper", "gamma=0.9")) == 0
         config = runs.read_config(tmp_path / "new")
         assert config["steps"] == 256
@@ -70,7 +70,7 @@ def stranger(tmp_path, monkeypatch):
 class TestTrust:
     @pytest.mark.parametrize(
         "changes",
-        [{"option": {"field": "stranger:Field"}}, {"env": "stranger:ndbmi/HoldTarget-v0"}],
+        [{"option": {"field": "stranger:Field"}}, {"env": "stranger:ndbmi/HoldTarget-v1"}],
     )
     def test_code_that_the_other_run_names_wants_trust(self, changes, run, tmp_path, stranger):
         other, new = like(tmp_path / "other", run, **changes), tmp_path / "new"

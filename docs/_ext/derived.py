@@ -3,6 +3,7 @@
 from typing import Any
 
 import site_tables
+import speed_tables
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -34,7 +35,7 @@ class LearningOrder:
 
 
 class Derived(SphinxDirective):
-    """``{derived} spaces ndbmi/ShiftTarget-v0``: what a function of `site_tables` writes."""
+    """``{derived} spaces ndbmi/ShiftTarget-v1``: what a function of one of the modules writes."""
 
     required_arguments = 1
     optional_arguments = 4
@@ -42,7 +43,8 @@ class Derived(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Parse it as if it stood on the page."""
         name, *given = self.arguments
-        text = getattr(site_tables, name)(*given)
+        module = site_tables if hasattr(site_tables, name) else speed_tables
+        text = getattr(module, name)(*given)
         return [nodes.container("", *self.parse_text_to_nodes(text), classes=["derived", name])]
 
 

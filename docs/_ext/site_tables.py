@@ -20,11 +20,6 @@ from ndbmi_gym.observation import OBSERVATIONS
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "agents" / "results"
-SPEEDS = ROOT / "docs" / "speed" / "history"
-REFERENCES = {
-    "steps_per_s": "MuJoCo Reacher-v5, scalar",
-    "pictures_per_s": "CartPole-v1 (600 x 400)",
-}
 EXTRAS = {
     "none": "all environments and baseline policies",
     "render": "pictures, the window, films",
@@ -174,41 +169,6 @@ def scores(env_id: str) -> str:
     return "\n".join(written)
 
 
-def speed(of: str) -> str:
-    """What the latest benchmark found, beside the ratios of earlier ones.
-
-    Parameters
-    ----------
-    of : str
-        ``"steps_per_s"`` or ``"pictures_per_s"``.
-    """
-    latest, *earlier = (each for each in _benchmarks() if of in each)
-    reference = REFERENCES[of]
-
-    def ratio(record: dict[str, Any], name: str) -> str:
-        rates = record[of]
-        return _ratio(rates[name] / rates[reference]) if name in rates else ""
-
-    heads = (of.replace("_per_s", "/s"), f"× {reference.partition(' (')[0]}")
-    rows = [
-        (name, f"{rate:,.0f}", ratio(latest, name), *(ratio(each, name) for each in earlier))
-        for name, rate in latest[of].items()
-    ]
-    then = [f"× on {each['date']}" for each in earlier]
-    return table(("", *heads, *then), rows)
-
-
-def spent() -> str:
-    """Where the time of a step goes, microseconds per trial, in the latest benchmark."""
-    profiles = _benchmarks()[0]["microseconds"]
-    names = dict.fromkeys(name for profile in profiles.values() for name in profile)
-    rows = [
-        (name, *(f"{p[name]:.2f}" if name in p else "" for p in profiles.values()))
-        for name in names
-    ]
-    return table(("µs per trial and step", *profiles), rows)
-
-
 def clients() -> str:
     """The libraries that have a page, side by side."""
     rows = [
@@ -260,16 +220,6 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     )
 
 
-def _benchmarks() -> list[dict[str, Any]]:
-    """Records of benchmarks, the latest first."""
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS.glob("*.json")]
-    return sorted(records, key=lambda each: each["date"], reverse=True)
-
-
-def _ratio(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
-
-
 def _libraries() -> dict[str, dict[str, str]]:
     with open(ROOT / "docs" / "clients" / "speed.csv", encoding="utf-8", newline="") as file:
         return {row["name"]: row for row in csv.DictReader(file)}
@@ -285,7 +235,7 @@ def _made(env_id: str, **options: Any) -> Any:
 
 
 def _page(env_id: str) -> str:
-    """The page of an id: ``ShiftTargetSOC-v0`` has ``shift_target_soc.md``."""
+    """The page of an id: ``ShiftTargetSOC-v1`` has ``shift_target_soc.md``."""
     name = env_id.removeprefix("ndbmi/").partition("-")[0]
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", name)
     return "_".join(words).lower() + ".md"

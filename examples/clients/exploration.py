@@ -21,7 +21,7 @@ ONES = np.ones(9, np.float32)
 
 def train(log_std: float, rescaled: bool, seed: int) -> dict[str, np.ndarray]:
     """Score an agent whose actions are those of the box, or from -1 to 1."""
-    env = gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=64, autoreset_mode="SameStep")
+    env = gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=64, autoreset_mode="SameStep")
     venv = NativeVecEnv(RescaleAction(env, -ONES, ONES) if rescaled else env)
     model = PPO(
         "MlpPolicy",
@@ -40,7 +40,7 @@ def train(log_std: float, rescaled: bool, seed: int) -> dict[str, np.ndarray]:
         action, _ = model.predict(seen, deterministic=True)
         return (action + 1) / 2 if rescaled else action
 
-    return score("ndbmi/ShiftTarget-v0", act, trials=1000)
+    return score("ndbmi/ShiftTarget-v1", act, trials=1000)
 
 
 for log_std, rescaled in ((0.0, False), (-1.0, False), (0.0, True), (-1.0, True)):

@@ -25,7 +25,7 @@ torch.manual_seed(0)
 STEPS, N_ENVS, N_STEPS, N_EPOCHS, BATCH = 100_000, 64, 32, 6, 512
 GAMMA, LAMBDA, CLIP, RATE = 0.95, 0.95, 0.2, 1e-3
 
-envs = gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=N_ENVS, autoreset_mode="SameStep")
+envs = gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=N_ENVS, autoreset_mode="SameStep")
 d, n = envs.single_observation_space.shape[0], envs.single_action_space.shape[0]
 actor = nn.Sequential(nn.Linear(d, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, n))
 critic = nn.Sequential(nn.Linear(d, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
@@ -90,7 +90,7 @@ def mean_action(seen: np.ndarray) -> np.ndarray:
         return actor(torch.as_tensor(seen)).numpy()
 
 
-found = score("ndbmi/ShiftTarget-v0", mean_action, trials=500)
+found = score("ndbmi/ShiftTarget-v1", mean_action, trials=500)
 print(
     f"{speed:,.0f} steps/s, return {found['return'].mean():.2f}, "
     f"success {found['success'].mean():.2f}"

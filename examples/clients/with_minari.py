@@ -24,11 +24,11 @@ from ndbmi_gym.recording import record, to_minari
 with tempfile.TemporaryDirectory() as folder:
     os.environ["MINARI_DATASETS_PATH"] = folder  # leave it out: then ~/.minari
     begun = time.process_time()
-    trials = record("ndbmi/ShiftTarget-v0", "eq24", trials=1000, keys=("position", "is_success"))
+    trials = record("ndbmi/ShiftTarget-v1", "eq24", trials=1000, keys=("position", "is_success"))
     to_minari(
         "ndbmi/shift-target/eq24-v0",
         trials,
-        "ndbmi/ShiftTarget-v0",
+        "ndbmi/ShiftTarget-v1",
         algorithm_name="Eq 24, the paper's command",
         author="you",
         author_email="you@example.com",

@@ -2,7 +2,7 @@
 
 The Zoo's own command works, too, on scalar environments side by side::
 
-    python -m rl_zoo3.train --algo ppo --env ndbmi/ShiftTarget-v0 --gym-packages ndbmi_gym \
+    python -m rl_zoo3.train --algo ppo --env ndbmi/ShiftTarget-v1 --gym-packages ndbmi_gym \
         --conf-file with_rl_zoo3.yml
 """
 
@@ -38,7 +38,7 @@ class Native(NativeVecEnv):
     def __init__(self, env_fns: list[Any], **options: Any) -> None:
         super().__init__(
             gymnasium.make_vec(
-                "ndbmi/ShiftTarget-v0", num_envs=len(env_fns), autoreset_mode="SameStep", **options
+                "ndbmi/ShiftTarget-v1", num_envs=len(env_fns), autoreset_mode="SameStep", **options
             )
         )
 
@@ -48,7 +48,7 @@ with tempfile.TemporaryDirectory() as folder:
     manager = ExperimentManager(
         Namespace(),
         "ppo",
-        "ndbmi/ShiftTarget-v0",
+        "ndbmi/ShiftTarget-v1",
         folder,
         config=str(Path(__file__).with_suffix(".yml")),
         eval_freq=-1,
@@ -63,7 +63,7 @@ with tempfile.TemporaryDirectory() as folder:
     manager.learn(model)
     speed = model.num_timesteps / (time.process_time() - begun)
 
-found = score("ndbmi/ShiftTarget-v0", model, trials=500)
+found = score("ndbmi/ShiftTarget-v1", model, trials=500)
 print(
     f"{speed:,.0f} steps/s, return {found['return'].mean():.2f}, "
     f"success {found['success'].mean():.2f}"

@@ -28,7 +28,7 @@ ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level
 config = (
     PPOConfig()
     .environment(  # options of the id go into env_config=
-        "ndbmi_gym:ndbmi/ShiftTarget-v0",
+        "ndbmi_gym:ndbmi/ShiftTarget-v1",
         normalize_actions=False,  # exploration begins in the corner of the box, as it should
         clip_actions=True,
     )
@@ -78,7 +78,7 @@ def mean_action(seen: np.ndarray) -> np.ndarray:
     return out[:, : out.shape[1] // 2].numpy()
 
 
-found = score("ndbmi/ShiftTarget-v0", mean_action, trials=500)
+found = score("ndbmi/ShiftTarget-v1", mean_action, trials=500)
 print(
     f"{speed:,.0f} steps/s, return {found['return'].mean():.2f}, "
     f"success {found['success'].mean():.2f}"

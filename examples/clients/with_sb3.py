@@ -21,7 +21,7 @@ from ndbmi_gym.sb3 import NativeVecEnv
 
 torch.set_num_threads(1)
 STEPS = 100_000
-batch = gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=64, autoreset_mode="SameStep")
+batch = gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=64, autoreset_mode="SameStep")
 model = PPO(
     "MlpPolicy",
     NativeVecEnv(batch),
@@ -38,7 +38,7 @@ begun = time.process_time()
 model.learn(STEPS)
 speed = model.num_timesteps / (time.process_time() - begun)
 
-found = score("ndbmi/ShiftTarget-v0", model, trials=500)
+found = score("ndbmi/ShiftTarget-v1", model, trials=500)
 print(
     f"{speed:,.0f} steps/s, return {found['return'].mean():.2f}, "
     f"success {found['success'].mean():.2f}"

@@ -28,7 +28,7 @@ torch.set_num_threads(1)
 set_seed(0)
 N_ENVS, N_STEPS, ITERATIONS = 64, 32, 49
 
-batch = gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=N_ENVS, autoreset_mode="NextStep")
+batch = gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=N_ENVS, autoreset_mode="NextStep")
 env = wrap_env(batch)
 spaces = {
     "observation_space": env.observation_space,
@@ -72,7 +72,7 @@ def mean_action(seen: np.ndarray) -> np.ndarray:
     return more["mean_actions"].numpy()
 
 
-found = score("ndbmi/ShiftTarget-v0", mean_action, trials=500)
+found = score("ndbmi/ShiftTarget-v1", mean_action, trials=500)
 print(
     f"{speed:,.0f} steps/s, return {found['return'].mean():.2f}, "
     f"success {found['success'].mean():.2f}"

@@ -62,7 +62,7 @@ class Batch:
         self.env.close()
 
 
-env = Batch(gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=N_ENVS, autoreset_mode="Disabled"))
+env = Batch(gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=N_ENVS, autoreset_mode="Disabled"))
 shapes = {"state_shape": env.observation_space[0].shape}
 hidden = {"hidden_sizes": [64, 64], "activation": nn.Tanh}
 actor = ContinuousActorProbabilistic(
@@ -107,7 +107,7 @@ def mean_action(seen: np.ndarray) -> np.ndarray:
         return actor(seen)[0][0].numpy()
 
 
-found = score("ndbmi/ShiftTarget-v0", mean_action, trials=500)
+found = score("ndbmi/ShiftTarget-v1", mean_action, trials=500)
 print(
     f"{speed:,.0f} steps/s, return {found['return'].mean():.2f}, "
     f"success {found['success'].mean():.2f}"

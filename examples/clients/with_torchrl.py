@@ -32,7 +32,7 @@ torch.manual_seed(0)
 STEPS, N_ENVS, N_STEPS, N_EPOCHS, BATCH = 49 * 2048, 64, 32, 6, 512
 
 env = GymWrapper(
-    gymnasium.make_vec("ndbmi/ShiftTarget-v0", num_envs=N_ENVS, autoreset_mode="SameStep")
+    gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=N_ENVS, autoreset_mode="SameStep")
 )
 check_env_specs(env)
 d, n = env.observation_spec["observation"].shape[-1], env.action_spec.shape[-1]
@@ -92,7 +92,7 @@ def mean_action(seen: np.ndarray) -> np.ndarray:
         return means(torch.as_tensor(seen)).numpy()
 
 
-found = score("ndbmi/ShiftTarget-v0", mean_action, trials=500)
+found = score("ndbmi/ShiftTarget-v1", mean_action, trials=500)
 print(
     f"{speed:,.0f} steps/s, return {found['return'].mean():.2f}, "
     f"success {found['success'].mean():.2f}"

@@ -109,13 +109,13 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
 
     | id | target | ends | step limit | score |
     |---|---|---|---|---|
-    | FixedField-v0 | the field's equilibrium, radius 1.5 cm | on entry | 50 | success |
-    | ShiftTarget-v0 | 3-7 cm from the centre, 5 cm or more from the start, radius 1.0 cm \
+    | FixedField-v1 | the field's equilibrium, radius 1.5 cm | on entry | 50 | success |
+    | ShiftTarget-v1 | 3-7 cm from the centre, 5 cm or more from the start, radius 1.0 cm \
     | after two consecutive step ends inside | 25 | steps (misses: 25), success |
-    | ShiftTargetCurl-v0 | the same, under a curl field of 0.6 kg/s | the same | 25 | the same |
-    | HoldTarget-v0 | 2-6 cm from the centre, radius 1.5 cm | never | 50 \
+    | ShiftTargetCurl-v1 | the same, under a curl field of 0.6 kg/s | the same | 25 | the same |
+    | HoldTarget-v1 | 2-6 cm from the centre, radius 1.5 cm | never | 50 \
     | share of the last 25 steps inside |
-    | ShiftTargetSOC-v0 | the same as ShiftTarget-v0, with a circuit as the motor cortex \
+    | ShiftTargetSOC-v1 | the same as ShiftTarget-v1, with a circuit as the motor cortex \
     | the same | 25 | the same |
 
     ## Action Space
@@ -125,10 +125,10 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     firing (use ``log_std_init=-1`` with policy gradients: at unit exploration noise, suppression
     drowns the observation). Entries outside the box are clipped.
 
-    In ShiftTargetSOC-v0, and with ``cortex="soc"``, the entries are input to the n recorded
+    In ShiftTargetSOC-v1, and with ``cortex="soc"``, the entries are input to the n recorded
     excitatory neurons of the circuit, held during the window, as fractions of 100 Hz (the state x
     that such input would hold an isolated neuron at). What it adds to the spikes is up to the
-    circuit, so that all spikes count as evoked. ShiftTargetSOC-v0 has 25 electrodes, 32 stimuli,
+    circuit, so that all spikes count as evoked. ShiftTargetSOC-v1 has 25 electrodes, 32 stimuli,
     single units (four per electrode, the circuit's default there, cost three times as much) and a
     signed box. Its ``cortex`` is ``{"kind": "soc", "stimuli": 32, "units": 1}``: another mapping
     replaces all of it. `Episodes.to_hz` and `from_hz` of ``env.unwrapped.episodes`` convert to and
@@ -196,7 +196,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     mapping with the name under ``"kind"`` and options, ``"module:attribute"``, or an object
     (`ndbmi_gym.parts`). Every other argument is an option of the one chosen part that has it::
 
-        gymnasium.make("ndbmi/ShiftTarget-v0", dataset=7, decoder="projection", observe="full")
+        gymnasium.make("ndbmi/ShiftTarget-v1", dataset=7, decoder="projection", observe="full")
 
     ``ndbmi-gym parts`` prints all of them; they are declared in `ndbmi_gym.tasks`,
     `ndbmi_gym.cortex`, `ndbmi_gym.fields`, `ndbmi_gym.perturbations`, `ndbmi_gym.schedules`,

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.checks import declare, internal, number, real, settle, shown, whole
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import compiled, inlined
 from ndbmi_gym.perturbations import ForceLaw, takes_time
 from ndbmi_gym.plants import POSITION, VELOCITY, Column, Device, FloatArray, placed
 
@@ -259,7 +259,7 @@ class PointMass:
         return values
 
 
-@compiled
+@inlined
 def stopped(place, speed, wall_cm):  # type: ignore[no-untyped-def]
     """Place and speed along one axis: beyond the wall a mass is put on it, at rest."""
     if abs(place) > wall_cm:

@@ -147,7 +147,7 @@ VOLITION = (
     Case("soc", 32, carry=True, units=1),
     Case("soc", 8),
 )
-"""With the single units of ``ShiftTargetSOC-v0``."""
+"""With the single units of ``ShiftTargetSOC-v1``."""
 
 
 def run_cases(
