@@ -181,6 +181,14 @@ class Episodes:
             natives, self.loops, self.layout, self.low, self.max_count, self._threads
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        # code is not written down: another process finds it on disk, which is far faster
+        return self.__dict__ | {"_compiled": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._compiled = self._compile()
+
     @property
     def compiled(self) -> bool:
         """Whether steps are compiled as a whole."""

@@ -8,6 +8,7 @@ a part is written in Python, that is the way (`ndbmi_gym.episodes` decides).
 """
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -394,7 +395,7 @@ class CompiledStep:
     ) -> None:
         self._stack = stacked([each.interface.bank for each in loops])
         decode, known = _decoding(loops, self._stack)
-        kinds: Any = natives.respond, type(natives.cortex), decode, type(known)
+        kinds: Any = _original(natives.respond), type(natives.cortex), decode, type(known)
         self._kernel = composed(*kinds)
         self._parts = (
             tuple(natives.cortex),
@@ -463,6 +464,11 @@ class CompiledStep:
         ends = [n_trials * i // self._threads for i in range(self._threads + 1)]
         pool = _pool(self._threads)
         return all(pool.map(lambda ends: self._kernel(*ends, moves, *arrays), pairwise(ends)))
+
+
+def _original(function: Any) -> Any:
+    """A compiled function of a module, of which a pickle brings a copy."""
+    return getattr(sys.modules[function.__module__], function.__name__, function)
 
 
 _CHUNK = 64

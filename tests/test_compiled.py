@@ -231,6 +231,38 @@ def test_nothing_is_compiled_for_two_kinds_of_arguments():
     assert played_in_many_ways(folder) == ["1 0"] * 2
 
 
+PICKLED = """
+import pickle, sys
+import gymnasium, numpy as np
+import ndbmi_gym
+if sys.argv[2] == "dump":
+    env = gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=4, repetitions=3)
+    env.reset(seed=1)
+    pickle.dump(env, open(sys.argv[1], "wb"))
+else:
+    env = pickle.load(open(sys.argv[1], "rb"))
+print(hash(env.step(np.ones((4, 9), np.float32))[0].tobytes()))
+print(sum(env.unwrapped.episodes._compiled._kernel.stats.cache_misses.values()))
+"""
+
+
+def test_a_pickled_environment_finds_its_code_in_another_process(tmp_path):
+    folder, told = Path(ndbmi_gym.__file__).parent.parent, []
+    for way in ("dump", "load"):
+        done = subprocess.run(
+            [sys.executable, "-c", PICKLED, str(tmp_path / "env.pkl"), way],
+            env=dict(os.environ) | {"PYTHONPATH": str(folder), "PYTHONHASHSEED": "0"},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=290,
+        )
+        assert done.returncode == 0, done.stderr
+        told.append(done.stdout.splitlines())
+    assert told[0][0] == told[1][0]
+    assert told[1][1] == "0"
+
+
 @pytest.mark.slow(minutes=10)
 def test_nothing_is_compiled_twice(tmp_path):
     source, copy = Path(ndbmi_gym.__file__).parent, tmp_path / "ndbmi_gym"
