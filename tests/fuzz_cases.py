@@ -172,7 +172,7 @@ def configuration(rng):
             options["autoreset_mode"] = pick(rng, ("NextStep", "SameStep", "Disabled"))
     if rng.random() < 0.1:
         options["max_episode_steps"] = pick(rng, (1, 3, -1, 25))
-    return f"ndbmi/{name}-v0", vector, options
+    return f"ndbmi/{name}-v1", vector, options
 
 
 def make(env_id, vector, options):

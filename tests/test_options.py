@@ -33,7 +33,7 @@ class TestCommandLine:
     @pytest.mark.parametrize(
         ("program", "line", "text"),
         [
-            (train, "--env ndbmi/Nope-v0", "Nope"),
+            (train, "--env ndbmi/Nope-v1", "Nope"),
             (train, "--env CartPole-v1", "CartPole-v1"),
             (train, "--option datset=6", "unexpected keyword argument 'datset'"),
             (train, "--option num_envs=6", "num_envs"),
@@ -43,7 +43,7 @@ class TestCommandLine:
             (train, '--hyper policy_kwargs={"net":[1]}', "hyper-parameters of ppo: .*'net'"),
             (train, '--hyper policy_kwargs={"activation_fn":"Tan"}', "'Tan'"),
             (train, "--minutes 0", "minutes = 0.0"),
-            (evaluate, "--env ndbmi/Nope-v0", "Nope"),
+            (evaluate, "--env ndbmi/Nope-v1", "Nope"),
             (evaluate, "--option datset=6", "unexpected keyword argument 'datset'"),
             (evaluate, "--episodes 0", "episodes = 0"),
             (evaluate, "--threads 0", "threads = 0"),

@@ -146,7 +146,7 @@ def test_actions_outside_the_box_are_clipped():
 
 def test_bad_arguments():
     with pytest.raises(gymnasium.error.NameNotFound):
-        gymnasium.make("ndbmi/Reach-v0")
+        gymnasium.make("ndbmi/Reach-v1")
     with pytest.raises(
         TypeError,
         match=r"BMIEnv\.__init__\(\) got an unexpected keyword argument 'radius' .*'radius_cm'",
