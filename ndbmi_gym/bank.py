@@ -105,16 +105,16 @@ class Stack:
     trains : sequence (A) of SpikeTrains
         Calibration responses of each animal: as many, of the same electrodes and window.
 
-    Raises
-    ------
-    ValueError
-        If the animals' responses differ in these.
-
     Attributes
     ----------
     tables : Tables
     bounded : bool
         Whether `nearest_bounded` is to be asked, as no cache holds the tables.
+
+    Raises
+    ------
+    ValueError
+        If the animals' responses differ in these.
     """
 
     def __init__(self, metric: Metric, trains: Sequence[SpikeTrains]) -> None:

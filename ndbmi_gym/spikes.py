@@ -619,7 +619,9 @@ def _poisson(  # type: ignore[no-untyped-def]
     given : ndarray
         Intervals, of which each response takes the next ones; if there are none, each takes them
         from its own stream.
-    keys, draws, lane
+    keys : ndarray of uint64 (B, 2)
+    draws : ndarray of int64 (B,)
+    lane : int
         Of the streams.
     first, last : int
     rows : ndarray of int32
