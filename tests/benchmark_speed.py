@@ -40,7 +40,7 @@ from benchmark_rounds import (
     versions,
     written,
 )
-from benchmark_stages import stages
+from benchmark_stages import SIGNED, stages, volition
 
 import ndbmi_gym
 from ndbmi_gym.calibration import calibrate
@@ -98,8 +98,6 @@ LARGE = (4096, 32768)
 EVERY = (None, 1, 16, 256, *LARGE)
 PROJECTION = {"decoder": "projection"}
 CIRCUIT = "circuit, 32 stimuli, single units"
-SIGNED = 0.15
-"""Mean effort of signed volition, by which circuits are measured."""
 ROWS = (
     Row(REFERENCE[0], "Reacher-v5", (None,)),
     Row("Pendulum-v1", "Pendulum-v1", (None,)),
@@ -144,14 +142,6 @@ ROWS = (
         }.items()
     ),
 )
-
-
-def volition(space: Any, effort: float) -> Any:
-    """Actions of a mean effort: the same on all electrodes, or drawn for a circuit."""
-    if effort != SIGNED:
-        return np.full(space.shape, effort, np.float32)
-    drawn = 2 * SIGNED * np.random.default_rng(0).uniform(-1, 1, space.shape)
-    return drawn.astype(np.float32) if space.low.min() < 0 else np.abs(drawn).astype(np.float32)
 
 
 def stepping(row: Row, batch: Batch, threads: int = 1, seconds: float = 0.3) -> Callable[[], Spent]:
@@ -298,6 +288,10 @@ print(end[0] - start[0], end[1] - start[1], middle[0] - start[0], int(peak[0].sp
 """
 
 
+HERE = {"PYTHONPATH": str(Path(ndbmi_gym.__file__).parents[1])}
+"""The package of this process, in another."""
+
+
 class Fresh(NamedTuple):
     """What code took in a fresh process: all of it, and what it calls the making, MiB at most."""
 
@@ -314,7 +308,7 @@ def fresh(code: str, times: int = 3, cold: bool = False) -> Fresh:
         with tempfile.TemporaryDirectory() as empty:
             printed = subprocess.run(
                 [sys.executable, "-c", _TIMED.format(code)],
-                env=os.environ | ({"NUMBA_CACHE_DIR": empty} if cold else {}),
+                env=os.environ | HERE | ({"NUMBA_CACHE_DIR": empty} if cold else {}),
                 capture_output=True,
                 text=True,
                 check=True,
@@ -370,8 +364,8 @@ def profiles() -> dict[str, dict[str, float]]:
         "multiple-points, 1": stages(SHIFT, 1),
         "projection, 256": stages(SHIFT, decoder="projection"),
         "set 7, 256": stages(SHIFT, dataset=7),
-        "circuit, 32 stimuli, 256": stages(SOC),
-        "circuit, 8 stimuli, 256": stages(SHIFT, cortex="soc"),
+        "circuit, 32 stimuli, 256": stages(SOC, effort=SIGNED),
+        "circuit, 8 stimuli, 256": stages(SHIFT, effort=SIGNED, cortex="soc"),
     }
 
 

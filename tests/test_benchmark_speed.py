@@ -2,9 +2,8 @@ import json
 
 import benchmark_speed
 import gymnasium
-import numpy as np
 import pytest
-from benchmark_speed import REFERENCE, ROWS, Row, compared, rates, volition
+from benchmark_speed import REFERENCE, ROWS, Row, compared, rates
 
 
 def test_ratios_are_compared_not_rates():
@@ -53,16 +52,6 @@ def test_rows_have_names_of_their_own_and_stand_beside_earlier_ones():
 def test_what_is_written_in_python_is_not_compiled(row):
     env = gymnasium.make_vec(row.env_id, num_envs=2, **row.options)
     assert not env.unwrapped.episodes.compiled
-
-
-def test_circuits_are_given_signed_volition_and_others_the_same_everywhere():
-    signed = gymnasium.spaces.Box(-1, 1, (64, 25))
-    positive = gymnasium.spaces.Box(0, 1, (64, 25))
-    assert volition(signed, benchmark_speed.SIGNED).min() < 0
-    for space in (signed, positive):
-        drawn = volition(space, benchmark_speed.SIGNED)
-        assert abs(np.abs(drawn).mean() - benchmark_speed.SIGNED) < 0.01
-    assert (volition(positive, 0.1) == np.float32(0.1)).all()
 
 
 def test_a_fresh_process_tells_what_it_took():
