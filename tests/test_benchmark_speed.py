@@ -60,6 +60,36 @@ def test_a_fresh_process_tells_what_it_took():
     assert took.memory_mib > 1
 
 
+def test_a_run_keeps_what_it_found_and_is_compared(monkeypatch, tmp_path, capsys):
+    reacher = Row(REFERENCE[0], benchmark_speed.SHIFT, (None,))  # which needs no MuJoCo
+    rows = reacher, Row("ours", benchmark_speed.SHIFT, (4,))
+    one = {"others": {"import, s": 0.125}, "microseconds": {"256": {"motion": 1.0}}}
+    drawn = {benchmark_speed.CARTPOLE: [10.0, 20.0]}
+    earlier = {
+        "date": "2026-01-01",
+        "steps_per_s": {"ours": {"4": [4.0]}, reacher.name: {"scalar": [2.0]}},
+    }
+    (tmp_path / "0ff.json").write_text(json.dumps(earlier))
+    monkeypatch.setattr(benchmark_speed, "HISTORY", tmp_path)
+    monkeypatch.setattr(benchmark_speed, "ROWS", rows)
+    monkeypatch.setattr(benchmark_speed, "rates", lambda rows, rounds: rates(rows, rounds, 0.001))
+    monkeypatch.setattr(benchmark_speed, "pictures", lambda rounds: drawn)
+    monkeypatch.setattr(benchmark_speed, "beginnings", lambda: one["others"])
+    monkeypatch.setattr(benchmark_speed, "profiles", lambda: one["microseconds"])
+    monkeypatch.setattr(benchmark_speed, "commit", lambda: "abc")
+    monkeypatch.setattr(benchmark_speed, "versions", lambda names: dict.fromkeys(names, "1"))
+    run = ["benchmark_speed.py", "--rounds", "2", "--keep", "--compare", "0ff"]
+    monkeypatch.setattr(benchmark_speed.sys, "argv", run)
+    benchmark_speed.main()
+    kept = json.loads((tmp_path / "abc.json").read_text())
+    assert len(kept["steps_per_s"]["ours"]["4"]) == 2
+    assert kept.items() >= (one | {"pictures_per_s": drawn}).items()
+    assert kept["date"] > earlier["date"]
+    told = capsys.readouterr().out
+    assert "beside commit 0ff of 2026-01-01" in told
+    assert "us per trial and step, 256" in told
+
+
 def test_what_is_kept_can_be_compared():
     kept = list(benchmark_speed.HISTORY.glob("*.json"))
     assert len(kept) >= 2
