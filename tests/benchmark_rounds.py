@@ -37,15 +37,14 @@ def spent(done: float, work: Callable[[], Any]) -> Spent:
     return Spent(done, time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def enough(work: Callable[[], Any], seconds: float = 0.3, cycle: int = 1, most: float = 4.0) -> int:
-    """How often to do some work so that it takes about as long as is said, done once before.
+def enough(work: Callable[[], Any], seconds: float = 0.3, cycle: int = 1) -> int:
+    """How often to do some work so that it takes about as long as is said; it is done once before.
 
-    Whole cycles, such as trials that begin together, unless one takes longer than `most` seconds.
+    Whole cycles, such as the steps of trials that begin together.
     """
     work()
-    once = spent(1, work).wall_s
-    times = max(1, round(seconds / once))
-    return -(-times // cycle) * cycle if cycle * once <= most else times
+    times = max(1, round(seconds / spent(1, work).wall_s))
+    return -(-times // cycle) * cycle
 
 
 def interleaved(

@@ -40,7 +40,7 @@ from benchmark_rounds import (
     versions,
     written,
 )
-from benchmark_stages import stages
+from benchmark_stages import SIGNED, stages, volition
 
 import ndbmi_gym
 from ndbmi_gym.calibration import calibrate
@@ -90,6 +90,8 @@ class Row:
     effort: float = 0.1
     threads: tuple[Batch, ...] = ()
     """Batches that two threads share, too."""
+    whole: bool = True
+    """Whether whole trials are measured, from their beginnings to their ends."""
     beside: str = ""
     """The row that it is set beside, batch by batch."""
 
@@ -98,8 +100,6 @@ LARGE = (4096, 32768)
 EVERY = (None, 1, 16, 256, *LARGE)
 PROJECTION = {"decoder": "projection"}
 CIRCUIT = "circuit, 32 stimuli, single units"
-SIGNED = 0.15
-"""Mean effort of signed volition, by which circuits are measured."""
 ROWS = (
     Row(REFERENCE[0], "Reacher-v5", (None,)),
     Row("Pendulum-v1", "Pendulum-v1", (None,)),
@@ -136,7 +136,14 @@ ROWS = (
     Row(f"{CIRCUIT}, projection", SOC, (None, 256), PROJECTION, SIGNED),
     Row("circuit, 8 stimuli (cortex='soc')", SHIFT, (None, 256), {"cortex": "soc"}, SIGNED),
     *(
-        Row(name, SOC, (None, 256), {"cortex": {"kind": "soc", "stimuli": 32, **options}}, SIGNED)
+        Row(
+            name,
+            SOC,
+            (None, 256),
+            {"cortex": {"kind": "soc", "stimuli": 32, **options}},
+            SIGNED,
+            whole="core" not in options,  # a second for a step
+        )
         for name, options in {
             "circuit, 32 stimuli, four units": {},
             f"{CIRCUIT}, state carried": {"units": 1, "carry": True},
@@ -144,14 +151,6 @@ ROWS = (
         }.items()
     ),
 )
-
-
-def volition(space: Any, effort: float) -> Any:
-    """Actions of a mean effort: the same on all electrodes, or drawn for a circuit."""
-    if effort != SIGNED:
-        return np.full(space.shape, effort, np.float32)
-    drawn = 2 * SIGNED * np.random.default_rng(0).uniform(-1, 1, space.shape)
-    return drawn.astype(np.float32) if space.low.min() < 0 else np.abs(drawn).astype(np.float32)
 
 
 def stepping(row: Row, batch: Batch, threads: int = 1, seconds: float = 0.3) -> Callable[[], Spent]:
@@ -172,7 +171,7 @@ def stepping(row: Row, batch: Batch, threads: int = 1, seconds: float = 0.3) -> 
             times = enough(lambda: scalar_steps(env, action, 100), seconds)
             return lambda: spent(100 * times, lambda: scalar_steps(env, action, 100 * times))
         # trials that began together end together, and a batch in which none does is cheaper
-        cycle = env.spec.max_episode_steps + 1 if ours else 1
+        cycle = env.spec.max_episode_steps + 1 if ours and row.whole else 1
         times = enough(lambda: env.step(action), seconds, cycle)
 
     def measure() -> Spent:
@@ -298,6 +297,10 @@ print(end[0] - start[0], end[1] - start[1], middle[0] - start[0], int(peak[0].sp
 """
 
 
+HERE = {"PYTHONPATH": str(Path(ndbmi_gym.__file__).parents[1])}
+"""The package of this process, in another."""
+
+
 class Fresh(NamedTuple):
     """What code took in a fresh process: all of it, and what it calls the making, MiB at most."""
 
@@ -314,7 +317,7 @@ def fresh(code: str, times: int = 3, cold: bool = False) -> Fresh:
         with tempfile.TemporaryDirectory() as empty:
             printed = subprocess.run(
                 [sys.executable, "-c", _TIMED.format(code)],
-                env=os.environ | ({"NUMBA_CACHE_DIR": empty} if cold else {}),
+                env=os.environ | HERE | ({"NUMBA_CACHE_DIR": empty} if cold else {}),
                 capture_output=True,
                 text=True,
                 check=True,
@@ -370,8 +373,8 @@ def profiles() -> dict[str, dict[str, float]]:
         "multiple-points, 1": stages(SHIFT, 1),
         "projection, 256": stages(SHIFT, decoder="projection"),
         "set 7, 256": stages(SHIFT, dataset=7),
-        "circuit, 32 stimuli, 256": stages(SOC),
-        "circuit, 8 stimuli, 256": stages(SHIFT, cortex="soc"),
+        "circuit, 32 stimuli, 256": stages(SOC, effort=SIGNED),
+        "circuit, 8 stimuli, 256": stages(SHIFT, effort=SIGNED, cortex="soc"),
     }
 
 

@@ -33,13 +33,20 @@ def test_time_of_the_processor_is_less_than_that_of_the_clock_where_one_waits():
     assert took.cpu_s < 0.04 < took.wall_s
 
 
-def test_work_is_repeated_in_whole_cycles_unless_one_takes_too_long():
-    def work():
-        time.sleep(0.01)
+def test_work_is_repeated_for_a_while_in_whole_cycles(monkeypatch):
+    done = []
+    monkeypatch.setattr(
+        benchmark_rounds, "spent", lambda n, work: work() or Spent(n, cpu_s=0.01, wall_s=0.01)
+    )
 
-    assert 2 <= enough(work, 0.05) <= 5
-    assert enough(work, 0.05, cycle=26) == 26
-    assert 2 <= enough(work, 0.05, cycle=26, most=0.1) <= 5
+    def work():
+        done.append(1)
+
+    assert enough(work, seconds=0.05) == 5
+    assert len(done) == 2  # the first of them is not timed
+    assert enough(work, seconds=0.05, cycle=26) == 26
+    assert enough(work, seconds=0.3, cycle=26) == 52
+    assert enough(work, seconds=0.001) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="a system without affinity")

@@ -2,9 +2,8 @@ import json
 
 import benchmark_speed
 import gymnasium
-import numpy as np
 import pytest
-from benchmark_speed import REFERENCE, ROWS, Row, compared, rates, volition
+from benchmark_speed import REFERENCE, ROWS, Row, compared, rates
 
 
 def test_ratios_are_compared_not_rates():
@@ -55,20 +54,40 @@ def test_what_is_written_in_python_is_not_compiled(row):
     assert not env.unwrapped.episodes.compiled
 
 
-def test_circuits_are_given_signed_volition_and_others_the_same_everywhere():
-    signed = gymnasium.spaces.Box(-1, 1, (64, 25))
-    positive = gymnasium.spaces.Box(0, 1, (64, 25))
-    assert volition(signed, benchmark_speed.SIGNED).min() < 0
-    for space in (signed, positive):
-        drawn = volition(space, benchmark_speed.SIGNED)
-        assert abs(np.abs(drawn).mean() - benchmark_speed.SIGNED) < 0.01
-    assert (volition(positive, 0.1) == np.float32(0.1)).all()
-
-
 def test_a_fresh_process_tells_what_it_took():
     took = benchmark_speed.fresh("made()\nsum(range(10**6))", times=1)
     assert 0 <= took.made_s < took.cpu_s <= 1.1 * took.wall_s
     assert took.memory_mib > 1
+
+
+def test_a_run_keeps_what_it_found_and_is_compared(monkeypatch, tmp_path, capsys):
+    reacher = Row(REFERENCE[0], benchmark_speed.SHIFT, (None,))  # which needs no MuJoCo
+    rows = reacher, Row("ours", benchmark_speed.SHIFT, (4,))
+    one = {"others": {"import, s": 0.125}, "microseconds": {"256": {"motion": 1.0}}}
+    drawn = {benchmark_speed.CARTPOLE: [10.0, 20.0]}
+    earlier = {
+        "date": "2026-01-01",
+        "steps_per_s": {"ours": {"4": [4.0]}, reacher.name: {"scalar": [2.0]}},
+    }
+    (tmp_path / "0ff.json").write_text(json.dumps(earlier))
+    monkeypatch.setattr(benchmark_speed, "HISTORY", tmp_path)
+    monkeypatch.setattr(benchmark_speed, "ROWS", rows)
+    monkeypatch.setattr(benchmark_speed, "rates", lambda rows, rounds: rates(rows, rounds, 0.001))
+    monkeypatch.setattr(benchmark_speed, "pictures", lambda rounds: drawn)
+    monkeypatch.setattr(benchmark_speed, "beginnings", lambda: one["others"])
+    monkeypatch.setattr(benchmark_speed, "profiles", lambda: one["microseconds"])
+    monkeypatch.setattr(benchmark_speed, "commit", lambda: "abc")
+    monkeypatch.setattr(benchmark_speed, "versions", lambda names: dict.fromkeys(names, "1"))
+    run = ["benchmark_speed.py", "--rounds", "2", "--keep", "--compare", "0ff"]
+    monkeypatch.setattr(benchmark_speed.sys, "argv", run)
+    benchmark_speed.main()
+    kept = json.loads((tmp_path / "abc.json").read_text())
+    assert len(kept["steps_per_s"]["ours"]["4"]) == 2
+    assert kept.items() >= (one | {"pictures_per_s": drawn}).items()
+    assert kept["date"] > earlier["date"]
+    told = capsys.readouterr().out
+    assert "beside commit 0ff of 2026-01-01" in told
+    assert "us per trial and step, 256" in told
 
 
 def test_what_is_kept_can_be_compared():
