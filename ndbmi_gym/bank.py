@@ -8,13 +8,13 @@ addition, and half the memory traffic of float32.
 
 Reading all of a table for each spike is what decoding would take its time for. Most columns need
 not be read. Let P project responses onto those of slow rates, J cosines of time on each electrode.
-For every calibration response c,
+For every calibration response c ::
 
     <X, c> = <PX, Pc> + <X − PX, c − Pc>  ≤  <PX, Pc> + |X − PX| |c − Pc|,
 
 so that its squared distance is at least ``|X|² + |c|² − 2 <PX, Pc> − 2 |X − PX| |c − Pc|``. The
 projections are J·n numbers each. With weights w between electrodes and cosines whose responses
-u_j(t) are made orthonormal in the metric,
+u_j(t) are made orthonormal in the metric ::
 
     <PX, Pc> = Σ_j Σ_pq w_pq x_jp c_jq,   x_jp = Σ_{spikes of X on p} u_j(t).
 

@@ -234,11 +234,11 @@ class Episodes:
         number, animal = self.trial[which] + 1, self.animal[which].copy()
         n = len(number)
         if given.trial is not None:
-            number = given.trial[which]
+            number = given.trial[which].copy()
         elif anew is not False:
             number[anew if anew is True else anew[which]] = 0
         if given.animal is not None:
-            animal = given.animal[which]
+            animal = given.animal[which].copy()
         elif len(self.loops) > 1:
             animal = (streams.random(n) * len(self.loops)).astype(np.int64)
         starts = self.task.draw_starts(streams, number, self.half_side_cm)
@@ -418,28 +418,31 @@ class Episodes:
         stepped = self._run(now, given, self._task_of, moves=True)
         self.action, self.signals, self.state, self.outcome, self._seen = stepped
 
-    def _run(self, trials: Trials, given: FloatArray, task_of: IntArray, moves: bool) -> Stepped:
-        """Step trials as a whole, or part by part where one is written in Python."""
+    def _run(self, trials: Trials, action: FloatArray, task_of: IntArray, moves: bool) -> Stepped:
+        """Step trials as a whole, or part by part where one is written in Python.
+
+        The action is put within the box, in place.
+        """
         if self._compiled is None or (moves and len(self._tasks) > 1):
-            stepped = self._staged(trials, given, task_of, moves)
+            stepped = self._staged(trials, action, task_of, moves)
         else:
-            stepped = self._compiled.run(trials, given, moves)
+            stepped = self._compiled.run(trials, action, moves)
         if stepped is None:
-            bad = given[~np.isfinite(given)][0]
+            bad = action[~np.isfinite(action)][0]
             raise ValueError(
                 f"action holds {bad}: entries must be finite (and are clipped to the box)"
             )
         return stepped
 
     def _staged(
-        self, trials: Trials, given: FloatArray, task_of: IntArray, moves: bool
+        self, trials: Trials, action: FloatArray, task_of: IntArray, moves: bool
     ) -> Stepped | None:
         """Step trials part by part; None if an action is not finite."""
-        action, volition = np.empty_like(given), np.empty_like(given)
-        if not clip(given, self.low, self.max_count, action, volition):
+        volition = np.empty(action.shape)
+        if not clip(action, volition, self.low, self.max_count, 0, len(action)):
             return None
-        streams = trials.streams.select(np.arange(len(given)))
-        signals = empty_signals(len(given), self.n_electrodes, trials.activity.shape[1])
+        streams = trials.streams.select(slice(None))
+        signals = empty_signals(len(action), self.n_electrodes, trials.activity.shape[1])
         moved = np.empty_like(trials.device.values)
         for i, members in _groups(trials.animal):
             loop, own = self.loops[i], streams.select(members)

@@ -161,26 +161,18 @@ class Parts(NamedTuple):
     chunk: int
 
 
-@inlined
-def _clip(given, low, max_count, action, volition):  # type: ignore[no-untyped-def]
-    """Write a trial's action within the box, and its volitional counts; whether it was finite."""
-    for u in range(given.size):
-        if not np.isfinite(given[u]):
-            return False
-        action[u] = min(max(given[u], low), 1.0)
-        volition[u] = action[u] * max_count
-    return True
-
-
 @compiled
-def clip(given, low, max_count, action, volition):  # type: ignore[no-untyped-def]
-    """Write the actions (B, n) of trials within the box, and the volitional counts they mean.
+def clip(action, volition, low, max_count, first, last):  # type: ignore[no-untyped-def]
+    """Put the actions (B, n) of trials within the box, and write the volitional counts they mean.
 
-    Returns whether all were finite.
+    Returns whether those of the trials from `first` to before `last` were all finite.
     """
-    for b in range(given.shape[0]):
-        if not _clip(given[b], low, max_count, action[b], volition[b]):
-            return False
+    for b in range(first, last):
+        for u in range(action.shape[1]):
+            if not np.isfinite(action[b, u]):
+                return False
+            action[b, u] = min(max(action[b, u], low), 1.0)
+            volition[b, u] = action[b, u] * max_count
     return True
 
 
@@ -266,7 +258,6 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
         keys,
         draws,
         animal,
-        given,
         target,
         activity,
         device,
@@ -284,17 +275,16 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
     ):
         """Step the trials from `first` to before `last`; whether their actions are finite.
 
-        `keys` to `judged` are read, but that `draws` go on; `action` to `seen` are written. If
-        nothing `moves`, trials begin: the device is held while the stimulus of its place is
-        answered.
+        `keys` to `judged` are read, but that `draws` go on, `action` is put within the box, and
+        `volition` to `seen` are written. If nothing `moves`, trials begin: the device is held while
+        the stimulus of its place is answered.
         """
         # numba takes microseconds longer to tell the type of a tuple whose entries have names
         parts = Parts(*parts)
         cortex, decoding = tables(*parts.cortex), known(*parts.decoding)
         motion, rules = Motion(*parts.motion), Rules(*parts.rules)
-        for b in range(first, last):
-            if not _clip(given[b], parts.low, parts.max_count, action[b], volition[b]):
-                return False
+        if not clip(action, volition, parts.low, parts.max_count, first, last):
+            return False
         chunk = max(1, min(parts.chunk, last - first))
         rows = np.empty(256 * chunk, np.int32)
         offsets = np.empty(chunk + 1, np.int64)
@@ -319,10 +309,10 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
             decode(decoding, animal, rows, offsets, begin, end, point, force)
             if moves:
                 move(device, moved, force, motion, begin, end)
-                judge(judged, judgement, moved, target, action, rules, begin, end)
             else:
                 _hold(device, moved, begin, end)
-                judge(judged, judgement, moved, target, action, rules, begin, end)
+            judge(judged, judgement, moved, target, action, rules, begin, end)
+            if not moves:
                 _forget(judgement, begin, end)
             show(seen, parts.starts, parts.factors, counts, moved, action, target, begin, end)
             for b in range(begin, end):
@@ -412,33 +402,35 @@ class CompiledStep:
         self._width = layout.width
         self._tabled = isinstance(known, Lookup)
         self._threads = threads
+        self._volition = np.empty((0, 0))  # nobody looks at it afterwards
 
-    def run(self, trials: Trials, given: Array, moves: bool) -> Stepped | None:
+    def run(self, trials: Trials, action: Array, moves: bool) -> Stepped | None:
         """Step trials under actions (B, n), or let them begin, and move their streams on.
 
-        None if an action is not finite; nothing has changed then.
+        Actions are put within the box, in place. None if one is not finite; nothing else has
+        changed then.
         """
-        n_trials, n = given.shape
+        n_trials, n = action.shape
         if self._tabled and not moves:
             self._stack.ensure(trials.animal)
-        action = np.empty((n_trials, n))
+        if len(self._volition) != n_trials:
+            self._volition = np.empty((n_trials, n))
         stimulus, counts = np.empty(n_trials, np.int64), np.empty((n_trials, 2 * n), np.int64)
         point, force = np.empty((n_trials, 2)), np.empty((n_trials, 2))
-        left = np.empty_like(trials.activity)
-        moved, judgement = np.empty_like(trials.device.values), np.empty((n_trials, N_JUDGED))
+        left = np.empty(trials.activity.shape) if trials.activity.size else trials.activity
+        moved, judgement = np.empty(trials.device.values.shape), np.empty((n_trials, N_JUDGED))
         seen = np.empty((n_trials, self._width), np.float32)
         arrays = (
             self._parts,
             trials.streams.keys,
             trials.streams.draws,
             trials.animal,
-            given,
             trials.target,
             trials.activity,
             trials.device.values,
             trials.outcome.values,
             action,
-            np.empty((n_trials, n)),
+            self._volition,
             stimulus,
             counts,
             point,
@@ -451,15 +443,15 @@ class CompiledStep:
         if self._threads == 1 or n_trials < 2 * self._threads:
             finite = self._kernel(0, n_trials, moves, *arrays)
         else:
-            finite = self._in_threads(n_trials, moves, given, arrays)
+            finite = self._in_threads(n_trials, moves, action, arrays)
         if not finite:
             return None
         signals = Signals(stimulus, counts, point, force, left)
         return Stepped(action, signals, Device(moved), Outcome(judgement), seen)
 
-    def _in_threads(self, n_trials: int, moves: bool, given: Array, arrays: Any) -> bool:
+    def _in_threads(self, n_trials: int, moves: bool, action: Array, arrays: Any) -> bool:
         """Run the loop over all trials, each thread over its share."""
-        if not np.isfinite(given).all():  # before any thread has begun
+        if not np.isfinite(action).all():  # before any thread has begun
             return False
         ends = [n_trials * i // self._threads for i in range(self._threads + 1)]
         pool = _pool(self._threads)

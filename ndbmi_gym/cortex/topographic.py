@@ -91,7 +91,10 @@ class Topographic:
 
     def for_animal(self, animal: int) -> "TopographicCortex":
         """The same in all animals: they differ by the noise of calibration."""
-        return _made(self)
+        try:
+            return _made(self)
+        except TypeError:  # a model of someone's own that cannot be a key
+            return _made.__wrapped__(self)
 
     def calibrated(self) -> "Topographic":
         """Without the degradations that are there in test only."""
