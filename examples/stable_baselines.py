@@ -3,7 +3,7 @@ Train with Stable-Baselines3
 ============================
 
 Train PPO on 256 trials side by side, a million steps in about a minute and a half, and score the
-agent beside the references: with training seeds 0, 1 and 2.
+agent beside the references: with three training seeds.
 
 Give another id to train there: ``python examples/stable_baselines.py ndbmi/ShiftTargetCurl-v1``.
 """
@@ -36,7 +36,7 @@ def tell(name: str, policy: Any) -> None:
 
 for name in ("zero", "eq24", "filter", "ceiling"):
     tell(name, name)
-for seed in (0, 1, 2):
+for seed in (0, 10_000, 20_000):  # the trials of a batch take successive seeds
     began = time.monotonic()
     env = gymnasium.make_vec(ENV, num_envs=256, autoreset_mode="SameStep")
     agent = PPO(

@@ -26,6 +26,7 @@ cosines. The answer is that of all columns, to the bit.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -48,6 +49,15 @@ MAX_RESPONSE_SPIKES = 65_536
 """Spikes of a response whose table entries, at most 65,535 each, still add up within 32 bits."""
 
 _ONE = np.zeros(1, np.int64)  # animal
+
+
+def too_long(spikes: str) -> str:
+    """What is said of a response of too many spikes."""
+    return (
+        f"a response of {spikes} spikes: at most {MAX_RESPONSE_SPIKES} can be compared; shorten "
+        "the window or lower the firing rates"
+    )
+
 
 _EPSILON = 2.0**-22
 """Four units of float32's last place: a bound of n electrodes errs by less than n + 8 of them,
@@ -146,7 +156,9 @@ class Stack:
 
     def ensure(self, animals: IntArray) -> None:
         """Fill the tables of some animals, by their index (any shape), if they are not yet."""
-        if self._missing:
+        if not self._missing:
+            return
+        with _filling:  # other environments may ask for the same
             for animal in self._missing.intersection(np.unique(animals).tolist()):
                 self._fill(animal)
                 self._missing.remove(animal)
@@ -166,6 +178,8 @@ class Stack:
             tables.rest[animal, min(j, 1) :] = 2 * np.sqrt(np.maximum(rest, 0.0))
         tables.floors[animal] = norms * (1 - (len(tables.slow[animal]) + 8) * _EPSILON)
 
+
+_filling = Lock()
 
 _stacks: WeakValueDictionary[tuple[Metric, tuple[int, ...]], Stack] = WeakValueDictionary()
 
@@ -239,10 +253,7 @@ class ResponseBank:
             )
         most = MAX_RESPONSE_SPIKES
         if theirs.rows.size > most and np.diff(theirs.offsets).max() > most:
-            raise ValueError(
-                f"a response of {np.diff(theirs.offsets).max()} spikes: at most {most} can "
-                "be compared; shorten the window or lower the firing rates"
-            )
+            raise ValueError(too_long(str(np.diff(theirs.offsets).max())))
 
     def inner_products(self, trains: SpikeTrains) -> FloatArray:
         """Inner products of B responses with the bank's, (B, M)."""
@@ -388,6 +399,12 @@ def _influences(metric: Metric, trains: SpikeTrains) -> Iterator[tuple[slice, sl
             yield slice(unit * n_bins, (unit + 1) * n_bins), columns, part
 
 
+@inlined
+def _squared(norm, quantum, total):  # type: ignore[no-untyped-def]
+    """Squared distance, less the asking response's own norm, which is common to all."""
+    return norm - 2.0 * quantum * total
+
+
 @compiled
 def nearest(entries, quanta, norms, animal, rows, offsets, first, last, found):  # type: ignore[no-untyped-def]
     """Find the calibration response that is nearest to each of the trials [first, last).
@@ -413,8 +430,7 @@ def nearest(entries, quanta, norms, animal, rows, offsets, first, last, found): 
         _sum_rows(entries[a], rows, offsets[i], offsets[i + 1], 0, size, total)
         best = np.inf
         for m in range(size):
-            # the response's own norm is common to all and drops out
-            squared = norms[a, m] - 2.0 * quanta[a] * total[m]
+            squared = _squared(norms[a, m], quanta[a], total[m])
             if squared < best:
                 best = squared
                 found[i] = m
@@ -451,7 +467,7 @@ def nearest_bounded(tables, animal, rows, offsets, first, last, found):  # type:
             total[size] = _fetch(entries[a], spikes, stop - start, begin)
             _sum_rows(entries[a], spikes, 0, stop - start, begin, end, total)
             for m in range(begin, end):
-                squared = norms[a, m] - 2.0 * quanta[a] * total[m]
+                squared = _squared(norms[a, m], quanta[a], total[m])
                 if squared < best or (squared == best and m < nearest):
                     best, nearest = squared, m
         found[i] = nearest
@@ -562,6 +578,12 @@ def _smallest(values):  # type: ignore[no-untyped-def]
     return at
 
 
+@inlined
+def _apart(own, norm, quantum, total):  # type: ignore[no-untyped-def]
+    """Squared distance of a response from another, of which the mean takes negative powers."""
+    return max(own + norm - 2.0 * quantum * total, 1e-12)
+
+
 @compiled
 def _closest_group(total, quantum, norms, own, size, exponent):  # type: ignore[no-untyped-def]
     best, nearest = np.inf, 0
@@ -571,11 +593,11 @@ def _closest_group(total, quantum, norms, own, size, exponent):  # type: ignore[
         if exponent != -2.0:  # large powers overflow, unless taken of ratios to the extreme
             unit = np.inf if exponent < 0 else 0.0
             for m in members:
-                squared = max(own + norms[m] - 2.0 * quantum * total[m], 1e-12)
+                squared = _apart(own, norms[m], quantum, total[m])
                 unit = min(unit, squared) if exponent < 0 else max(unit, squared)
         mean = 0.0
         for m in members:
-            squared = max(own + norms[m] - 2.0 * quantum * total[m], 1e-12)
+            squared = _apart(own, norms[m], quantum, total[m])
             mean += 1.0 / squared if exponent == -2.0 else (squared / unit) ** (0.5 * exponent)
         distance = unit**0.5 * (mean / size) ** (1.0 / exponent)
         if distance < best:

@@ -9,42 +9,61 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from enum import Enum
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
-    """Machine code by what a function is made of, the compiled functions it calls included.
+    """Machine code by what a function is made of: its constants, and the functions that it calls.
 
-    numba's own cache looks at the function's file only: a change in a file that it calls into would
-    go unnoticed. And it tells functions that are composed of others (as in `ndbmi_gym.step`) apart
-    by numbers that differ in every process, so that it never finds them again.
+    numba's own cache looks at the function's file only: a change in a file that it calls into, or
+    takes a constant from, would go unnoticed. And it tells functions that are composed of others
+    (as in `ndbmi_gym.step`) apart by numbers that differ in every process, so that it never finds
+    them again.
     """
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         own = self._py_func
         parts = {(each.__module__, each.__qualname__, _stamp(each)) for each in _called(own)}
-        types = [cell for cell in _cells(own) if isinstance(cell, type)]
-        names = [f"{each.__module__}.{each.__qualname__}" for each in types]
-        return sig, codegen.magic_tuple(), own.__code__.co_code, tuple(sorted(parts)), *names
+        constants = {name for each in (own, *_called(own)) for name in _constants(each)}
+        made_of = tuple(sorted(parts)), tuple(sorted(constants))
+        return sig, codegen.magic_tuple(), own.__code__.co_code, *made_of
 
 
-def _cells(function: Callable[..., Any]) -> list[Any]:
-    """What a function is composed of."""
-    return [cell.cell_contents for cell in function.__closure__ or ()]
+def _named(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """What a function is composed of, and what it takes from its module, by name."""
+    cells = (cell.cell_contents for cell in function.__closure__ or ())
+    yield from zip(function.__code__.co_freevars, cells, strict=True)
+    for name in function.__code__.co_names:
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
 
 
 def _called(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """Compiled functions that a function calls, and those that they call."""
-    names = (function.__globals__.get(name) for name in function.__code__.co_names)
-    for value in (*_cells(function), *names):
+    for _, value in _named(function):
         found = getattr(value, "py_func", None) or getattr(value, "_defn", None)
         if found is not None:
             yield found
             yield from _called(found)
+
+
+def _constants(function: Callable[..., Any]) -> Iterator[str]:
+    """Constants and types that a function takes from its module or is composed of, as text."""
+    for name, value in _named(function):
+        if isinstance(value, np.ndarray):
+            yield f"{name} {sha256(value.tobytes()).hexdigest()}"
+        elif isinstance(value, type):
+            members = [member.value for member in value] if issubclass(value, Enum) else ""
+            yield f"{name} {value.__module__}.{value.__qualname__} {members}"
+        elif isinstance(value, bool | int | float | str | tuple | np.generic):
+            yield f"{name} {value!r}"
 
 
 def _stamp(function: Callable[..., Any]) -> tuple[int, int]:

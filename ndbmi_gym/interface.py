@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.bank import ResponseBank
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import compiled, inlined
 from ndbmi_gym.files import Kind, Layout, as_path, read_arrays, reading, write_arrays
 from ndbmi_gym.metric import Metric
 from ndbmi_gym.spikes import SpikeTrains
@@ -242,7 +242,7 @@ def _check_layouts(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> 
             )
 
 
-@compiled
+@inlined
 def sense(sites, animal, position, stimulus, first, last):  # type: ignore[no-untyped-def]
     """Write the stimuli of the regions that contain positions (Eq 1), the first of the nearest.
 

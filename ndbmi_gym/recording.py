@@ -229,7 +229,7 @@ class VectorRecorder(VectorWrapper[Any, Any, Any]):
         seen, info = self.env.reset(seed=seed, options=options)
         rows, kept = np.array(seen), _chosen(info, self.keys)
         for i in np.flatnonzero(which).tolist():
-            given = _of_one(seed, options, i, self.num_envs)
+            given = _of_one(seed, options, i)
             self._running[i] = _Running(rows[i], _row(kept, i), given)
         self._fresh &= ~which
         return seen, info
@@ -583,7 +583,7 @@ def _given(seed: Any, options: Any) -> Reset:
     return Reset(deepcopy(seed), kept or None)
 
 
-def _of_one(seed: Any, options: Any, trial: int, n_trials: int) -> Reset:
+def _of_one(seed: Any, options: Any, trial: int) -> Reset:
     """What resets a scalar environment to one trial of a batch that was reset."""
     if seed is not None:
         seed = seed + trial if np.ndim(seed) == 0 else seed[trial]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import compiled, inlined
 from ndbmi_gym.philox import gamma_intervals, intervals
 from ndbmi_gym.streams import ADDED, DRAWN, Source, Streams
 
@@ -582,6 +582,12 @@ _AT_A_TIME = np.int64(8)  # intervals that are drawn at once
 _NONE = np.int64(0)  # a plain 0 is a type of its own to numba
 
 
+@inlined
+def _lowered(mean, added):  # type: ignore[no-untyped-def]
+    """Mean of the first process, which less than nothing added lowers, at most to silence."""
+    return max(mean + min(added, 0.0), 0.0)
+
+
 @compiled
 def _poisson(  # type: ignore[no-untyped-def]
     means,
@@ -647,7 +653,7 @@ def _poisson(  # type: ignore[no-untyped-def]
         for j in range(process, 2 * n_electrodes):
             unit = j if j < n_electrodes else j - n_electrodes
             extra = added[b, unit]
-            evoked = max(means[s, unit] + min(extra, 0.0), 0.0)
+            evoked = _lowered(means[s, unit], extra)
             mean = evoked if j < n_electrodes else max(extra, 0.0)
             bins_per_count = n_bins / mean
             begin = k
@@ -733,7 +739,7 @@ def poisson_profile(total, edges, gaps, used, filled, rows, k, counts):  # type:
 def renewal(means, added, n_bins, gaps, used, filled, rows, k, counts):  # type: ignore[no-untyped-def]
     """Spikes of one response's ordinary renewal processes, from intervals of mean 1."""
     for unit in range(means.size):
-        mean = max(means[unit] + min(added[unit], 0.0), 0.0)
+        mean = _lowered(means[unit], added[unit])
         begin = k
         if used >= filled:
             return FEW_INTERVALS
@@ -769,7 +775,7 @@ def enough(expected):  # type: ignore[no-untyped-def]
     return int(expected + np.sqrt(expected)) + 8
 
 
-@compiled
+@inlined
 def poisson_responses(  # type: ignore[no-untyped-def]
     tables, stimulus, volition, activity, keys, draws, first, last, rows, offsets, counts, left
 ):
@@ -810,7 +816,7 @@ def gamma_responses(  # type: ignore[no-untyped-def]
         means, added = tables.means[stimulus[b]], volition[b]
         evoked = 0.0
         for u in range(means.size):
-            evoked += max(means[u] + min(added[u], 0.0), 0.0)
+            evoked += _lowered(means[u], added[u])
         wanted, filled, place, end = enough(evoked) + means.size, 0, 0, FEW_INTERVALS
         while end == FEW_INTERVALS:
             gaps = room_for(gaps, filled, wanted)

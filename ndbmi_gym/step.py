@@ -18,13 +18,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.bank import Stack, nearest, nearest_bounded, nearest_group, stacked
+from ndbmi_gym.bank import (
+    MAX_RESPONSE_SPIKES,
+    Stack,
+    nearest,
+    nearest_bounded,
+    nearest_group,
+    stacked,
+    too_long,
+)
 from ndbmi_gym.compiled import compiled, inlined
 from ndbmi_gym.fields import pull, terms_of
 from ndbmi_gym.interface import project, sense
 from ndbmi_gym.loop import ClosedLoop, Signals
 from ndbmi_gym.observation import Layout, show
-from ndbmi_gym.plants import Device
+from ndbmi_gym.plants import Column, Device
 from ndbmi_gym.plants.point_mass import Motion, move
 from ndbmi_gym.streams import Streams
 from ndbmi_gym.tasks import (
@@ -161,7 +169,7 @@ class Parts(NamedTuple):
     chunk: int
 
 
-@compiled
+@inlined
 def clip(action, volition, low, max_count, first, last):  # type: ignore[no-untyped-def]
     """Put the actions (B, n) of trials within the box, and write the volitional counts they mean.
 
@@ -234,6 +242,10 @@ def _forget(judgement, first, last):  # type: ignore[no-untyped-def]
             judgement[b, c] *= KNOWN_AT_START[c]
 
 
+DONE, NOT_FINITE, TOO_LONG = range(3)
+"""How a compiled step comes out: an action may not be finite, a response too long to compare."""
+
+
 @cache
 def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[..., Any]:
     """The compiled loop through a cortex's way of responding and a way of decoding.
@@ -273,18 +285,18 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
         judgement,
         seen,
     ):
-        """Step the trials from `first` to before `last`; whether their actions are finite.
+        """Step the trials from `first` to before `last`; returns one of the outcomes above.
 
-        `keys` to `judged` are read, but that `draws` go on, `action` is put within the box, and
-        `volition` to `seen` are written. If nothing `moves`, trials begin: the device is held while
-        the stimulus of its place is answered.
+        `keys` to `judged` are read, `action` is put within the box, and `volition` to `seen` are
+        written. If nothing `moves`, trials begin: the device is held while the stimulus of its
+        place is answered.
         """
         # numba takes microseconds longer to tell the type of a tuple whose entries have names
         parts = Parts(*parts)
         cortex, decoding = tables(*parts.cortex), known(*parts.decoding)
         motion, rules = Motion(*parts.motion), Rules(*parts.rules)
         if not clip(action, volition, parts.low, parts.max_count, first, last):
-            return False
+            return NOT_FINITE
         chunk = max(1, min(parts.chunk, last - first))
         rows = np.empty(256 * chunk, np.int32)
         offsets = np.empty(chunk + 1, np.int64)
@@ -306,6 +318,9 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
                 left,
             ):
                 rows = np.empty(2 * rows.size, np.int32)
+            for i in range(end - begin):
+                if offsets[i + 1] - offsets[i] > MAX_RESPONSE_SPIKES:
+                    return TOO_LONG
             decode(decoding, animal, rows, offsets, begin, end, point, force)
             if moves:
                 move(device, moved, force, motion, begin, end)
@@ -315,9 +330,7 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
             if not moves:
                 _forget(judgement, begin, end)
             show(seen, parts.starts, parts.factors, counts, moved, action, target, begin, end)
-            for b in range(begin, end):
-                draws[b] += 1
-        return True
+        return DONE
 
     return step
 
@@ -352,6 +365,8 @@ def natives_of(loops: Sequence[ClosedLoop], task: Task) -> Natives | None:
         return None
     if loop.decoder == "projection" and terms_of(loop.field) is None:
         return None
+    if loop.plant.place(np.zeros((1, 2))).values.shape[1] != len(Column):
+        return None  # it has columns of its own, which have to be taken along
     motion, rules = plant.native, judging.native(half_side_cm)
     if cortex.native is None or motion is None or rules is None:
         return None
@@ -409,9 +424,14 @@ class CompiledStep:
 
         Actions are put within the box, in place. None if one is not finite; nothing else has
         changed then.
+
+        Raises
+        ------
+        ValueError
+            If a response is too long to be compared; nothing else has changed then.
         """
         n_trials, n = action.shape
-        if self._tabled and not moves:
+        if self._tabled:
             self._stack.ensure(trials.animal)
         if len(self._volition) != n_trials:
             self._volition = np.empty((n_trials, n))
@@ -441,21 +461,23 @@ class CompiledStep:
             seen,
         )
         if self._threads == 1 or n_trials < 2 * self._threads:
-            finite = self._kernel(0, n_trials, moves, *arrays)
+            came_out = self._kernel(0, n_trials, moves, *arrays)
         else:
-            finite = self._in_threads(n_trials, moves, action, arrays)
-        if not finite:
+            came_out = self._in_threads(n_trials, moves, arrays)
+        if came_out == NOT_FINITE:
             return None
+        if came_out == TOO_LONG:
+            raise ValueError(too_long(f"more than {MAX_RESPONSE_SPIKES}"))
+        draws = trials.streams.draws
+        draws += 1
         signals = Signals(stimulus, counts, point, force, left)
         return Stepped(action, signals, Device(moved), Outcome(judgement), seen)
 
-    def _in_threads(self, n_trials: int, moves: bool, action: Array, arrays: Any) -> bool:
+    def _in_threads(self, n_trials: int, moves: bool, arrays: Any) -> int:
         """Run the loop over all trials, each thread over its share."""
-        if not np.isfinite(action).all():  # before any thread has begun
-            return False
         ends = [n_trials * i // self._threads for i in range(self._threads + 1)]
         pool = _pool(self._threads)
-        return all(pool.map(lambda ends: self._kernel(*ends, moves, *arrays), pairwise(ends)))
+        return max(pool.map(lambda ends: self._kernel(*ends, moves, *arrays), pairwise(ends)))
 
 
 def _original(function: Any) -> Any:

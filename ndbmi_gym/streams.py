@@ -69,7 +69,7 @@ class Streams:
         """Further streams, n for each trial, those of a trial one after the other, (B·n)."""
         return Streams.keyed(_split(self.keys, self.next(), n))
 
-    def branch(self, use: int) -> "Streams":
+    def branch(self, use: np.uint64) -> "Streams":
         """Streams of the same trials for another use, which moves neither these nor other uses'."""
         return Streams.keyed(_branch(self.keys, use))
 
@@ -160,7 +160,8 @@ def policy_rng(seed: int, use: Literal["lookahead"]) -> np.random.Generator:
 
 def policy_streams(trials: Streams, seed: int, use: Literal["random", "filter"]) -> Streams:
     """What a policy draws in trials: of each from a branch of the trial's own stream."""
-    return trials.branch(seed << 8 | _POLICIES[use])
+    sequence = np.random.SeedSequence(seed, spawn_key=(_POLICY, _POLICIES[use]))
+    return trials.branch(sequence.generate_state(1, np.uint64)[0])
 
 
 def circuit_rng(seed: int) -> np.random.Generator:

@@ -128,10 +128,6 @@ def _rates(found: Rounds) -> str:
     return table(("× Reacher", *map(_trials, columns), "spread"), rows)
 
 
-def _order(size: str) -> int:
-    return int(size) if size.isdigit() else 0
-
-
 def _trials(size: str) -> str:
     return f"{int(size):,}" if size.isdigit() else size
 

@@ -45,11 +45,6 @@ class Seeded(NamedTuple):
         """The key of a trial's stream, as `Streams.of` draws it."""
         return np.asarray(self.rng.bit_generator.random_raw(2))
 
-    def take_back(self) -> None:
-        """Be as before the last key."""
-        advanced: Any = self.rng.bit_generator  # PCG64, as Gymnasium makes it
-        advanced.advance(-2)
-
 
 class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
     """`BMIEnv`, n trials side by side in one computation.
@@ -156,6 +151,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         given = self.episodes.check_begin(options)
         seeds = self._check_seeds(seed)
         before, which = self._sources.copy(), np.flatnonzero(mask).tolist()
+        stood = {i: each.rng.bit_generator.state for i in which if (each := before[i])}
         for i in which:
             if seeds[i] is not None:
                 self._sources[i] = Seeded.of(seeds[i])
@@ -163,11 +159,9 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
             anew = np.array([each is not None for each in seeds])
             self.episodes.begin(self._streams(which), mask, given, anew)
         except Exception:
-            for i in which:
-                going_on = before[i]
-                if going_on is not None and seeds[i] is None:
-                    going_on.take_back()
             self._sources = before
+            for i, state in stood.items():
+                self._source(i).rng.bit_generator.state = state
             raise
         self._all_begun = self._all_begun or self.episodes.all_begun
         self._ended = self._ended & ~mask

@@ -267,7 +267,7 @@ def stopped(place, speed, wall_cm):  # type: ignore[no-untyped-def]
     return place, speed
 
 
-@compiled
+@inlined
 def propagator(curl, motion):  # type: ignore[no-untyped-def]
     """Real and imaginary parts of e^{λt}, φ₁ and φ₂ at the end of a step."""
     step = motion.step_s
@@ -330,7 +330,7 @@ def move(before, after, force, motion, first, last):  # type: ignore[no-untyped-
     feel(after, first, last)
 
 
-@compiled
+@inlined
 def feel(values, first, last):  # type: ignore[no-untyped-def]
     """Note the force of the curl field and push in the states of trials."""
     for b in range(first, last):

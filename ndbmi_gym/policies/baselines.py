@@ -32,6 +32,7 @@ class Policy:
 
     def __init__(self, env: HasEpisodes) -> None:
         self.episodes: Episodes = env.unwrapped.episodes
+        self._drawn_from: Streams | None = None
 
     def predict(
         self,
@@ -72,23 +73,15 @@ class Policy:
         layout = self.episodes.layout
         return np.asarray(observation[:, layout.columns[name]], float) * layout.scales[name]
 
-    def _streams(
-        self,
-        seed: int,
-        use: Literal["random", "filter"],
-        known: Streams | None,
-        episode_start: npt.NDArray[Any] | None,
-    ) -> Streams:
-        """A stream for each trial, as it stands, or from its beginning where the trial is new."""
+    def _streams(self, seed: int, use: Literal["random", "filter"]) -> Streams:
+        """A stream for each trial: as it stands, or from its beginning where the trial is new."""
         fresh = policy_streams(self.episodes.streams, seed, use)
-        if known is None:
-            return fresh
-        if episode_start is None:
-            return known.select(np.arange(len(known)))
-        begun = np.broadcast_to(episode_start, len(known))
-        return Streams(
-            np.where(begun[:, None], fresh.keys, known.keys), np.where(begun, 0, known.draws)
-        )
+        known = self._drawn_from
+        if known is not None:
+            going_on = (known.keys == fresh.keys).all(axis=1)
+            fresh.draws[going_on] = known.draws[going_on]
+        self._drawn_from = fresh
+        return fresh
 
     def _by_loop(self) -> list[tuple[ClosedLoop, BoolArray]]:
         """Each animal's loop and which trials are its."""
@@ -121,9 +114,9 @@ class Random(Policy):
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
-        streams = self._streams(self._seed, "random", state, episode_start)
+        streams = self._streams(self._seed, "random")
         size = (len(observation), self.episodes.n_electrodes)
-        return self.episodes.low + (1.0 - self.episodes.low) * streams.random(size), streams
+        return self.episodes.low + (1.0 - self.episodes.low) * streams.random(size), None
 
 
 class Eq24(Policy):

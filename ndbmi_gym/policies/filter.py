@@ -64,11 +64,10 @@ class ParticleFilter(LookAhead):
         if state is None:
             begun[:] = True
             shape = n_trials, self._particles, self.episodes.state.values.shape[1]
-            state = None, np.empty(shape)
+            state = np.empty(shape)
         elif episode_start is not None:
             begun[:] = episode_start
-        known, cloud = state[0], state[1].copy()
-        streams = self._streams(self._seed, "filter", known, begun)
+        cloud, streams = state.copy(), self._streams(self._seed, "filter")
         if begun.any():
             own = streams.select(begun)
             cloud[begun] = self._prior(begun, own)
@@ -91,7 +90,7 @@ class ParticleFilter(LookAhead):
                 )
                 streams.draws[moving] = own.draws
         estimate = Device(cloud.mean(axis=1))
-        return self._choose(estimate, self._see(observation, "target")), (streams, cloud)
+        return self._choose(estimate, self._see(observation, "target")), cloud
 
     def _prior(self, begun: BoolArray, streams: Streams) -> FloatArray:
         """Particles at the start of trials, (B, P, columns)."""
