@@ -8,9 +8,6 @@ Two responses X, Y of one or more electrodes lie at the distance
 i running over the spikes of electrode p of X and j over those of electrode q of Y. The norm is
 such that one extra spike costs 1. θ = π/2 keeps every electrode's label, θ = 0 pools them.
 
-Trains live on a clock, so the inner product of a response with *any* other is a sum of table rows,
-one per spike. `ResponseBank` holds that table for the calibration responses.
-
 References
 ----------
 Houghton C, Sen K (2008). A new multineuron spike train metric. Neural Computation 20:1495-1511.

@@ -480,8 +480,8 @@ def to_minari(dataset_id: str, trials: Iterable[Trial], env: Any, **metadata: An
     Returns
     -------
     minari.MinariDataset
-        Its episodes have the trials' infos and the seed and options of their resets, which bring a
-        trial of a scalar environment or of a batch back.
+        Its episodes have the trials' infos and, where a trial began at a reset, its seed and
+        options. With a seed they bring the trial back, be it one of a batch.
 
     Raises
     ------

@@ -74,7 +74,7 @@ class Streams:
         return Streams.keyed(_branch(self.keys, use))
 
     def generators(self) -> Iterator[np.random.Generator]:
-        """A generator of numpy's for each trial, good for one draw of any length and kind."""
+        """A generator of numpy's for each trial, new ones at every call."""
         for key, draw in zip(self.keys, self.next().tolist(), strict=True):
             counter = np.array([0, draw, DRAWN, 0], np.uint64)
             yield np.random.Generator(np.random.Philox(key=key, counter=counter))

@@ -65,7 +65,8 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
     render_mode : str or None
         ``"rgb_array"``: `render` returns a picture per trial.
     threads : int
-        Threads that share the trials of a step; worth it from some hundred trials on.
+        Threads that share the trials of a step, where all parts are native (docs/speed.md). Results
+        are the same for any number.
     **options
         Those of `BMIEnv`: of `ndbmi_gym.config.Config.of`.
     """

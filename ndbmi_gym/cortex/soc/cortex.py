@@ -17,7 +17,7 @@ from ndbmi_gym.checks import choice, flag, number, path, settle, whole
 from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
 from ndbmi_gym.cortex.soc.circuit import CONTROLS, Circuit, load_circuit
 from ndbmi_gym.cortex.soc.responses import (
-    Tables,
+    TransientTables,
     integrate_rates,
     time_courses,
     transient_responses,
@@ -257,13 +257,13 @@ class SOCCortex(RateCortex):
         return transient_responses, self._tables
 
     @cached_property
-    def _tables(self) -> Tables:
+    def _tables(self) -> TransientTables:
         """The linear core, for compiled loops."""
         made, n_states = self.impulses, self.n_states
         held = made.held.transpose(2, 1, 0).reshape(self.n_electrodes, -1)
         courses, carried = time_courses(made.free[..., :n_states])
         left = made.last_free[:n_states]
-        return Tables(
+        return TransientTables(
             evoked=np.pad(self._evoked, ((0, 1), (0, 0), (0, 0))),
             evoked_left=np.pad(self.prepared @ left.T, ((0, 1), (0, 0))),
             held=_side_by_side(held, made.last_held[:n_states].T),

@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-class Tables(NamedTuple):
+class TransientTables(NamedTuple):
     """A circuit seen through n electrodes, for compiled loops.
 
     Attributes
