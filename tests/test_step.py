@@ -1,12 +1,16 @@
 """The compiled step against the same parts one after the other, bit for bit."""
 
+import copy
 import itertools
 import os
+import pickle
 import signal
 
+import gymnasium
 import numpy as np
 import pytest
 
+import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.config import Config
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
@@ -204,6 +208,19 @@ def test_any_number_of_threads_steps_the_same(decoder, gamma_shape):
         np.testing.assert_array_equal(path, paths[0])
 
 
+def test_any_number_of_threads_steps_a_circuit_the_same():
+    paths = []
+    for threads in (1, 2, 3):
+        env = gymnasium.make_vec("ndbmi/ShiftTargetSOC-v1", num_envs=70, threads=threads)
+        rng, seen = np.random.default_rng(0), [env.reset(seed=4)[0]]
+        for _ in range(6):
+            observation, reward, terminated, *_ = env.step(rng.random(env.action_space.shape))
+            seen += [observation, reward, terminated]
+        paths.append(np.concatenate([np.ravel(each) for each in seen]))
+    for path in paths[1:]:
+        np.testing.assert_array_equal(path, paths[0])
+
+
 def test_a_bad_action_is_found_by_any_thread():
     for bad in (0, 40, 79):
         env = BMIVectorEnv(80, threads=4, **FEW)
@@ -225,10 +242,61 @@ def test_threads_step_in_a_process_that_was_forked():
     child = os.fork()
     if not child:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)
+        signal.alarm(10)  # of a pool without its threads it would wait for ever
         env.step(action)
         os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+# Copies
+
+
+def pickled(env):
+    return pickle.loads(pickle.dumps(env))
+
+
+@pytest.mark.parametrize("copied_by", [copy.deepcopy, pickled])
+@pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_copy_goes_on_as_the_original_does(decoder, vector, copied_by):
+    """Without a reset, which would fill the tables of its animals."""
+    options = {**FEW, "decoder": decoder, "animal": None, "n_animals": 3, "observe": "full"}
+    env = BMIVectorEnv(8, **options) if vector else BMIEnv(**options)
+    env.reset(seed=2)
+    action = np.random.default_rng(0).random((6, *env.action_space.shape))
+    env.step(action[0])
+    other = copied_by(env)
+    for each in action[1:]:
+        for one, same in zip(env.step(each)[:4], other.step(each)[:4], strict=True):
+            np.testing.assert_array_equal(one, same)
+        check_same(parts_of(env.episodes), parts_of(other.episodes))
+
+
+# Responses of more spikes than can be decoded
+
+
+@pytest.mark.parametrize("decoder", ["multiple-points", "single-point"])
+@pytest.mark.parametrize(("compiled", "threads"), [(False, 1), (True, 1), (True, 2)])
+def test_a_response_of_too_many_spikes_is_refused_and_nothing_moves(decoder, compiled, threads):
+    env = BMIVectorEnv(80, threads=threads, decoder=decoder, **FEW)
+    episodes = env.episodes
+    # no configuration asks for so many
+    episodes.max_count = 8000.0
+    episodes._compiled = episodes._compile() if compiled else None
+    env.reset(seed=0)
+    before = copied(episodes)
+    action = np.zeros((80, 9))
+    action[70] = 1.0  # 72,000 spikes are expected of this one, 65,537 with certainty
+    with pytest.raises(ValueError, match=r"a response of .+ spikes: at most 65536 can be comp"):
+        env.step(action)
+    check_same(copied(episodes), before)
+    action[70] = 0.5
+    seen = env.step(action)[0]
+    undisturbed = BMIVectorEnv(80, decoder=decoder, **FEW)
+    undisturbed.episodes.max_count = 8000.0
+    undisturbed.episodes._compiled = undisturbed.episodes._compile()
+    undisturbed.reset(seed=0)
+    np.testing.assert_array_equal(undisturbed.step(action)[0], seen)
 
 
 # Actions of any kind
