@@ -2,6 +2,8 @@
 
 import gc
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from ndbmi_gym import animals
 from ndbmi_gym.animals import Animals, Calibration, check_pool, forget, interface_of
+from ndbmi_gym.bank import Stack
 from ndbmi_gym.config import Config
 from ndbmi_gym.cortex.topographic import Topographic
 from ndbmi_gym.envs.scalar import BMIEnv
@@ -82,6 +85,30 @@ def test_every_option_of_a_calibration_counts(calibrated):
     interface_of(Topographic(dataset=5), Calibration(**base), 0)
     interface_of(Topographic(), Calibration(**base), 1)
     assert len(calibrated) == 7
+
+
+def test_threads_make_environments_of_new_animals_at_the_same_time(calibrated, monkeypatch):
+    pool = {"animal": None, "n_animals": 4, **FEW}
+    action, fill = np.full((8, 9), 0.5, np.float32), Stack._fill
+
+    def slowly(self, animal):
+        time.sleep(0.05)
+        fill(self, animal)
+
+    def play(env):
+        seen = env.reset(seed=3)[0], env.step(action)[0]
+        assert len(set(env.episodes.animal)) == 4
+        return np.concatenate(seen)
+
+    monkeypatch.setattr(Stack, "_fill", slowly)
+    with ThreadPoolExecutor(4) as threads:
+        played = list(threads.map(lambda _: play(BMIVectorEnv(8, **pool)), range(4)))
+        made = [BMIVectorEnv(8, **pool) for _ in range(4)]  # with tables that are shared, and empty
+        played += threads.map(play, made)
+    forget()
+    expected = play(BMIVectorEnv(8, **pool))
+    for seen in played:
+        np.testing.assert_array_equal(seen, expected)
 
 
 class Fresh(Topographic):

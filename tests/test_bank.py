@@ -2,7 +2,9 @@
 
 import gc
 import math
+import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -272,6 +274,39 @@ def test_bounds_change_no_choice_in_a_cortex(theta):
     assert len(np.unique(plain)) > 100
 
 
+def late_by_a_bin(n, n_bins, each, places):
+    """Steady responses but for one spike that is a bin late; 32 of a kind, a block of them."""
+    steady = np.repeat(np.arange(n * n_bins), each)
+    late = np.tile(steady, (len(places), 1))
+    late[np.arange(len(places)), np.array(places) * each] += 1
+    return side_by_side(np.repeat(late, 32, axis=0), n, n_bins)
+
+
+def side_by_side(rows, n, n_bins):
+    offsets = np.arange(len(rows) + 1) * rows.shape[1]
+    return SpikeTrains(rows.ravel().astype(np.int32), offsets, n, n_bins)
+
+
+@pytest.mark.parametrize(("n_bins", "tau_s"), [(8, 0.1), (13, 0.1), (14, 0.1), (12, 0.02)])
+def test_near_ties_that_rounding_of_the_table_decides_are_not_left_out(n_bins, tau_s):
+    """A steady response is as far from all of these: what the table makes of it decides."""
+    late = late_by_a_bin(1, n_bins, 1, range(n_bins - 1))
+    bank = ResponseBank(Metric(tau_s, np.pi / 2), late)
+    plain, bounded = answers(bank, side_by_side(np.arange(n_bins)[None], 1, n_bins))
+    np.testing.assert_array_equal(bounded, plain)
+
+
+def test_near_ties_that_rounding_of_the_bounds_decides_are_not_left_out():
+    """Of 2,000 spikes on an electrode |c|² is 8 million, which float32 tells to half a unit."""
+    n_bins, late = 4, late_by_a_bin(2, 4, 500, [1, 5])
+    first, second = np.divmod(np.arange(n_bins**2), n_bins)
+    asked = np.stack([first, n_bins + second], axis=1)
+    bank = ResponseBank(Metric(0.1, np.pi / 2), late)
+    plain, bounded = answers(bank, side_by_side(asked, 2, n_bins))
+    assert set(plain) == {0, 32}
+    np.testing.assert_array_equal(bounded, plain)
+
+
 def test_large_tables_are_looked_up_by_bounds():
     small, large = (random_trains(0, 4, 3, n_bins) for n_bins in (N_BINS, 1_000_000))
     assert not ResponseBank(Metric(), small).stack.bounded
@@ -315,6 +350,24 @@ def test_tables_are_filled_when_they_are_asked_for(monkeypatch):
     assert sorted(filled) == [1, 3]
     stack.ensure(np.array([[1], [4]]))
     assert sorted(filled) == [1, 3, 4]
+
+
+def test_tables_are_filled_once_though_threads_ask_for_them_at_the_same_time(monkeypatch):
+    fill = Stack._fill
+
+    def slowly(self, animal):
+        time.sleep(0.05)
+        fill(self, animal)
+
+    monkeypatch.setattr(Stack, "_fill", slowly)
+    banks = [ResponseBank(Metric(), random_trains(seed, 6)) for seed in range(3)]
+    one, other = stacked(banks), Stack(Metric(), [bank.trains for bank in banks])
+    everyone = np.arange(3)
+    other.ensure(everyone)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(one.ensure, [everyone] * 4):
+            for mine, same in zip(one.tables, other.tables, strict=True):
+                np.testing.assert_array_equal(mine, same)
 
 
 def test_a_stack_is_shared_while_it_is_in_use():
