@@ -1,12 +1,17 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from ndbmi_gym.config import Config
+from ndbmi_gym.cortex.topographic import TopographicCortex
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.episodes import Episodes
+from ndbmi_gym.interface import Interface
+from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.streams import Streams
-from ndbmi_gym.tasks import Judged
+from ndbmi_gym.tasks import Judged, Reach
 
 
 def make(n=4, seed=0, **options):
@@ -386,3 +391,99 @@ def test_what_is_no_number_of_a_trial_is_refused(number):
     env = BMIEnv(repetitions=3)
     with pytest.raises(ValueError, match=r"trial = .*: give a whole number from 0 to 1000000000"):
         env.reset(options={"trial": number})
+
+
+# Every draw of a trial has a number of its own
+
+
+POOL = {"animal": None, "n_animals": 3, "repetitions": 3, "curl": [-1, 1], "push": [[0, 1], 0]}
+
+
+@pytest.mark.parametrize("given", [{}, {"animal": [0, 2, 1, 0, 2, 2]}], ids=["drawn", "given"])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_no_two_draws_of_a_trial_share_a_number(given, compiled, monkeypatch):
+    """What each animal's trials draw apart counts, too: the first stimulus comes after it."""
+    episodes = Episodes(Config.of(**POOL), 6)
+    if not compiled:
+        episodes._compiled = None
+    streams, drawn = Streams.of(np.random.default_rng(0), 6), []
+
+    def spied(method):
+        def drawing(self, *given):
+            drawn.extend(zip(map(tuple, self.keys.tolist()), self.draws.tolist(), strict=True))
+            return method(self, *given)
+
+        return drawing
+
+    for name in ("random", "next"):
+        monkeypatch.setattr(Streams, name, spied(getattr(Streams, name)))
+    episodes.begin(streams, None, episodes.check_begin(given))
+    assert len(set(episodes.animal)) > 1
+    if compiled:  # the stimulus is the last
+        drawn += zip(map(tuple, streams.keys.tolist()), (streams.draws - 1).tolist(), strict=True)
+    assert len(drawn) == len(set(drawn))
+    # and none is left out
+    assert set(drawn) == {
+        (tuple(key), draw)
+        for key, n in zip(streams.keys.tolist(), streams.draws, strict=True)
+        for draw in range(n)
+    }
+
+
+@pytest.mark.parametrize("given", [{}, {"animal": 2}], ids=["drawn", "given"])
+def test_trials_of_a_pool_draw_as_often_as_those_of_one_animal(given):
+    """But for the animal itself."""
+    draws = []
+    for pool in (POOL, {**POOL, "animal": 0, "n_animals": 8}):
+        episodes = Episodes(Config.of(**pool), 6)
+        streams = Streams.of(np.random.default_rng(0), 6)
+        asked = given if pool is POOL else {}
+        episodes.begin(streams, None, episodes.check_begin(asked))
+        draws.append(episodes.streams.draws)
+    np.testing.assert_array_equal(draws[0] - (not given), draws[1])
+
+
+# A part that fails in the midst of a step
+
+
+def failing_once(method, call):
+    """A method that raises at one of its calls, counted from 1."""
+    calls = itertools.count(1)
+
+    def failing(*args, **options):
+        made = method(*args, **options)  # whatever it draws is drawn by then
+        if next(calls) == call:
+            raise RuntimeError("out of order")
+        return made
+
+    return failing
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "call"),
+    [
+        (TopographicCortex, "respond", 2),  # of the second animal
+        (Interface, "project", 1),
+        (PointMass, "advance", 2),
+        (Reach, "assess", 1),
+    ],
+)
+def test_a_part_that_raises_in_mid_step_leaves_all_unmoved(part, method, call, monkeypatch):
+    made = []
+    for _ in range(2):
+        episodes, _ = make(n=6, decoder="projection", **POOL)
+        episodes._compiled = None
+        assert len(set(episodes.animal)) > 1
+        episodes.step(np.full((6, 9), 0.3))
+        made.append(episodes)
+    episodes, twin = made
+    before = snapshot(episodes)
+    with monkeypatch.context() as patch:
+        patch.setattr(part, method, failing_once(getattr(part, method), call))
+        with pytest.raises(RuntimeError, match="out of order"):
+            episodes.step(np.full((6, 9), 0.6))
+    check_same(before, snapshot(episodes))
+    for each in made:
+        each.step(np.full((6, 9), 0.9))
+    check_same(snapshot(episodes), snapshot(twin))
+    np.testing.assert_array_equal(episodes.observe(), twin.observe())

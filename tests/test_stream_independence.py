@@ -12,7 +12,7 @@ from scipy import stats
 
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.philox import intervals, uniform
-from ndbmi_gym.streams import Streams, policy_streams
+from ndbmi_gym.streams import ADDED, DRAWN, Streams, policy_streams
 
 STREAMS, NUMBERS = 256, 1024
 FALSE_ALARM = 1e-4
@@ -50,6 +50,18 @@ def lanes():
     )
 
 
+def both_kinds():
+    """What evoked and added spikes are drawn from, of one draw of each of 128 trials."""
+    keys = Streams.of(np.random.default_rng(7), STREAMS // 2).keys
+    return np.array(
+        [
+            [uniform(*key, 3, lane, i) for i in range(NUMBERS)]
+            for key in keys
+            for lane in (DRAWN, ADDED)
+        ]
+    )
+
+
 def gaps():
     """The quantiles of exponential intervals of neighbouring seeds' trials."""
     keys, filled = Streams.of(np.random.default_rng(4), STREAMS).keys, np.empty(NUMBERS + 3)
@@ -74,6 +86,7 @@ FAMILIES = {
     "seeds 0, 256, ...": lambda env: drawn(begun(env, [b << 8 for b in range(STREAMS)])),
     "draws": lambda env: draws(),
     "lanes": lambda env: lanes(),
+    "evoked beside added": lambda env: both_kinds(),
     "splits": lambda env: drawn(one(2).split(STREAMS)),
     "splits in two, and again": lambda env: drawn(split_again(one(3))),
     "branches": lambda env: drawn(keyed([one(4).branch(use).keys[0] for use in range(STREAMS)])),
