@@ -1,10 +1,15 @@
 """What every device has: columns by name, and a protocol."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
+from ndbmi_gym.config import Config
+from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.plants import PLANTS, Column, Device, placed
 from ndbmi_gym.plants.point_mass import PointMass
+from ndbmi_gym.streams import Streams
 
 
 def test_device_names_its_columns():
@@ -68,3 +73,31 @@ def test_what_is_no_plant_is_refused(missing):
         setattr(Odd, name, None)
     with pytest.raises(ValueError, match=f"an object with .*{missing}"):
         PLANTS.make(Odd())
+
+
+@dataclass(frozen=True)
+class Marked(PointMass):
+    """A point mass with a column of its own."""
+
+    def place(self, position, velocity=(0.0, 0.0), curl=0.0, push=(0.0, 0.0)):
+        device = placed(position, velocity, curl, push, appended=1)
+        device.values[:, -1] = 7.0 + np.arange(len(device.values))
+        self._feel(device)
+        return device
+
+
+def test_a_point_mass_with_a_column_of_its_own_keeps_it():
+    """The compiled step knows the paper's columns only."""
+    few = {"repetitions": 3, "target_range_cm": (0.0, 20.0), "min_start_distance_cm": 0.0}
+    marked, plain = (
+        Episodes(Config.of(**few, curl=[-1, 1], **more), 5) for more in ({"plant": Marked()}, {})
+    )
+    assert plain.compiled
+    assert not marked.compiled
+    for each in (marked, plain):
+        each.begin(Streams.of(np.random.default_rng(0), 5))
+        for size in (0.2, 1.0, 0.5):
+            each.step(np.full((5, 9), size))
+    np.testing.assert_array_equal(marked.state.values[:, -1], 7.0 + np.arange(5))
+    np.testing.assert_array_equal(marked.state.values[:, :-1], plain.state.values)
+    np.testing.assert_array_equal(marked.observe(), plain.observe())

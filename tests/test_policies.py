@@ -184,6 +184,34 @@ def test_a_policy_acts_in_each_trial_as_it_would_alone(name):
         np.testing.assert_array_equal(np.concatenate([other[2] for other in others]), seen)
 
 
+def test_random_volition_is_drawn_anew_at_every_step_though_no_state_is_handed_on():
+    options = {"max_episode_steps": 4, "repetitions": 3}
+    many = make("ndbmi/ShiftTarget-v1", 4, **options)
+    alone = make("ndbmi/ShiftTarget-v1", 1, **options)
+    seen, other = many.reset(seed=8)[0], alone.reset(seed=10)[0]
+    policy, same, actions = Random(many, 3), Random(alone, 3), []
+    for _ in range(9):
+        action, own = policy.predict(seen)[0], same.predict(other)[0]
+        np.testing.assert_array_equal(action[2:3], own)
+        seen, other = many.step(action)[0], alone.step(own)[0]
+        actions.append(action)
+    drawn = np.array(actions)
+    # two of 324 numbers of single precision are equal by chance once in 300 such tests
+    assert len(np.unique(drawn)) >= drawn.size - 1
+
+
+def test_policies_of_any_seed_act_apart():
+    env = make("ndbmi/ShiftTarget-v1", 3, repetitions=3)
+    observation, _ = env.reset(seed=0)
+    seeds = (0, 1, 256, 2**56, 2**60, 2**60 + 1)
+    drawn = np.array([Random(env, seed).predict(observation)[0] for seed in seeds])
+    assert len(np.unique(drawn)) >= drawn.size - 1
+    assert len(np.unique(drawn[:, 0, 0])) == len(seeds)
+    for policy in (Random, ParticleFilter):
+        with pytest.raises(ValueError, match=r"seed|non-negative"):
+            policy(env, seed=-1).predict(observation)
+
+
 def test_policies_take_wrapped_environments():
     env = gymnasium.make("ndbmi/ShiftTarget-v1")
     observation, _ = env.reset(seed=0)

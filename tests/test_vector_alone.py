@@ -1,5 +1,7 @@
 """A batch against single environments side by side, bit for bit, as Gymnasium batches them."""
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -253,6 +255,21 @@ def test_a_refused_reset_changes_nothing(vector, seed, steps):
     if steps is None:
         with pytest.raises(gymnasium.error.ResetNeeded):
             env.step(np.zeros(env.action_space.shape, np.float32))
+
+
+@pytest.mark.parametrize("vector", [False, True], ids=["scalar", "vector"])
+def test_a_refused_reset_keeps_the_half_word_that_a_user_has_left(vector):
+    env = BMIVectorEnv(3, **FEW) if vector else BMIEnv(**FEW)
+    env.reset(seed=1)
+    generators = env.np_random if vector else (env.np_random,)
+    generators[-1].integers(5, dtype=np.uint32)  # 32 bits of 64
+    before = [each.bit_generator.state for each in generators]
+    assert before[-1]["has_uint32"] == 1
+    env.episodes.task = replace(env.episodes.task, min_start_distance_cm=1e3)
+    with pytest.raises(ValueError, match="no target lies"):
+        env.reset()
+    generators = env.np_random if vector else (env.np_random,)
+    assert [each.bit_generator.state for each in generators] == before
 
 
 @pytest.mark.parametrize("mode", MODES)
