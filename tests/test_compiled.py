@@ -142,11 +142,11 @@ for each in (outer, middle, *steps):
 """
 
 
-def in_another_process(folder):
+def in_another_process(folder, call=CALL):
     """What functions of a package in a folder return, and which of them had to be compiled."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")}
     done = subprocess.run(
-        [sys.executable, "-c", CALL],
+        [sys.executable, "-c", call],
         env=kept | {"PYTHONPATH": f"{folder}{os.pathsep}{Path(ndbmi_gym.__file__).parent.parent}"},
         cwd=folder,
         capture_output=True,
@@ -183,6 +183,39 @@ def test_kept_code_is_found_again_and_forgotten_when_what_it_calls_has_changed(t
     values, counts = in_another_process(tmp_path)
     assert values == [each + 3 for each in first]
     assert counts == ["1 0"] * 6
+
+
+CONSTANT = """
+from ndbmi_gym.compiled import compiled
+from rooms.limits import FACTORS, LIMIT
+
+@compiled
+def within(x):
+    return min(x, LIMIT) * FACTORS[1]
+
+@compiled
+def outer(x):
+    return within(x) + 1
+"""
+
+CALL_CONSTANT = """
+from rooms.bounded import outer, within
+print(outer(100.0), within(100.0))
+for each in (outer, within):
+    print(sum(each.stats.cache_hits.values()), sum(each.stats.cache_misses.values()))
+"""
+
+
+def test_kept_code_is_forgotten_when_a_constant_of_another_module_has_changed(tmp_path):
+    write(tmp_path, "inner", 1.0)  # makes the folder
+    folder = tmp_path / "rooms"
+    (folder / "bounded.py").write_text(CONSTANT)
+    for limit, factor in ((2.0, 1.0), (30.25, 1.0), (30.25, 10.5)):
+        (folder / "limits.py").write_text(f"LIMIT = {limit}\nFACTORS = (0.0, {factor})\n")
+        for misses in (1, 0):
+            values, counts = in_another_process(tmp_path, CALL_CONSTANT)
+            assert values == [limit * factor + 1, limit * factor]
+            assert counts == [f"{1 - misses} {misses}"] * 2
 
 
 MANY_WAYS = """

@@ -133,6 +133,23 @@ class TestScore:
         assert found["success"].shape == (300,)
         assert rollout.score(ENV, "eq24", 10, observe="state")["steps"].max() <= 25
 
+    def test_every_trial_has_a_seed_of_its_own(self):
+        """Trial k of whatever batch is the environment of seed + k."""
+        options = {"repetitions": 3, "observe": "state"}
+        found = rollout.score(ENV, half, trials=500, seed=7, **options)
+        first, second = found["return"].reshape(2, -1)
+        assert (first != second).all()
+        assert len(np.unique(found["return"])) == 500
+        alone = gymnasium.make(ENV, **options)
+        for k in (0, 1, 249, 250, 251, 499):
+            alone.reset(seed=7 + k)
+            total, steps, ended = 0.0, 0, False
+            while not ended:
+                _, reward, terminated, truncated, info = alone.step(np.full(9, 0.5))
+                total, steps, ended = total + reward, steps + 1, terminated or truncated
+            assert found["return"][k] == pytest.approx(total, rel=1e-12)
+            assert (found["steps"][k], found["success"][k]) == (steps, info["is_success"])
+
     def test_a_wrapped_environment_is_played_as_it_is(self):
         shown = []
 

@@ -221,6 +221,28 @@ class TestTraining:
         assert train.train(quick(tmp_path, steps=256, overwrite=True, seed=7))
         assert runs.read_config(settings.folder)["settings"]["seed"] == 7
 
+    def test_trainings_meet_other_trials_than_each_other_and_evaluation(self, tmp_path):
+        def seeds(settings, config):
+            _, venv = train._model(settings, config)
+            venv.reset()
+            found = venv.unwrapped.env.unwrapped.np_random_seed
+            assert len(set(found)) == venv.num_envs == QUICK["n_envs"]
+            return set(found)
+
+        evaluation = set(range(1000, 2000))  # of agents.evaluate by default
+        met = evaluation.copy()
+        for seed in range(3):
+            settings = quick(tmp_path, seed=seed, out=str(tmp_path / f"{seed}"), steps=256)
+            new = {"hyperparams": train.read_hyperparams(settings)}
+            own = seeds(settings, new)
+            assert own == seeds(settings, new)  # a seed fixes them
+            assert train.train(settings)
+            again = seeds(dataclasses.replace(settings, resume=True), new)
+            assert not own & met
+            assert not again & (met | own)
+            met |= own | again
+        assert len(met) == len(evaluation) + 6 * QUICK["n_envs"]
+
     @pytest.mark.parametrize(
         "given", [{"algo": "dqn"}, {"steps": 1, "minutes": 1.0}, {"steps": 0}, {"threads": 0}]
     )
