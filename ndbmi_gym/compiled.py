@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import cache
 from hashlib import sha256
+from pickle import UnpicklingError
 from typing import Any
 
 import numba
@@ -27,6 +28,13 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     (as in `ndbmi_gym.step`) apart by numbers that differ in every process, so that it never finds
     them again.
     """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except (AttributeError, ImportError, EOFError, UnpicklingError):
+            self.flush()  # kept by another version, for a type that is no longer there
+            return None
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         own = self._py_func

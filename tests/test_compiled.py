@@ -218,6 +218,28 @@ def test_kept_code_is_forgotten_when_a_constant_of_another_module_has_changed(tm
             assert counts == [f"{1 - misses} {misses}"] * 2
 
 
+PAIRED = """
+from typing import NamedTuple
+from ndbmi_gym.compiled import compiled
+
+class {0}(NamedTuple):
+    a: float
+
+@compiled
+def double(pair):
+    return 2 * pair.a
+"""
+
+
+def test_kept_code_for_a_type_that_is_no_longer_there_is_forgotten(tmp_path):
+    """What an earlier version has left must not be in the way of the next."""
+    write(tmp_path, "inner", 1.0)  # makes the folder
+    for name in ("Pair", "Renamed"):
+        (tmp_path / "rooms" / "paired.py").write_text(PAIRED.format(name))
+        call = f"from rooms.paired import double, {name}\nprint(double({name}(1.5)))\n"
+        assert in_another_process(tmp_path, call)[0] == [3.0]
+
+
 MANY_WAYS = """
 import sys
 import gymnasium
