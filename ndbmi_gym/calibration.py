@@ -11,6 +11,7 @@ from ndbmi_gym.cortex import Cortex
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.metric import Metric, gram, influence
 from ndbmi_gym.spikes import SpikeTrains
+from ndbmi_gym.streams import Source, Streams
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -61,7 +62,9 @@ def calibrate(
     size = (cortex.n_stimuli, int(repetitions), cortex.n_electrodes, cortex.n_bins)
     check_cost(*size, cortex.spikes_per_response)
     stimulus = np.repeat(np.arange(cortex.n_stimuli), repetitions)
-    trains = cortex.respond(stimulus, None, rng).trains
+    # what the package's own draw from one generator is what the animals of every version are
+    source: Source = rng if getattr(cortex, "one_stream", False) else Streams.of(rng, len(stimulus))
+    trains = cortex.respond(stimulus, None, source).trains
     return build_interface(
         metric, trains, cortex.n_stimuli, cortex.layout, half_side_cm, exponent, scaling
     )

@@ -14,6 +14,7 @@ Of the trials that are recorded while a batch goes on, short ones are complete s
 of what a policy does is that of `record`, in which every trial counts once.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -369,6 +370,11 @@ def load_trials(path: str | PathLike[str]) -> tuple[list[Trial], EnvSpec | None]
         If there is no such file.
     ValueError
         If it is not such a file, or damaged.
+
+    Warns
+    -----
+    UserWarning
+        If the trials are of an id that this version does not have.
     """
     with reading(path, KIND, "record the trials anew"):
         header, arrays = read_arrays(path, KIND, check=_check)
@@ -399,7 +405,14 @@ def load_trials(path: str | PathLike[str]) -> tuple[list[Trial], EnvSpec | None]
             )
             for i in range(len(length))
         ]
-        return trials, _ours(EnvSpec.from_json(header["env"])) if header["env"] else None
+        spec = _ours(EnvSpec.from_json(header["env"])) if header["env"] else None
+    if spec is not None and spec.id not in gymnasium.registry:
+        warnings.warn(
+            f"the trials are of {spec.id}, which is of another version of this package: trials of "
+            "the environment that gymnasium.make(spec) makes are others",
+            stacklevel=2,
+        )
+    return trials, spec
 
 
 def scalar_spec(env: Any) -> EnvSpec:
@@ -532,7 +545,7 @@ _KINDS |= dict.fromkeys(("place", "places", "length", "reset"), "iu")
 _RECORDER = f"{__name__}:{Recorder.__qualname__}"
 _ONLOOKERS = (VectorRecorder, RecordEpisodeStatistics, RecordVideo)  # around a batch
 _OURS = ("ndbmi_gym.envs.scalar:BMIEnv", "ndbmi_gym.envs.vector:BMIVectorEnv")
-_OF_BATCHES = ("num_envs", "vectorization_mode", "autoreset_mode", "render_mode")
+_OF_BATCHES = ("num_envs", "vectorization_mode", "autoreset_mode", "render_mode", "threads")
 
 
 def _some(trials: Iterable[Trial]) -> list[Trial]:

@@ -62,6 +62,9 @@ class NativeVecEnv(VecEnv):
     effort_weight=0.1)`` alters what begins afterwards in every trial. In a `SyncVectorEnv` they are
     those of each environment, as in SB3's `DummyVecEnv`.
 
+    `seed` gives trial i the seed + i, as everywhere: seeds of two trainings are to lie as far apart
+    as there are trials, or they share trials.
+
     `set_options` takes a list of dictionaries, too, one for each trial. Those for a batch in one
     piece need the same keys, and become one reset with an array for each key.
     """

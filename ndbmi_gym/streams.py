@@ -62,7 +62,10 @@ class Streams:
         return len(self.keys)
 
     def select(self, trials: Any) -> "Streams":
-        """The streams of some trials, as they stand; what these draw does not move the others."""
+        """The streams of some trials, as they stand, in a copy.
+
+        What the copy draws, these will draw again, unless their `draws` are set to the copy's.
+        """
         return Streams(self.keys[trials], self.draws[trials].copy())
 
     def split(self, n: int) -> "Streams":

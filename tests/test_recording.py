@@ -443,3 +443,26 @@ class TestMinari:
         seen = [again.reset(seed=about["seed"], options=about["options"])[0]]
         seen += [again.step(each)[0] for each in loaded[0].actions]
         np.testing.assert_array_equal(seen, loaded[0].observations)
+
+
+def test_a_batch_in_threads_is_recorded_as_of_the_scalar_environment(tmp_path):
+    batch = VectorRecorder(gymnasium.make_vec(ID, num_envs=2, threads=2))
+    batch.reset(seed=0)
+    while not batch.trials:
+        batch.step(batch.action_space.sample())
+    save_trials(tmp_path / "a.npz", batch.trials, batch)
+    _, spec = load_trials(tmp_path / "a.npz")
+    assert "threads" not in spec.kwargs
+    gymnasium.make(spec).close()
+
+
+def test_trials_of_another_version_are_read_with_a_warning(tmp_path, monkeypatch):
+    env = Recorder(gymnasium.make(ID))
+    env.reset(seed=0)
+    while not env.trials:
+        env.step(env.action_space.sample())
+    save_trials(tmp_path / "a.npz", env.trials, env)
+    monkeypatch.delitem(gymnasium.registry, ID)
+    with pytest.warns(UserWarning, match=f"of {ID}, which is of another version"):
+        trials, _ = load_trials(tmp_path / "a.npz")
+    assert len(trials) == 1

@@ -71,6 +71,9 @@ class Cortex(Protocol):
     spikes_per_response : float
         Expected in the mean over stimuli, on all electrodes together: what a calibration costs. 0
         where it is not known.
+    one_stream : bool
+        Whether calibration draws all responses from one generator, rather than each from a stream
+        of its own.
     native : (compiled function, NamedTuple) or None
         How `respond` draws a range of trials in compiled code, and from which tables
         (`ndbmi_gym.spikes.respond_by`); None for a cortex written in Python.
@@ -103,12 +106,16 @@ class Cortex(Protocol):
         def spikes_per_response(self) -> float: ...  # noqa: D102
 
         @property
+        def one_stream(self) -> bool: ...  # noqa: D102
+
+        @property
         def native(self) -> tuple[Any, Any] | None: ...  # noqa: D102
 
     else:
         n_states = 0
         layout = None
         spikes_per_response = 0.0
+        one_stream = False
         native = None
 
     def count_bound(self, volition: float) -> float:
@@ -136,8 +143,8 @@ class Cortex(Protocol):
         volition : ndarray (B, n) or None
             Volitional spikes per window.
         rng : numpy.random.Generator or Streams
-            In calibration one generator for all rows; in trials a stream for each, which is used
-            alike: ``rng.random((B, n))``, ``rng.poisson(mean)``.
+            A stream for each row, used like one generator: ``rng.random((B, n))``,
+            ``rng.poisson(mean)``. (A cortex with `one_stream` is calibrated by one generator.)
         activity : ndarray (B, n_states), optional
             What the last response carried on; by default the cortex is at rest.
         """

@@ -144,6 +144,7 @@ class TopographicCortex(RateCortex):
     shape: float = 1.0
 
     n_states: ClassVar[int] = 0  # nothing is carried from step to step
+    one_stream: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         window_bins(self.window_s, self.clock_s)

@@ -173,6 +173,8 @@ class SOCCortex(RateCortex):
     core: str = "linear"
     carry: bool = False
 
+    one_stream: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         window_bins(self.window_s, self.clock_s)
         if self.clock_s > _NODE_S:
