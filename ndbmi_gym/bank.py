@@ -23,10 +23,10 @@ lie above the smallest distance so far: bounds by the mean rates alone (j = 0), 
 cosines. The answer is that of all columns, to the bit.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -179,7 +179,7 @@ class Stack:
         tables.floors[animal] = norms * (1 - (len(tables.slow[animal]) + 8) * _EPSILON)
 
 
-_filling = Lock()
+_filling = threading.Lock()
 
 _stacks: WeakValueDictionary[tuple[Metric, tuple[int, ...]], Stack] = WeakValueDictionary()
 
