@@ -107,7 +107,7 @@ def test_the_filter_finds_the_device(knows_force):
     state, start, errors = None, np.ones(128, bool), []
     for _ in range(6):
         action, state = policy.predict(observation, state, start)
-        error = state[1].mean(axis=1)[:, 0:2] - env.episodes.state.position
+        error = state.mean(axis=1)[:, 0:2] - env.episodes.state.position
         errors.append(np.median(np.linalg.norm(error, axis=1)))
         observation, _, terminated, truncated, _ = env.step(action)
         start = terminated | truncated
@@ -118,11 +118,11 @@ def test_the_filter_finds_the_device(knows_force):
 def test_the_filter_forgets_at_an_episodes_start():
     env = make("ndbmi/ShiftTarget-v1", 4)
     observation, _ = env.reset(seed=5)
-    streams, fresh = ParticleFilter(env).predict(observation)[1]
-    old = streams, np.full_like(fresh, 3.0)
-    again = ParticleFilter(env).predict(observation, old, np.ones(4, bool))[1][1]
+    fresh = ParticleFilter(env).predict(observation)[1]
+    old = np.full_like(fresh, 3.0)
+    again = ParticleFilter(env).predict(observation, old, np.ones(4, bool))[1]
     np.testing.assert_array_equal(fresh, again)
-    kept = ParticleFilter(env).predict(observation, old, np.array([1, 0, 1, 0], bool))[1][1]
+    kept = ParticleFilter(env).predict(observation, old, np.array([1, 0, 1, 0], bool))[1]
     assert (np.abs(kept[1, :, 0:2] - 3.0) < 5).all()
     np.testing.assert_allclose(np.abs(kept[0, :, 0:2]).max(axis=1), 8.0)
 
@@ -150,7 +150,7 @@ def test_no_policy_draws_from_the_trials_stream():
         streams = env.episodes.streams
         before = streams.draws.copy()
         policy = ParticleFilter(env, False, seed=seed, gains=(1.0,))
-        cloud = policy._prior(np.ones(64, bool), policy._streams(seed, "filter", None, None))
+        cloud = policy._prior(np.ones(64, bool), policy._streams(seed, "filter"))
         assert not np.isin(cloud[..., 0:2], env.episodes.state.position[np.newaxis]).all(-1).any()
         policy.predict(observation)
         action, _ = Random(env, seed).predict(observation)

@@ -462,7 +462,7 @@ def test_trials_of_another_version_are_read_with_a_warning(tmp_path, monkeypatch
     while not env.trials:
         env.step(env.action_space.sample())
     save_trials(tmp_path / "a.npz", env.trials, env)
-    monkeypatch.delitem(gymnasium.registry, ID)
+    monkeypatch.setattr(gymnasium, "registry", {})
     with pytest.warns(UserWarning, match=f"of {ID}, which is of another version"):
         trials, _ = load_trials(tmp_path / "a.npz")
     assert len(trials) == 1
