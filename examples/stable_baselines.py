@@ -2,8 +2,8 @@
 Train with Stable-Baselines3
 ============================
 
-Train PPO on 256 trials side by side, a million steps in about a minute and a half, and score the
-agent beside the references: with three training seeds.
+Train PPO on 256 trials side by side, a million steps in some minutes, and score the agent
+beside the references: with three training seeds.
 
 Give another id to train there: ``python examples/stable_baselines.py ndbmi/ShiftTargetCurl-v1``.
 """

@@ -230,11 +230,6 @@ class ResponseBank:
     trains: SpikeTrains
 
     @cached_property
-    def norms(self) -> FloatArray:
-        """``<c_m, c_m>`` of every calibration response, (M,)."""
-        return squared_norms(self.metric, self.trains)
-
-    @cached_property
     def stack(self) -> Stack:
         """The tables, of this one animal; yet to be filled."""
         return Stack(self.metric, (self.trains,))

@@ -507,12 +507,12 @@ def _decoding(loops: Sequence[ClosedLoop], stack: Stack) -> tuple[Any, Lookup | 
             np.array([each.readout_offset for each in interfaces]),
             np.array(terms_of(loops[0].field)),
         )
-    by_points = decoder == "multiple-points"
-    quick = by_points and not stack.bounded
-    return (
-        _decode_points if quick else _decode_far_points if by_points else _decode_sites
-    ), Lookup(
-        tuple(stack.tables)[:3] if quick else tuple(stack.tables),
+    by_points, tables = decoder == "multiple-points", tuple(stack.tables)
+    decode = _decode_far_points if by_points else _decode_sites
+    if by_points and not stack.bounded:
+        decode, tables = _decode_points, tables[:3]
+    return decode, Lookup(
+        tables,
         np.array([each.points if by_points else each.sites for each in interfaces]),
         np.array([loop.force_table for loop in loops]),
         interfaces[0].n_repetitions,
