@@ -221,7 +221,8 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     ``ndbmi-gym parts`` prints all of them; they are declared in `ndbmi_gym.tasks`,
     `ndbmi_gym.cortex`, `ndbmi_gym.fields`, `ndbmi_gym.perturbations`, `ndbmi_gym.schedules`,
     `ndbmi_gym.plants`, `ndbmi_gym.animals` (calibration), `ndbmi_gym.senses`,
-    `ndbmi_gym.observation`, `ndbmi_gym.sessions` and `ndbmi_gym.config`. ``preset="paper"`` takes metric, plant and fields from a set of parameters
+    `ndbmi_gym.observation`, `ndbmi_gym.sessions` and `ndbmi_gym.config`.
+    ``preset="paper"`` takes metric, plant and fields from a set of parameters
     under which most of the published findings hold (`ndbmi_gym.presets`); other arguments override
     it. ``cortex={"kind": "soc", ...}`` puts a stability-optimised circuit in the place of the
     paper's cortex in any id (`ndbmi_gym.cortex.soc.cortex.SOC`).
