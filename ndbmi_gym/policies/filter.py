@@ -90,7 +90,7 @@ class ParticleFilter(LookAhead):
                 )
                 streams.draws[moving] = own.draws
         estimate = Device(cloud.mean(axis=1))
-        return self._choose(estimate, self._see(observation, "target")), cloud
+        return self._choose(estimate, self._goal(observation)), cloud
 
     def _prior(self, begun: BoolArray, streams: Streams) -> FloatArray:
         """Particles at the start of trials, (B, P, columns)."""
