@@ -393,10 +393,9 @@ def measure(
         path += np.hypot(*(here - end).T)
         end = here
     steps = np.sum(taken, axis=0)
+    reached, score = success, np.where(failed, _step_limit(env) or 0, steps)
     if task.holds:
-        score, reached = np.mean(inside[-steps_scored(task) :], axis=0), np.full_like(success, False)
-    else:
-        score, reached = np.where(failed, _step_limit(env) or 0, steps), success
+        reached, score = 0 * success, np.mean(inside[-steps_scored(task) :], axis=0)
     told = reaching(start, end, target, task.radius_cm, path, time_s)
     return np.stack(
         [

@@ -99,8 +99,8 @@ class Rhythm:
     inside_reward : float
         Reward per step that fulfils the demand.
     reward : {"dense", "sparse"}
-        Dense: −\|r − R*\|/L − `speed_weight`·\|ω − ω*\| − `effort_weight`·mean\|action\| + inside reward.
-        Sparse: the last only.
+        Dense: −e_r/L − `speed_weight`·e_ω − `effort_weight`·mean|action| + inside reward, where e_r
+        and e_ω are the errors of radius, cm, and angular speed, rad/s. Sparse: the last only.
     speed_weight : float
         Price of a rad/s from the demanded speed in the dense reward.
     effort_weight : float
@@ -130,9 +130,7 @@ class Rhythm:
         40, "steps at the end of a trial that are scored", least=1, most=10**9
     )
     start_side: float = number(0.8, "side of the start square, in workspace sides", above=0, most=1)
-    inside_reward: float = number(
-        0.5, "reward per step that fulfils the demand", least=0, most=1e6
-    )
+    inside_reward: float = number(0.5, "reward per step that fulfils the demand", least=0, most=1e6)
     reward: str = choice("dense", REWARDS, "whether errors and effort are priced")
     speed_weight: float = number(
         1.0, "price of a rad/s from the demanded speed in the dense reward", least=0, most=1e6
