@@ -30,7 +30,15 @@ from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.files import write_json, write_text
 from ndbmi_gym.film import pictures, write_film
 from ndbmi_gym.policies import POLICIES
-from ndbmi_gym.rollout import BATCH, QUANTITIES, REACHING, measured, play, steps_scored
+from ndbmi_gym.rollout import (
+    BATCH,
+    QUANTITIES,
+    REACHING,
+    batch_size,
+    measured,
+    play,
+    steps_scored,
+)
 from ndbmi_gym.tasks import Task
 from ndbmi_gym.tasks.reach import Reach
 
@@ -322,7 +330,7 @@ def _measure_all(
 ) -> tuple[dict[str, dict[str, FloatArray]], Task]:
     """By policy and quantity, trials (runs, animals, episodes); and what their task is."""
     n_episodes = settings.episodes
-    batch = min(BATCH, n_episodes)
+    batch = batch_size(env_id, dict(places[0]), n_episodes)
     found: dict[str, list[list[FloatArray]]] = {label: [] for label in lineup}
     n_actors = sum(map(len, lineup.values()))
     total = len(places) * n_actors * n_episodes
