@@ -29,6 +29,9 @@ ANIMATIONS = {
     "shift_target_curl": Animation("ndbmi/ShiftTargetCurl-v1", "filter", 4, 0, {}),
     "hold_target": Animation("ndbmi/HoldTarget-v1", "filter", 2, 0, {}),
     "shift_target_soc": Animation("ndbmi/ShiftTargetSOC-v1", "ceiling", 4, 0, {}),
+    "shift_target_arm": Animation("ndbmi/ShiftTargetArm-v0", "eq24", 3, 0, {}),
+    "hold_target_delayed": Animation("ndbmi/HoldTargetDelayed-v0", "filter", 2, 1, {}),
+    "degraded": Animation("ndbmi/Degraded-v0", "filter", 2, 0, {}),
 }
 
 
