@@ -81,7 +81,7 @@ def build(options):
         ({"volition": "both"}, "volition = 'both': choose one of positive, signed"),
         ({"field": "vortex"}, "unknown field 'vortex'.*gaussian"),
         ({"field": {"kind": "gaussian", "width": 3}}, "width"),
-        ({"perturbation": {"wind": 1}}, "no option 'wind': its options are curl, push, law"),
+        ({"perturbation": {"wind": 1}}, "no option 'wind': its options are curl, push, spring, "),
         (
             {"perturbation": {"curl": [1, 0]}},
             r"curl = \[1, 0\] \(low <= high, .*: give a",
