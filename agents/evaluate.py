@@ -26,10 +26,11 @@ from agents.lineup import CEILING, DEFAULT_ENV, FLOOR, Lineup, actor, find, line
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.pictures import draw_figure
 from agents.runs import Agent, make_env, versions
+from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.files import write_json, write_text
 from ndbmi_gym.film import pictures, write_film
 from ndbmi_gym.policies import POLICIES
-from ndbmi_gym.rollout import BATCH, LAST_STEPS, QUANTITIES, measured, play
+from ndbmi_gym.rollout import BATCH, QUANTITIES, REACHING, measured, play, steps_scored
 from ndbmi_gym.tasks import Task
 from ndbmi_gym.tasks.reach import Reach
 
@@ -109,9 +110,10 @@ def evaluate(settings: Settings, own: Mapping[str, Any] | None = None) -> JSON:
     -------
     dict
         JSON types throughout. ``table``: a row for each policy (see `tabulate`). ``trials``: for
-        each policy and quantity the values of all trials, nested as (run, animal, trial). ``scene``
-        and ``paths``: trajectories between starts and targets that all policies share. ``notes``:
-        what of the runs' settings was left out.
+        each policy and quantity the values of all trials, nested as (run, animal, trial); those of
+        reaching where trials end on arrival, null in one that did not. ``scene`` and ``paths``:
+        trajectories between starts and targets that all policies share. ``notes``: what of the
+        runs' settings was left out.
 
     Raises
     ------
@@ -140,12 +142,18 @@ def evaluate(settings: Settings, own: Mapping[str, Any] | None = None) -> JSON:
             for label, members in lineup.items()
         },
         "notes": notes,
-        "score": f"share of last {LAST_STEPS} steps" if task.holds else "steps to arrival",
+        "score": (
+            f"share of last {steps_scored(task)} steps" if task.holds else "steps to arrival"
+        ),
         # where the field leads to the target by itself, zero volition is no floor
         "table": tabulate(trials, sampled, scored=task.scored),
         **_show(env_id, places[0], lineup, settings),
         "trials": {
-            label: {name: np.round(values, 4).tolist() for name, values in found.items()}
+            label: {
+                name: np.round(values, 4).tolist()
+                for name, values in found.items()
+                if not (task.holds and name in REACHING)
+            }
             for label, found in trials.items()
         },
     }
@@ -217,7 +225,7 @@ def retabulate(path: Path) -> JSON:
         data: JSON = json.loads(text)
         old = {row["policy"]: row for row in data["table"]}
         trials = {
-            label: {name: np.array(values) for name, values in found.items()}
+            label: {name: np.array(values, float) for name, values in found.items()}
             for label, found in data["trials"].items()
         }
         sampled = {label for label, folders in data["runs"].items() if folders}
@@ -385,12 +393,17 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
             {"path": path, "success": bool(success)}
             for path, success in zip(walked, arrived, strict=True)
         ]
-    scene = {
+    scene: JSON = {
         "half_side_cm": episodes.half_side_cm,
         "sites": np.round(episodes.loops[0].interface.sites, 3).tolist(),
         "target_radius_cm": task.radius_cm,
         "trials": trials,
     }
+    if obstacles := obstacles_of(task):
+        scene["obstacles"] = [[list(centre), radius] for centre, radius in obstacles]
+    if hasattr(task, "circle_cm"):
+        for trial in trials:
+            trial["circle_cm"] = task.circle_cm(np.array(trial["target"]))
     draft.close()
     env.close()
     return {"scene": scene, "paths": paths}

@@ -23,12 +23,16 @@ from ndbmi_gym.parts import attribute
 from ndbmi_gym.policies import POLICIES, make_policy
 from ndbmi_gym.tasks import Task
 
-QUANTITIES = ("score", "success", "return", "effort", "steps")
+REACHING = ("time_s", "efficiency", "throughput")
+"""What is measured of a trial that arrives; see `reaching`."""
+
+QUANTITIES = ("score", "success", "return", "effort", "steps", *REACHING)
 """What is measured of a trial.
 
 The score is the number of steps to arrival (a miss takes all there are), or in tasks that do not
-end on arrival the share of the last 25 steps that ended in the target. The effort is the mean of
-the absolute action over electrodes and steps.
+end on arrival the share of the last steps that ended in the target: of 25, or of as many as the
+task's `scored_steps`. The effort is the mean of the absolute action over electrodes and steps. The
+last three are `REACHING`, which are NaN in trials that do not arrive.
 """
 
 LAST_STEPS = 25  # those that count when a target is to be held
@@ -370,22 +374,72 @@ def measure(
 
     Returns
     -------
-    ndarray (5, B)
+    ndarray (8, B)
     """
-    seen, _ = env.reset(seed=seed, options=numbers_of(env, first))
-    success = np.zeros(env.num_envs)
+    task = task_of(env)
+    seen, begun = env.reset(seed=seed, options=numbers_of(env, first))
+    start, target = begun["position"], begun["target"]
+    success, failed, time_s, path = np.zeros((4, env.num_envs))
+    end = start.copy()
     taken, inside, rewards, efforts = [], [], [], []
     for running, reward, info in play(env, actor, seen, deterministic):
         taken.append(running)
         inside.append(info["inside"])
         rewards.append(reward * running)
         efforts.append(info["effort"] * running)
-        success[running] = info["is_success"][running]
+        for values, name in ((success, "is_success"), (failed, "failed"), (time_s, "time_s")):
+            values[running] = info[name][running]
+        here = np.where(running[:, None], info["position"], end)
+        path += np.hypot(*(here - end).T)
+        end = here
     steps = np.sum(taken, axis=0)
-    score = np.mean(inside[-LAST_STEPS:], axis=0) if holds(env) else steps
+    reached, score = success, np.where(failed, _step_limit(env) or 0, steps)
+    if task.holds:
+        reached, score = 0 * success, np.mean(inside[-steps_scored(task) :], axis=0)
+    told = reaching(start, end, target, task.radius_cm, path, time_s)
     return np.stack(
-        [score, success, np.sum(rewards, axis=0), np.sum(efforts, axis=0) / steps, steps]
+        [
+            *(score, success, np.sum(rewards, axis=0), np.sum(efforts, axis=0) / steps, steps),
+            *np.where(reached, told, np.nan),
+        ]
     )
+
+
+def reaching(
+    start: FloatArray,
+    end: FloatArray,
+    target: FloatArray,
+    radius_cm: float,
+    path_cm: FloatArray,
+    time_s: FloatArray,
+) -> FloatArray:
+    """Statistics of reaches as studies of neural prostheses report them, (3, B).
+
+    The time to the target, s, any dwell there included. Path efficiency: the straight distance
+    from start to end over the length of the path, here through the step ends, so that 1 is
+    straight. Throughput in bits/s: the index of difficulty in Shannon's formulation, log2(D/W + 1),
+    over the time, where D is the distance from the start to the middle of the target and W the
+    diameter of the target disc.
+
+    Parameters
+    ----------
+    start, end, target : ndarray (B, 2)
+        cm.
+    radius_cm : float
+        Radius of the target disc.
+    path_cm, time_s : ndarray (B,)
+        How long the reaches were and took.
+
+    References
+    ----------
+    MacKenzie IS (1992). Fitts' law as a research and design tool in human-computer interaction.
+    Human-Computer Interaction 7:91-139.
+    """
+    straight, distance = np.hypot(*(end - start).T), np.hypot(*(target - start).T)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing has moved
+        efficiency = straight / path_cm
+        throughput = np.log2(distance / (2 * radius_cm) + 1) / time_s
+    return np.stack([time_s, efficiency, throughput])
 
 
 def numbers_of(env: Vector, first: int) -> dict[str, Any] | None:
@@ -426,7 +480,7 @@ def measured(
 
     Yields
     ------
-    ndarray (5, B)
+    ndarray (8, B)
         The last one is cut to size.
     """
     for done in range(0, trials, env.num_envs):
@@ -442,6 +496,11 @@ def task_of(env: Any) -> Task:
 def holds(env: Any) -> bool:
     """Whether the task is to stay in the target, rather than to arrive there."""
     return task_of(env).holds
+
+
+def steps_scored(task: Task) -> int:
+    """Steps at the end of a trial that count, where the task is to stay in the target."""
+    return int(getattr(task, "scored_steps", LAST_STEPS))
 
 
 def _inner(env: Any) -> Any:
