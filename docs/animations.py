@@ -29,6 +29,8 @@ ANIMATIONS = {
     "shift_target_curl": Animation("ndbmi/ShiftTargetCurl-v1", "filter", 4, 0, {}),
     "hold_target": Animation("ndbmi/HoldTarget-v1", "filter", 2, 0, {}),
     "shift_target_soc": Animation("ndbmi/ShiftTargetSOC-v1", "ceiling", 4, 0, {}),
+    "avoid_obstacle": Animation("ndbmi/AvoidObstacle-v0", "filter", 4, 0, {}),
+    "rhythm": Animation("ndbmi/Rhythm-v0", "ceiling", 1, 0, {}),
 }
 
 
