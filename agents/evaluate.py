@@ -30,7 +30,16 @@ from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.files import write_json, write_text
 from ndbmi_gym.film import pictures, write_film
 from ndbmi_gym.policies import POLICIES
-from ndbmi_gym.rollout import BATCH, QUANTITIES, REACHING, measured, play, steps_scored
+from ndbmi_gym.rollout import (
+    BATCH,
+    QUANTITIES,
+    REACHING,
+    batch_size,
+    measured,
+    play,
+    session_of,
+    steps_scored,
+)
 from ndbmi_gym.tasks import Task
 from ndbmi_gym.tasks.reach import Reach
 
@@ -322,7 +331,7 @@ def _measure_all(
 ) -> tuple[dict[str, dict[str, FloatArray]], Task]:
     """By policy and quantity, trials (runs, animals, episodes); and what their task is."""
     n_episodes = settings.episodes
-    batch = min(BATCH, n_episodes)
+    batch = batch_size(env_id, dict(places[0]), n_episodes)
     found: dict[str, list[list[FloatArray]]] = {label: [] for label in lineup}
     n_actors = sum(map(len, lineup.values()))
     total = len(places) * n_actors * n_episodes
@@ -361,7 +370,8 @@ def _starts(task: Task, half_side_cm: float) -> FloatArray:
 def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSON:
     """Trajectories of each policy between the same starts and targets, and where they take place.
 
-    Starts lie all around, targets on opposite sides where the task has several.
+    Starts lie all around, targets on opposite sides where the task has several. Of a session the
+    first trial is shown.
     """
     draft = make_env(env_id, BATCH, options)
     draft.reset(seed=settings.seed)
@@ -386,8 +396,13 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
         walked = [[trial["start"]] for trial in trials]
         arrived = np.zeros(len(trials), bool)
         for running, _, info in play(env, acting, seen, not settings.stochastic):
-            arrived[running] = info["is_success"][running]
-            for i in np.flatnonzero(running):
+            shown = running
+            if session_of(env).on:
+                shown = running & (info["trial"] == 0)
+                if not shown.any():
+                    break
+            arrived[shown] = info["is_success"][shown]
+            for i in np.flatnonzero(shown):
                 walked[i].append(np.round(info["position"][i], 3).tolist())
         paths[label] = [
             {"path": path, "success": bool(success)}

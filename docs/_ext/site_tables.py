@@ -53,7 +53,7 @@ def ids() -> str:
                 f"[`{spec.id}`]({_page(spec.id)})",
                 f"`{given.pop('task')}`",
                 _end(config.task),
-                spec.max_episode_steps,
+                _limit(spec, config),
                 _keywords(given) or "–",
             )
         )
@@ -71,7 +71,7 @@ def spaces(env_id: str) -> str:
         rows.append((name + (" (default)" if observe == OBSERVATIONS[0] else ""), f"`{space}`"))
     config = env.unwrapped.episodes.config
     rows += [
-        ("step limit", f"{spec.max_episode_steps} steps of {config.plant.step_s:g} s"),
+        ("step limit", f"{_limit(spec, config)} steps of {config.plant.step_s:g} s"),
         ("scalar", f'`gymnasium.make("{env_id}")`'),
         ("native vector", f'`gymnasium.make_vec("{env_id}", num_envs=256)`'),
     ]
@@ -250,6 +250,14 @@ def _end(task: Any) -> str:
         return f"at the step limit ({within} is inside)"
     within += f" at {task.dwell} consecutive step ends" if task.dwell > 1 else ""
     return within + (", or on touching the obstacle" if obstacles_of(task) else "")
+
+
+def _limit(spec: Any, config: Any) -> str:
+    """Steps of an episode; of a session, those of its trials."""
+    session = config.session
+    if session.on:
+        return f"{session.session_trials} trials of at most {session.trial_steps}"
+    return str(spec.max_episode_steps)
 
 
 def _box(space: gymnasium.spaces.Box) -> str:
