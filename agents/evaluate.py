@@ -159,7 +159,7 @@ def evaluate(settings: Settings, own: Mapping[str, Any] | None = None) -> JSON:
         **_show(env_id, places[0], lineup, settings),
         "trials": {
             label: {
-                name: np.round(values, 4).tolist()
+                name: np.where(np.isnan(values), None, np.round(values, 4)).tolist()
                 for name, values in found.items()
                 if not (task.holds and name in REACHING)
             }
