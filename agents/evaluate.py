@@ -30,7 +30,8 @@ from ndbmi_gym.files import write_json, write_text
 from ndbmi_gym.film import pictures, write_film
 from ndbmi_gym.policies import POLICIES
 from ndbmi_gym.rollout import BATCH, LAST_STEPS, QUANTITIES, measured, play
-from ndbmi_gym.tasks import Reach, Task
+from ndbmi_gym.tasks import Task
+from ndbmi_gym.tasks.reach import Reach
 
 DATA, TABLE, FIGURE, VIDEO = "evaluation.json", "table.md", "trajectories.png", "agent.mp4"
 

@@ -15,7 +15,8 @@ import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.checks import number
 from ndbmi_gym.plants import Device
 from ndbmi_gym.policies import make_policy
-from ndbmi_gym.tasks import FloatArray, Judged, Outcome, Reach
+from ndbmi_gym.tasks import FloatArray, Judged, Outcome
+from ndbmi_gym.tasks.reach import Reach
 
 # %%
 # A task inherits from ``Reach`` and overrides what differs, here the judgement of a step. Its
@@ -34,11 +35,11 @@ class KeepOut(Reach):
         after: Device,
         target: FloatArray,
         action: FloatArray,
-        streak: FloatArray,
+        last: Outcome,
         half_side_cm: float,
     ) -> Outcome:
         """Judge a step, which ends the trial if it ends in the disc."""
-        outcome = super().assess(before, after, target, action, streak, half_side_cm)
+        outcome = super().assess(before, after, target, action, last, half_side_cm)
         failed = np.hypot(*after.position.T) < self.keep_out_cm
         outcome.values[failed, Judged.FAILED] = 1
         return outcome

@@ -18,9 +18,11 @@ from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.observation import Observation
 from ndbmi_gym.parts import Choice, Registry, plain
-from ndbmi_gym.perturbations import PERTURBATIONS, Perturbation, choose_perturbation
+from ndbmi_gym.perturbations import PERTURBATIONS, Perturbation, choose_perturbation, speeds_up
 from ndbmi_gym.plants import PLANTS, Plant
 from ndbmi_gym.presets import load_preset
+from ndbmi_gym.senses import Senses
+from ndbmi_gym.sessions import Session
 from ndbmi_gym.tasks import TASKS, Task
 
 VOLITIONS = ("positive", "signed")
@@ -118,7 +120,9 @@ _SINGLE: dict[str, type] = {
     "calibration": Calibration,
     "decoding": Decoding,
     "volition": Volition,
+    "senses": Senses,
     "observation": Observation,
+    "session": Session,
     "animals": Animals,
     "picture": Picture,
 }
@@ -148,8 +152,12 @@ class Config:
         How the interface is calibrated (`ndbmi_gym.animals`).
     decoding : Decoding
     volition : Volition
+    senses : Senses
+        How late and how truly the interface knows the device's place (`ndbmi_gym.senses`).
     observation : Observation
         What the agent sees (`ndbmi_gym.observation`).
+    session : Session
+        How many trials an episode holds (`ndbmi_gym.sessions`).
     animals : Animals
     picture : Picture
     choices : dict
@@ -164,7 +172,9 @@ class Config:
     calibration: Calibration
     decoding: Decoding
     volition: Volition
+    senses: Senses
     observation: Observation
+    session: Session
     animals: Animals
     picture: Picture
     choices: dict[str, Choice] = declared(compare=False, repr=False)
@@ -208,10 +218,10 @@ class Config:
         config = cls(choices=choices, **parts)
         if config.calibration.interface is not None and config.animals.animal is None:
             raise ValueError("animal=None draws animals, interface= names one: drop either")
-        if config.observation.observe_perturbation and config.perturbation.law is not None:
+        if config.observation.observe_perturbation and speeds_up(config.perturbation):
             raise ValueError(
                 "observe_perturbation shows drawn curl and push, and the perturbation is a "
-                "law: drop either"
+                "law, spring, viscous or channel: drop either"
             )
         if config.calibration.interface is None:
             config.task.check(config.field, config.calibration.half_side_cm)

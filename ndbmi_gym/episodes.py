@@ -16,11 +16,19 @@ from ndbmi_gym.checks import shown
 from ndbmi_gym.config import Config
 from ndbmi_gym.loop import ClosedLoop, empty_signals
 from ndbmi_gym.observation import lay_out
-from ndbmi_gym.perturbations import Force, make_perturbation
-from ndbmi_gym.plants import PERTURBING_FORCE, POSITION, PUSH, VELOCITY, Column, Device
+from ndbmi_gym.perturbations import (
+    Force,
+    Which,
+    beyond_curl_and_push,
+    channel_force,
+    channelled,
+    lateral,
+    make_perturbation,
+)
+from ndbmi_gym.plants import PERTURBING_FORCE, POSITION, VELOCITY, Column, Device
 from ndbmi_gym.step import CompiledStep, Stepped, Trials, clip, natives_of
 from ndbmi_gym.streams import Streams
-from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Judged, Outcome, Task
+from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Judged, Outcome, Task, memory_of
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -76,6 +84,10 @@ class Episodes:
         Of trials that begin now.
     state : Device
         State of the B devices.
+    sensed : Device
+        The same as the interface takes it to be (`ndbmi_gym.senses`).
+    start : ndarray (B, 2)
+        Where the trials started, cm.
     signals : Signals
         What last passed through the loop.
     outcome : Outcome
@@ -84,10 +96,16 @@ class Episodes:
         cm.
     action : ndarray (B, n)
         Last action, within the box.
+    animals : ndarray of int
+        Number of the animal of each loop.
     animal : ndarray of int (B,)
         Index into `loops`.
     trial : ndarray of int (B,)
         Number of the trial in each place, from 0; −1 before the first.
+    trial_step : ndarray of int (B,)
+        Steps since the trial began; counted in sessions only (`ndbmi_gym.sessions`).
+    trial_end : ndarray of bool (B,)
+        Whether the last step ended a trial of a session.
     streams : Streams
         What happens in each trial is drawn from its own.
     compiled : bool
@@ -116,17 +134,17 @@ class Episodes:
         for loop in self.loops:  # an interface on file brings a workspace of its own
             self.task.check(loop.field, loop.interface.half_side_cm)
         self._pools = [self.task.pool(loop) for loop in self.loops]
-        self._animals = np.array(config.animals.pool)
+        self.animals = np.array(config.animals.pool)
 
         loop = self.loops[0]
         cortex = loop.cortex
-        for other, animal in zip(self.loops, self._animals, strict=True):
+        for other, animal in zip(self.loops, self.animals, strict=True):
             if other.cortex.n_electrodes != cortex.n_electrodes or (
                 other.cortex.n_states != cortex.n_states
             ):
                 raise ValueError(
                     f"the cortex of animal {animal} has {other.cortex.n_electrodes} electrodes and "
-                    f"carries {other.cortex.n_states} numbers, that of animal {self._animals[0]} "
+                    f"carries {other.cortex.n_states} numbers, that of animal {self.animals[0]} "
                     f"{cortex.n_electrodes} and {cortex.n_states}: give all animals the same"
                 )
         self.n_electrodes = cortex.n_electrodes
@@ -143,21 +161,28 @@ class Episodes:
             self._pools,
             self.max_count,
             self.low,
+            config.senses.most_noise_cm,
         )
 
         self.animal = np.zeros(n_trials, np.int64)
         self.trial = np.full(n_trials, -1)
         self.target = np.zeros((n_trials, 2))
-        self.state = loop.plant.place(self.target)
+        self.start = np.zeros((n_trials, 2))
+        self.state = self.sensed = loop.plant.place(self.target)
+        self._past = config.senses.begun(self.state)
+        self.trial_step = np.zeros(n_trials, np.int64)
+        self.trial_end = np.zeros(n_trials, np.bool_)
         self.action = np.zeros((n_trials, cortex.n_electrodes))
         self.signals = empty_signals(n_trials, cortex.n_electrodes, cortex.n_states)
-        self.outcome = Outcome(np.zeros((n_trials, N_JUDGED)))
+        self.outcome = Outcome(np.zeros((n_trials, N_JUDGED + memory_of(self.task))))
         self.streams = Streams.keyed(np.zeros((n_trials, 2), np.uint64))
+        self._sessions = self.streams  # those of the trials that they began with
         self._seen: Observation | None = None
         # trials keep the task that they began with: which of these it is, the last being `task`
         self._tasks: list[Task] = [self.task]
         self._task_of = np.zeros(n_trials, np.int64)
         self._threads = threads
+        self._general = False  # whether a trial's forces have gone beyond curl and push
         self._compiled = self._compile()
 
     def _check_spikes(self) -> None:
@@ -174,7 +199,7 @@ class Episodes:
                 )
 
     def _compile(self) -> CompiledStep | None:
-        natives = natives_of(self.loops, self.task)
+        natives = natives_of(self.loops, self.task, self._general)
         if natives is None:
             return None
         return CompiledStep(
@@ -227,54 +252,79 @@ class Episodes:
         ValueError
             If a trial has no fitting target.
         """
-        given = given or Given()
         which: Any = slice(None)
         if trials is not None and not trials.all():
             which = np.flatnonzero(trials)
-        number, animal = self.trial[which] + 1, self.animal[which].copy()
-        n = len(number)
-        if given.trial is not None:
+        number = self.trial[which] + 1
+        if self.config.session.on:
+            number[:] = 0
+        if given is not None and given.trial is not None:
             number = given.trial[which].copy()
         elif anew is not False:
             number[anew if anew is True else anew[which]] = 0
+        self._begin(streams, streams, which, number, given or Given())
+        self._sessions = _put_streams(self._sessions, which, streams)
+
+    def _begin(
+        self, streams: Streams, sessions: Streams, which: Any, number: IntArray, given: Given
+    ) -> None:
+        """Start trials with streams of their own and of their sessions, and with numbers (n,)."""
+        n, animal = len(number), self.animal[which].copy()
+        same_animal = sessions is not streams  # the trials of a session are one animal's
         if given.animal is not None:
             animal = given.animal[which].copy()
-        elif len(self.loops) > 1:
+        elif len(self.loops) > 1 and not same_animal:
             animal = (streams.random(n) * len(self.loops)).astype(np.int64)
         starts = self.task.draw_starts(streams, number, self.half_side_cm)
-        drawn = (given.perturbation or self.config.perturbation).sample(streams, number)
-        placed = self.loops[0].plant.place(
-            starts if given.start is None else given.start[which],
-            curl=drawn[:, _CURLS],
-            push=drawn[:, _PUSHES],
-        )
+        if given.start is not None:
+            starts = given.start[which]
+        of = Which(number, self.animals[animal], sessions)
+        forces = (given.perturbation or self.config.perturbation).sample(streams, of)
+        starts = np.array(starts, float, order="C")
         if given.target is None:
-            targets = self._draw_targets(streams, animal, placed.position, number)
+            targets = self._draw_targets(streams, animal, starts, number)
         else:
             targets = given.target[which]
         targets = np.array(targets, float, order="C")
+        forces = channelled(forces, starts, targets)
+        if not self._general and beyond_curl_and_push(forces):
+            self._general = True
+            self._compiled = self._compile()
+        placed = self.loops[0].plant.place(starts, forces=forces)
+        senses = self.config.senses
+        past, sensed = self._past[:0], placed
+        if senses.active:
+            past = senses.begun(placed)
+            sensed = senses.sense(past, placed.forces, streams)
         # nothing has been earned yet, and a start inside the disc is no step end inside it
-        judged = np.zeros((n, N_JUDGED))
+        judged = np.zeros((n, N_JUDGED + memory_of(self.task)))
         judged[:, _STREAK] = -1.0
         rest, still = (
             np.zeros((n, self.signals.activity.shape[1])),
             np.zeros((n, self.n_electrodes)),
         )
-        fresh = Trials(streams, animal, targets, rest, placed, Outcome(judged))
+        fresh = Trials(streams, animal, targets, rest, placed, sensed, Outcome(judged))
         newest = len(self._tasks) - 1
         begun = self._run(fresh, still, np.full(n, newest) if newest else _ONLY, moves=False)
         # nothing above has changed this batch: a task without a fitting target leaves it whole
         self.action = _put(self.action, which, begun.action)
         self.signals = self.signals.put(which, begun.signals)
-        self.state = Device(_put(self.state.values, which, begun.device.values))
+        self.state = _put_devices(self.state, which, begun.device)
+        if senses.active:
+            sensed = senses.sense(past, placed.forces, streams)
+            self._past = _put(self._past, which, past)
+            self.sensed = _put_devices(self.sensed, which, sensed)
+        else:
+            self.sensed = self.state
         self.outcome = Outcome(_put(self.outcome.values, which, begun.outcome.values))
-        self.target = _put(self.target, which, targets)
+        self.target, self.start = _put(self.target, which, targets), _put(self.start, which, starts)
         self.animal, self.trial = _put(self.animal, which, animal), _put(self.trial, which, number)
-        self.streams = Streams(
-            _put(self.streams.keys, which, streams.keys),
-            _put(self.streams.draws, which, streams.draws),
-        )
-        self._seen = begun.seen if n == self.n_trials else None
+        self.streams = _put_streams(self.streams, which, streams)
+        if self.config.session.on:
+            zero = np.zeros(n, np.int64)
+            self.trial_step = _put(self.trial_step, which, zero)
+            self.trial_end = _put(self.trial_end, which, zero != 0)
+        self._seen = begun.seen if n == self.n_trials and not senses.active else None
         self._task_of[which] = newest
         if len(self._tasks) > 1 and self._task_of.min() == len(self._tasks) - 1:
             self._tasks, self._task_of = [self.task], np.zeros_like(self._task_of)
@@ -371,6 +421,11 @@ class Episodes:
             config.task.check(loop.field, loop.interface.half_side_cm)
         pools = [config.task.pool(loop) for loop in self.loops]
         self.layout.refuse(config.perturbation, pools)
+        if memory_of(config.task) != memory_of(self.task):
+            raise ValueError(
+                "the new task remembers other things of a trial than the old one: make another "
+                "environment with it"
+            )
         self.config, self._pools = config, pools
         if config.task != self.task:
             self.task = config.task
@@ -413,10 +468,44 @@ class Episodes:
         given = np.asarray(action)
         self.check_action(given)
         given = np.array(given, float, order="C")
-        activity = self.signals.activity
-        now = Trials(self.streams, self.animal, self.target, activity, self.state, self.outcome)
+        resting = self._resting()
+        if resting is not None:
+            given[resting] = 0.0
+        activity, sensed = self.signals.activity, self.sensed
+        now = Trials(
+            self.streams, self.animal, self.target, activity, self.state, sensed, self.outcome
+        )
         stepped = self._run(now, given, self._task_of, moves=True)
         self.action, self.signals, self.state, self.outcome, self._seen = stepped
+        self.sensed = self.state
+        senses, session = self.config.senses, self.config.session
+        if senses.active:
+            self._past = senses.after(self._past, self.state)
+            self.sensed = senses.sense(self._past, self.state.forces, self.streams)
+            self._seen = None
+        if session.trial_steps is not None:
+            self.trial_step = self.trial_step + 1
+            self.trial_end = self.outcome.terminated | (self.trial_step >= session.trial_steps)
+        if resting is not None:
+            number = self.trial[resting] + 1
+            sessions = self._sessions.select(resting)
+            self._begin(sessions.branches(number), sessions, resting, number, Given())
+
+    def _resting(self) -> IntArray | None:
+        """Trials of sessions that are over while their sessions are not, if there are any."""
+        trials = self.config.session.session_trials
+        if trials is None or not self.trial_end.any():
+            return None
+        resting = np.flatnonzero(self.trial_end & (self.trial + 1 < trials))
+        return resting if len(resting) else None
+
+    @property
+    def terminated(self) -> BoolArray:
+        """Episodes that are over: a trial has arrived or failed, or a session's last has ended."""
+        trials = self.config.session.session_trials
+        if trials is None:
+            return self.outcome.terminated
+        return self.trial_end & (self.trial + 1 >= trials)
 
     def _run(self, trials: Trials, action: FloatArray, task_of: IntArray, moves: bool) -> Stepped:
         """Step trials as a whole, or part by part where one is written in Python.
@@ -447,8 +536,9 @@ class Episodes:
         for i, members in _groups(trials.animal):
             loop, own = self.loops[i], streams.select(members)
             here, carried = trials.device.select(members), trials.activity[members]
+            sensed = here if trials.sensed is trials.device else trials.sensed.select(members)
             heard = loop.listen(
-                here, volition[members] if moves else None, own, carried if moves else None
+                sensed, volition[members] if moves else None, own, carried if moves else None
             )
             moved[members] = (loop.move(here, heard.force) if moves else here).values
             streams.draws[members] = own.draws
@@ -460,19 +550,20 @@ class Episodes:
                 self._tasks[i]
                 .assess(
                     trials.device.select(members),
-                    Device(moved[members]),
+                    Device(moved[members], trials.device.forces[members]),
                     trials.target[members],
                     action[members],
-                    trials.outcome.streak[members],
+                    Outcome(trials.outcome.values[members]),
                     self.half_side_cm,
                 )
                 .values
             )
         if not moves:
-            values *= KNOWN_AT_START
-        seen = self.layout.observe(signals, Device(moved), action, trials.target)
+            values[:, :N_JUDGED] *= KNOWN_AT_START
+        device = Device(moved, trials.device.forces)
+        seen = self.layout.observe(signals, device, action, trials.target)
         trials.streams.draws[:] = streams.draws
-        return Stepped(action, signals, Device(moved), Outcome(values), seen)
+        return Stepped(action, signals, device, Outcome(values), seen)
 
     def to_hz(self, action: npt.ArrayLike) -> FloatArray:
         """Volitional firing rates that an action asks for, Hz."""
@@ -486,7 +577,7 @@ class Episodes:
         """Observations of the B trials, (B, d), freshly made."""
         seen, self._seen = self._seen, None  # it is made along with a step, and handed out once
         if seen is None:
-            seen = self.layout.observe(self.signals, self.state, self.action, self.target)
+            seen = self.layout.observe(self.signals, self.sensed, self.action, self.target)
         return seen
 
     def info(self, trial: int | None = None) -> dict[str, Any]:
@@ -506,10 +597,10 @@ class Episodes:
             evoked, volitional = counts[:, :n], counts[:, n:]
             state, judged = self.state.values.T.copy(), self.outcome.values.T.copy()
             position, velocity = state[POSITION].T, state[VELOCITY].T
-            push, perturbing = state[PUSH].T, state[PERTURBING_FORCE].T
-            curl, time_s = state[_CURL], state[_TIME]
+            forces, perturbing = self.state.forces[:, :_N_KNOWN].T.copy(), state[PERTURBING_FORCE].T
+            curl, push, time_s = forces[_CURL], forces[_PUSHES].T, state[_TIME]
             target, number = self.target.copy(), self.trial.copy()
-            animal = self._animals.take(self.animal)
+            animal = self.animals.take(self.animal)
             inside, _, failed, success = judged[_FLAGS] != 0  # all in one go
         else:
             stimulus, counts = signals.stimulus[trial], signals.counts[trial].copy()
@@ -517,15 +608,15 @@ class Episodes:
             evoked, volitional = counts[:n], counts[n:]
             state, judged = self.state.values[trial].copy(), self.outcome.values[trial].tolist()
             position, velocity = state[POSITION], state[VELOCITY]
-            push, perturbing = state[PUSH], state[PERTURBING_FORCE]
-            curl, time_s = state.item(_CURL), state.item(_TIME)
+            forces, perturbing = self.state.forces[trial, :_N_KNOWN].copy(), state[PERTURBING_FORCE]
+            curl, push, time_s = forces.item(_CURL), forces[_PUSHES], state.item(_TIME)
             target, number = self.target[trial].copy(), self.trial.item(trial)
-            animal = self._animals.item(self.animal.item(trial))
+            animal = self.animals.item(self.animal.item(trial))
             inside, _, failed, success = judged[_FLAGS]
             inside, failed, success = inside != 0, failed != 0, success != 0
         _, distance, effort = judged[:_FIRST_FLAG]
-        by_distance, by_effort, bonus, by_inside, penalty = judged[_FIRST_TERM:]
-        return {
+        by_distance, by_effort, bonus, by_inside, penalty = judged[_FIRST_TERM:N_JUDGED]
+        info = {
             "stimulus": stimulus,
             "evoked_counts": evoked,
             "volitional_counts": volitional,
@@ -551,6 +642,31 @@ class Episodes:
             "reward_inside": by_inside,
             "reward_penalty": penalty,
         }
+        if self.config.session.on:
+            info |= self._of_session(trial)
+        if self._channels:
+            across = lateral(self.start, self.target)
+            here = self.state
+            pressed = channel_force(here.forces, here.position, here.velocity, across)
+            info["channel_force"] = pressed if trial is None else pressed.item(trial)
+        return info
+
+    @property
+    def _channels(self) -> bool:
+        """Whether the environment's trials may be clamped to a channel."""
+        return bool(getattr(self.config.perturbation, "channels", False))
+
+    def _of_session(self, trial: int | None) -> dict[str, Any]:
+        """What info tells of a trial's place in its session."""
+        block_of = getattr(self.config.perturbation, "block", np.zeros_like)
+        told = {
+            "block": block_of(self.trial),
+            "trial_step": self.trial_step.copy(),
+            "trial_end": self.trial_end.copy(),
+        }
+        if trial is None:
+            return told
+        return {name: values.item(trial) for name, values in told.items()}
 
     def _points(self, name: str, value: Any) -> FloatArray | None:
         """Points of the workspace, one for each trial, (B, 2)."""
@@ -587,7 +703,7 @@ class Episodes:
         """Indices of the loops of animals, one for each trial, (B,)."""
         if value is None:
             return None
-        pool = self._animals.tolist()
+        pool = self.animals.tolist()
         numbers = np.asarray(value)
         known = numbers.dtype.kind in "iu" and numbers.shape in ((), (self.n_trials,))
         if not known or not np.isin(numbers, pool).all():
@@ -595,12 +711,12 @@ class Episodes:
                 f"animal = {shown(value)}: this environment has the animals {shown(pool)}; give "
                 f"one of them, or {self.n_trials} for the trials (animal=None in make() for more)"
             )
-        return np.broadcast_to(np.searchsorted(self._animals, numbers), (self.n_trials,))
+        return np.broadcast_to(np.searchsorted(self.animals, numbers), (self.n_trials,))
 
 
 # looking a member of an enumeration up takes as long as indexing an array
-_CURL, _TIME = int(Column.CURL), int(Column.TIME)
-_CURLS, _PUSHES, _STREAK = int(Force.CURL), slice(Force.PUSH_X, None), int(Judged.STREAK)
+_CURL, _TIME, _STREAK = int(Force.CURL), int(Column.TIME), int(Judged.STREAK)
+_PUSHES, _N_KNOWN = slice(Force.PUSH_X, Force.K_XX), int(Force.K_XX)
 _ONLY = np.zeros(1, np.int64)  # the task of all trials
 # the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
 _FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)
@@ -622,3 +738,13 @@ def _put(array: npt.NDArray[Any], which: Any, values: npt.NDArray[Any]) -> npt.N
     changed = array.copy()
     changed[which] = values
     return changed
+
+
+def _put_devices(devices: Device, which: Any, others: Device) -> Device:
+    return Device(
+        _put(devices.values, which, others.values), _put(devices.forces, which, others.forces)
+    )
+
+
+def _put_streams(streams: Streams, which: Any, others: Streams) -> Streams:
+    return Streams(_put(streams.keys, which, others.keys), _put(streams.draws, which, others.draws))

@@ -11,7 +11,7 @@ from ndbmi_gym.checks import choice, flag, settle
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import max_force
 from ndbmi_gym.loop import ClosedLoop, Signals
-from ndbmi_gym.perturbations import Force, Perturbation
+from ndbmi_gym.perturbations import Force, Perturbation, speeds_up
 from ndbmi_gym.plants import Column, Device
 
 FloatArray = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ _PARTS = ("counts", "position", "velocity", "action", "target", "curl", "push")
 _COUNTS, _POSITION, _VELOCITY, _ACTION, _TARGET, _CURL, _PUSH = range(len(_PARTS))
 
 # plain numbers: members of an enumeration take longer to compile
-_X, _VX, _CURL_COLUMN, _PUSH_X = map(int, (Column.X, Column.VX, Column.CURL, Column.PUSH_X))
+_X, _VX, _CURL_COLUMN, _PUSH_X = map(int, (Column.X, Column.VX, Force.CURL, Force.PUSH_X))
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Layout(NamedTuple):
     ) -> Seen:
         """Observations of B trials, (B, d), freshly made."""
         seen = np.empty((len(action), self.width), np.float32)
-        values, counts = device.values, signals.counts
-        show(seen, self.starts, self.factors, counts, values, action, target, 0, len(seen))
+        made_of = (self.starts, self.factors, signals.counts, *device, action, target)
+        show(seen, *made_of, 0, len(seen))
         return seen
 
     def without_target(self, seen: Seen) -> Seen:
@@ -116,6 +116,11 @@ class Layout(NamedTuple):
 
     def refuse(self, perturbation: Perturbation, pools: Sequence[FloatArray]) -> None:
         """Raise ValueError if what trials are to have would leave these bounds."""
+        if self._bounds_velocity and speeds_up(perturbation):
+            raise ValueError(
+                "the observed velocity is bounded for curl and pushes, and spring, viscous or "
+                "channel know no bound: make the environment with one of them"
+            )
         most = np.abs(perturbation.ranges()).max(axis=1)
         push = float(np.hypot(*most[Force.PUSH_X :]))
         if self._bounds_velocity and push > self.most_push:
@@ -148,6 +153,7 @@ def lay_out(
     pools: Sequence[FloatArray],
     max_count: float,
     low: float,
+    noise_cm: float = 0.0,
 ) -> Layout:
     """Fix which quantities are observed, their units and bounds that hold.
 
@@ -163,6 +169,8 @@ def lay_out(
         Volitional spikes per window for an action entry of 1.
     low : float
         Lower end of the action box.
+    noise_cm : float
+        Bound of the noise in the observed position.
     """
     loop = loops[0]
     n, plant, half_side = loop.cortex.n_electrodes, loop.plant, loop.interface.half_side_cm
@@ -184,13 +192,13 @@ def lay_out(
     most = max(max_force(each.field, max(corner, farthest)) for each in loops) + extra
     speed, speed_bound = plant.max_speed(usual), _HUGE
     if np.isfinite(speed) and speed > _TINY:
-        if perturbation.law is None:
+        if not speeds_up(perturbation):
             speed_bound = most / usual
     else:
         speed = half_side / plant.step_s
 
     # trials may start beyond a wall within the workspace, and are put on it when they move
-    wall = min(max(plant.reach_cm / half_side, 1.0), _HUGE)
+    wall = min(max(plant.reach_cm / half_side, 1.0) + noise_cm / half_side, _HUGE)
     far_target = max(1.0, *(float(np.abs(pool).max()) / half_side for pool in pools))
     # observed, entries, scale, low, high; bounds in scaled units
     parts = (
@@ -224,7 +232,7 @@ def lay_out(
 
 
 @compiled
-def show(seen, starts, factors, counts, device, action, target, first, last):  # type: ignore[no-untyped-def]
+def show(seen, starts, factors, counts, device, forces, action, target, first, last):  # type: ignore[no-untyped-def]
     """Write the observations of trials.
 
     Parameters
@@ -234,8 +242,10 @@ def show(seen, starts, factors, counts, device, action, target, first, last):  #
         Of the `Layout`.
     counts : ndarray of int64 (B, 2n)
         Evoked and volitional spikes.
-    device : ndarray (B, 10 or more)
+    device : ndarray (B, 7 or more)
         The columns of `ndbmi_gym.plants.Column`.
+    forces : ndarray (B, 17)
+        The columns of `ndbmi_gym.perturbations.Force`.
     action : ndarray (B, n)
     target : ndarray (B, 2)
         cm.
@@ -256,6 +266,6 @@ def show(seen, starts, factors, counts, device, action, target, first, last):  #
                 row[starts[_VELOCITY] + d] = device[b, _VX + d] * factors[_VELOCITY]
             row[starts[_TARGET] + d] = target[b, d] * factors[_TARGET]
             if starts[_PUSH] >= 0:
-                row[starts[_PUSH] + d] = device[b, _PUSH_X + d] * factors[_PUSH]
+                row[starts[_PUSH] + d] = forces[b, _PUSH_X + d] * factors[_PUSH]
         if starts[_CURL] >= 0:
-            row[starts[_CURL]] = device[b, _CURL_COLUMN] * factors[_CURL]
+            row[starts[_CURL]] = forces[b, _CURL_COLUMN] * factors[_CURL]

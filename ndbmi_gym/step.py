@@ -33,16 +33,8 @@ from ndbmi_gym.interface import project, sense
 from ndbmi_gym.loop import ClosedLoop, Signals
 from ndbmi_gym.observation import Layout, show
 from ndbmi_gym.plants import Column, Device
-from ndbmi_gym.plants.point_mass import Motion, move
 from ndbmi_gym.streams import Streams
-from ndbmi_gym.tasks import (
-    KNOWN_AT_START,
-    N_JUDGED,
-    Outcome,
-    Rules,
-    Task,
-    judge,
-)
+from ndbmi_gym.tasks import KNOWN_AT_START, N_JUDGED, Outcome, Task
 
 Array = npt.NDArray[Any]
 
@@ -60,6 +52,8 @@ class Trials(NamedTuple):
     activity : ndarray (B, n_states)
         What the cortex carried on.
     device : Device
+    sensed : Device
+        Where the interface takes them to be.
     outcome : Outcome
         Of the last step.
     """
@@ -69,6 +63,7 @@ class Trials(NamedTuple):
     target: Array
     activity: Array
     device: Device
+    sensed: Device
     outcome: Outcome
 
 
@@ -143,10 +138,10 @@ class Parts(NamedTuple):
     decoding : Lookup or Projection
     sites : ndarray (A, S, 2)
         Calibration sites of A animals, cm.
-    motion : Motion
-        Of the plant.
-    rules : Rules
-        Of the task.
+    motion : NamedTuple
+        What the plant moves by.
+    rules : NamedTuple
+        What the task judges by.
     starts, factors : ndarray (7,)
         Of the observation's layout.
     low : float
@@ -160,8 +155,8 @@ class Parts(NamedTuple):
     cortex: Any
     decoding: Lookup | Projection
     sites: Array
-    motion: Motion
-    rules: Rules
+    motion: Any
+    rules: Any
     starts: Array
     factors: Array
     low: float
@@ -247,8 +242,17 @@ DONE, NOT_FINITE, TOO_LONG = range(3)
 
 
 @cache
-def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[..., Any]:
-    """The compiled loop through a cortex's way of responding and a way of decoding.
+def composed(
+    respond: Any,
+    tables: Any,
+    decode: Any,
+    known: Any,
+    move: Any,
+    motions: Any,
+    judge: Any,
+    rulings: Any,
+) -> Callable[..., Any]:
+    """The compiled loop through ways of responding, decoding, moving and judging.
 
     Parameters
     ----------
@@ -259,6 +263,14 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
     decode : compiled function
     known : type of NamedTuple
         What it decodes by.
+    move : compiled function
+        As `ndbmi_gym.plants.point_mass.move`.
+    motions : type of NamedTuple
+        What it moves by.
+    judge : compiled function
+        As `ndbmi_gym.tasks.reach.judge`.
+    rulings : type of NamedTuple
+        What it judges by.
     """
 
     @compiled
@@ -272,7 +284,9 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
         animal,
         target,
         activity,
+        sensed,
         device,
+        forces,
         judged,
         action,
         volition,
@@ -294,7 +308,7 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
         # numba takes microseconds longer to tell the type of a tuple whose entries have names
         parts = Parts(*parts)
         cortex, decoding = tables(*parts.cortex), known(*parts.decoding)
-        motion, rules = Motion(*parts.motion), Rules(*parts.rules)
+        motion, rules = motions(*parts.motion), rulings(*parts.rules)
         if not clip(action, volition, parts.low, parts.max_count, first, last):
             return NOT_FINITE
         chunk = max(1, min(parts.chunk, last - first))
@@ -302,7 +316,7 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
         offsets = np.empty(chunk + 1, np.int64)
         for begin in range(first, last, chunk):
             end = min(begin + chunk, last)
-            sense(parts.sites, animal, device, stimulus, begin, end)
+            sense(parts.sites, animal, sensed, stimulus, begin, end)
             while not respond(
                 cortex,
                 stimulus,
@@ -323,13 +337,24 @@ def composed(respond: Any, tables: Any, decode: Any, known: Any) -> Callable[...
                     return TOO_LONG
             decode(decoding, animal, rows, offsets, begin, end, point, force)
             if moves:
-                move(device, moved, force, motion, begin, end)
+                move(device, moved, forces, force, motion, begin, end)
             else:
                 _hold(device, moved, begin, end)
-            judge(judged, judgement, moved, target, action, rules, begin, end)
+            judge(judged, judgement, device, moved, target, action, rules, begin, end)
             if not moves:
                 _forget(judgement, begin, end)
-            show(seen, parts.starts, parts.factors, counts, moved, action, target, begin, end)
+            show(
+                seen,
+                parts.starts,
+                parts.factors,
+                counts,
+                moved,
+                forces,
+                action,
+                target,
+                begin,
+                end,
+            )
         return DONE
 
     return step
@@ -340,22 +365,31 @@ class Natives(NamedTuple):
 
     Attributes
     ----------
-    respond : compiled function
+    respond, move, judge : compiled function
         See `composed`.
-    cortex : NamedTuple
-        What it draws from.
-    motion : Motion
-    rules : Rules
+    cortex, motion, rules : NamedTuple
+        What these draw from, move and judge by.
     """
 
     respond: Any
     cortex: Any
-    motion: Motion
-    rules: Rules
+    move: Any
+    motion: Any
+    judge: Any
+    rules: Any
 
 
-def natives_of(loops: Sequence[ClosedLoop], task: Task) -> Natives | None:
-    """What the parts offer; None if one of them is written in Python."""
+def natives_of(loops: Sequence[ClosedLoop], task: Task, general: bool) -> Natives | None:
+    """What the parts offer; None if one of them is written in Python.
+
+    Parameters
+    ----------
+    loops : sequence of ClosedLoop
+        Of every animal.
+    task : Task
+    general : bool
+        Whether forces go beyond curl and push.
+    """
     loop, half_side_cm = loops[0], loops[0].interface.half_side_cm
     parts: tuple[Any, Any, Any] = loop.cortex, loop.plant, task
     cortex, plant, judging = parts
@@ -367,11 +401,10 @@ def natives_of(loops: Sequence[ClosedLoop], task: Task) -> Natives | None:
         return None
     if loop.plant.place(np.zeros((1, 2))).values.shape[1] != len(Column):
         return None  # it has columns of its own, which have to be taken along
-    motion, rules = plant.native, judging.native(half_side_cm)
-    if cortex.native is None or motion is None or rules is None:
+    moving, judged_by = plant.native(general), judging.native(half_side_cm)
+    if cortex.native is None or moving is None or judged_by is None:
         return None
-    respond, tables = cortex.native
-    return Natives(respond, tables, motion, rules)
+    return Natives(*cortex.native, *moving, *judged_by)
 
 
 class CompiledStep:
@@ -400,7 +433,9 @@ class CompiledStep:
     ) -> None:
         self._stack = stacked([each.interface.bank for each in loops])
         decode, known = _decoding(loops, self._stack)
-        kinds: Any = _original(natives.respond), type(natives.cortex), decode, type(known)
+        kinds: list[Any] = [_original(natives.respond), type(natives.cortex), decode, type(known)]
+        kinds += [_original(natives.move), type(natives.motion)]
+        kinds += [_original(natives.judge), type(natives.rules)]
         self._kernel = composed(*kinds)
         self._parts = (
             tuple(natives.cortex),
@@ -438,7 +473,10 @@ class CompiledStep:
         stimulus, counts = np.empty(n_trials, np.int64), np.empty((n_trials, 2 * n), np.int64)
         point, force = np.empty((n_trials, 2)), np.empty((n_trials, 2))
         left = np.empty(trials.activity.shape) if trials.activity.size else trials.activity
-        moved, judgement = np.empty(trials.device.values.shape), np.empty((n_trials, N_JUDGED))
+        moved, judgement = (
+            np.empty(trials.device.values.shape),
+            np.empty(trials.outcome.values.shape),
+        )
         seen = np.empty((n_trials, self._width), np.float32)
         arrays = (
             self._parts,
@@ -447,7 +485,9 @@ class CompiledStep:
             trials.animal,
             trials.target,
             trials.activity,
+            trials.sensed.values,
             trials.device.values,
+            trials.device.forces,
             trials.outcome.values,
             action,
             self._volition,
@@ -471,7 +511,8 @@ class CompiledStep:
         draws = trials.streams.draws
         draws += 1
         signals = Signals(stimulus, counts, point, force, left)
-        return Stepped(action, signals, Device(moved), Outcome(judgement), seen)
+        device = Device(moved, trials.device.forces)
+        return Stepped(action, signals, device, Outcome(judgement), seen)
 
     def _in_threads(self, n_trials: int, moves: bool, arrays: Any) -> int:
         """Run the loop over all trials, each thread over its share."""

@@ -76,6 +76,11 @@ class Streams:
         """Streams of the same trials for another use, which moves neither these nor other uses'."""
         return Streams.keyed(_branch(self.keys, use))
 
+    def branches(self, uses: IntArray) -> "Streams":
+        """The same for a use of each trial's own, (B,)."""
+        each = zip(self.keys, uses.astype(np.uint64), strict=True)
+        return Streams.keyed(np.concatenate([_branch(key[None], use) for key, use in each]))
+
     def generators(self) -> Iterator[np.random.Generator]:
         """A generator of numpy's for each trial, new ones at every call."""
         for key, draw in zip(self.keys, self.next().tolist(), strict=True):

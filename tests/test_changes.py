@@ -7,7 +7,8 @@ import pytest
 from test_episodes import begin, make
 
 from ndbmi_gym.config import Config
-from ndbmi_gym.tasks import Judged, Outcome, Reach
+from ndbmi_gym.tasks import Judged, Outcome
+from ndbmi_gym.tasks.reach import Reach
 
 
 def test_running_trials_keep_their_task_and_later_ones_have_the_new():
@@ -96,8 +97,8 @@ def test_what_is_changed_to_what_it_was_changes_no_trajectory():
 class Avoid(Reach):
     """Leaving a disc of 9 cm around the centre fails a trial; moving is paid."""
 
-    def assess(self, before, after, target, action, streak, half_side_cm):
-        values = super().assess(before, after, target, action, streak, half_side_cm).values
+    def assess(self, before, after, target, action, last, half_side_cm):
+        values = super().assess(before, after, target, action, last, half_side_cm).values
         values[:, Judged.FAILED] = np.hypot(*after.position.T) > 6.0
         values[:, Judged.REWARD_PENALTY] = -np.hypot(*(after.position - before.position).T)
         values[:, Judged.REWARD] += values[:, Judged.REWARD_PENALTY]

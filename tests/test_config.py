@@ -10,7 +10,7 @@ from ndbmi_gym.perturbations import Draw
 from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.presets import Preset, load_preset
 from ndbmi_gym.stimuli import evoked_counts, flatten, lose_site, misplace_electrode, stimulus_set
-from ndbmi_gym.tasks import Reach
+from ndbmi_gym.tasks.reach import Reach
 
 SET_6 = evoked_counts(stimulus_set(6))
 DEGRADATIONS = (

@@ -11,7 +11,8 @@ from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.streams import Streams
-from ndbmi_gym.tasks import Judged, Reach
+from ndbmi_gym.tasks import Judged
+from ndbmi_gym.tasks.reach import Reach
 
 
 def make(n=4, seed=0, **options):

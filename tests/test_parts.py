@@ -19,7 +19,7 @@ from ndbmi_gym.fields import GaussianField
 from ndbmi_gym.parts import Registry, attribute, named, plain
 from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.presets import Preset
-from ndbmi_gym.tasks import Reach
+from ndbmi_gym.tasks.reach import Reach
 
 
 @dataclass(frozen=True)

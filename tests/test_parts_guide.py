@@ -12,7 +12,8 @@ import ndbmi_gym  # noqa: F401
 from ndbmi_gym.checks import number, settle
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.tasks import Judged, Outcome, Reach
+from ndbmi_gym.tasks import Judged, Outcome
+from ndbmi_gym.tasks.reach import Reach
 
 PAGE = (Path(__file__).parents[1] / "docs" / "parts.md").read_text(encoding="utf-8")
 FEW = {"dataset": 5, "repetitions": 3}

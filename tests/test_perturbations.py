@@ -12,28 +12,37 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numbered import which
 from scipy import stats
 
-from ndbmi_gym.perturbations import PERTURBATIONS, Draw, make_perturbation, takes_time
+from ndbmi_gym.perturbations import (
+    PERTURBATIONS,
+    Draw,
+    forces_of,
+    make_perturbation,
+    takes_time,
+)
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
 
 
 def test_no_perturbation_draws_zeros():
-    drawn = make_perturbation(None).sample(np.random.default_rng(0), np.arange(7))
+    drawn = make_perturbation(None).sample(np.random.default_rng(0), which(range(7)))
     np.testing.assert_array_equal(drawn, np.zeros((7, 3)))
 
 
 def test_fixed_perturbation_is_exact():
     draw = Draw((0.6, 0.6), ((-0.1, -0.1), (0.3, 0.3)))
-    drawn = draw.sample(np.random.default_rng(0), np.arange(50))
+    drawn = draw.sample(np.random.default_rng(0), which(range(50)))
     np.testing.assert_array_equal(drawn, np.tile([0.6, -0.1, 0.3], (50, 1)))
 
 
 def test_columns_are_uniform_and_independent():
     ranges = [(-1.0, 2.0), (0.0, 5.0), (-3.0, -1.0)]
     n = 20_000
-    drawn = Draw(ranges[0], (ranges[1], ranges[2])).sample(np.random.default_rng(3), np.arange(n))
+    drawn = Draw(ranges[0], (ranges[1], ranges[2])).sample(
+        np.random.default_rng(3), which(range(n))
+    )
     assert drawn.shape == (n, 3)
     for column, (low, high) in zip(drawn.T, ranges, strict=True):
         assert low <= column.min()
@@ -47,9 +56,9 @@ def test_columns_are_uniform_and_independent():
 
 def test_same_seed_same_draw():
     draw = make_perturbation({"curl": [-1, 1], "push": [[-1, 1], 0]})
-    first = draw.sample(np.random.default_rng(5), np.arange(9))
-    np.testing.assert_array_equal(first, draw.sample(np.random.default_rng(5), np.arange(9)))
-    assert not np.array_equal(first, draw.sample(np.random.default_rng(6), np.arange(9)))
+    first = draw.sample(np.random.default_rng(5), which(range(9)))
+    np.testing.assert_array_equal(first, draw.sample(np.random.default_rng(5), which(range(9))))
+    assert not np.array_equal(first, draw.sample(np.random.default_rng(6), which(range(9))))
 
 
 @pytest.mark.parametrize(
@@ -97,9 +106,9 @@ def test_what_is_no_perturbation_is_named_with_the_remedy(spec):
 def test_unknown_names_and_options_are_refused_with_what_there_is():
     with pytest.raises(ValueError, match=r"unknown perturbation 'curl': choose one of draw, bl"):
         make_perturbation("curl")
-    with pytest.raises(ValueError, match=r"no option 'curls': its options are curl, push, law"):
+    with pytest.raises(ValueError, match=r"no option 'curls': its options are curl, push, spring,"):
         make_perturbation({"curls": 1})
-    with pytest.raises(ValueError, match=r"no option 'mass': its options are curl, push, law"):
+    with pytest.raises(ValueError, match=r"no option 'mass': its options are curl, push, spring,"):
         make_perturbation({"curl": 1, "mass": 2})
 
 
@@ -211,8 +220,9 @@ class Catch:
     def ranges(self):
         return np.array([[0, 0], [0, 1], [0, 0.0]])
 
-    def sample(self, rng, trial):
-        return np.where((trial % 3 == 2)[:, None], [0.0, 1.0, 0.0], 0.0)
+    def sample(self, rng, trials):
+        third = trials.number % 3 == 2
+        return forces_of(push=np.where(third[:, None], [1.0, 0.0], 0.0))
 
 
 def test_a_schedule_of_ones_own_is_an_object_or_a_name():
@@ -249,7 +259,7 @@ def test_any_json_makes_a_draw_or_a_value_error(spec):
     except ValueError:
         return
     low, high = draw.ranges().T
-    drawn = draw.sample(np.random.default_rng(0), np.arange(20))
+    drawn = draw.sample(np.random.default_rng(0), which(range(20)))
     assert np.isfinite(drawn).all()
     # low + span·u may exceed the end by rounding
     slack = 1e-12 * np.maximum(np.abs(low), np.abs(high))

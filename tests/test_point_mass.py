@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
+from ndbmi_gym.perturbations import forces_of
 from ndbmi_gym.plants import Device
 from ndbmi_gym.plants.point_mass import PointMass, move
 
@@ -23,8 +24,7 @@ def random_state(plant, n, seed=0, curl=1.5, push=1.0):
     return plant.place(
         rng.uniform(-10, 10, (n, 2)),
         rng.uniform(-5, 5, (n, 2)),
-        rng.uniform(-curl, curl, n),
-        rng.uniform(-push, push, (n, 2)),
+        forces_of(rng.uniform(-curl, curl, n), rng.uniform(-push, push, (n, 2))),
     ), rng.uniform(-4, 4, (n, 2))
 
 
@@ -69,7 +69,7 @@ def test_terminal_velocity():
 def test_vacuum_without_curl():
     """b = 0, c = 0: x₀ + v₀·t + F·t²/(2m)."""
     plant = PointMass(mass=0.5, viscosity=0.0, step_s=0.7, wall_cm=OPEN)
-    state = plant.place([[1.0, 2.0]], [[-1.0, 0.5]], push=(0.25, 0.0))
+    state = plant.place([[1.0, 2.0]], [[-1.0, 0.5]], forces=forces_of(push=(0.25, 0.0)))
     moved = plant.advance(state, np.array([[2.0, -3.0]]))
     np.testing.assert_allclose(moved.velocity, [[-1 + 2.25 / 0.5 * 0.7, 0.5 - 3 / 0.5 * 0.7]])
     expected = [[1 - 0.7 + 2.25 * 0.49, 2 + 0.35 - 3 * 0.49]]
@@ -82,7 +82,7 @@ def test_vacuum_with_curl_moves_in_circles():
     period = 2 * math.pi * mass / curl
     plant = PointMass(mass=mass, viscosity=0.0, step_s=period / 4, wall_cm=OPEN)
     radius = mass * speed / curl
-    state = plant.place([[0.0, 0.0]], [[speed, 0.0]], curl)
+    state = plant.place([[0.0, 0.0]], [[speed, 0.0]], forces_of(curl))
     quarters = [[radius, radius], [0.0, 2 * radius], [-radius, radius], [0.0, 0.0]]
     for expected in quarters:
         state = plant.advance(state, np.zeros((1, 2)))
@@ -121,7 +121,7 @@ def test_step_is_accurate_near_the_series(size, angle):
     viscosity = size * math.cos(angle) * mass / step_s
     curl = size * math.sin(angle) * mass / step_s
     plant = PointMass(mass=mass, viscosity=viscosity, step_s=step_s, wall_cm=OPEN)
-    state = plant.place([[1.0, 2.0]], [[3.0, -4.0]], curl, (0.5, 0.1))
+    state = plant.place([[1.0, 2.0]], [[3.0, -4.0]], forces_of(curl, (0.5, 0.1)))
     force = np.array([[2.0, 3.0]])
     moved = plant.advance(state, force)
     # the closed form of φ₂ cancels to eps/|z|², 2e-10 at the seam
@@ -202,7 +202,7 @@ def test_curl_force_is_orthogonal_proportional_and_counter_clockwise():
 def test_curl_deflects_counter_clockwise():
     plant = PointMass(wall_cm=OPEN)
     for curl, side in ((0.6, 1), (-0.6, -1)):
-        state = plant.place([[0.0, 0.0]], curl=curl)
+        state = plant.place([[0.0, 0.0]], forces=forces_of(curl))
         moved = plant.advance(state, np.array([[3.0, 0.0]]))
         assert side * moved.position[0, 1] > 0.01
 
@@ -232,7 +232,7 @@ def test_curl_does_no_work():
 )
 def test_speed_from_rest_is_bounded_by_force_over_drag(curl, viscosity, push, seed):
     plant = PointMass(viscosity=viscosity, wall_cm=OPEN)
-    state = plant.place(np.zeros((8, 2)), curl=curl, push=push)
+    state = plant.place(np.zeros((8, 2)), forces=forces_of(curl, push))
     rng = np.random.default_rng(seed)
     for _ in range(15):
         angle = rng.uniform(0, 2 * math.pi, 8)
@@ -253,7 +253,7 @@ def test_runge_kutta_with_the_curl_as_law_equals_the_exact_step(viscosity):
     # one mass in two descriptions: built-in curl, or half of it built in and the rest as a law
     for built_in in (0.0, 0.4):
         law = PointMass(viscosity=viscosity, wall_cm=15.0, law=curl_law(0.9 - built_in))
-        other = law.place(state.position, state.velocity, built_in, state.push)
+        other = law.place(state.position, state.velocity, forces_of(built_in, state.push))
         moved, expected = law.advance(other, force), exact.advance(state, force)
         np.testing.assert_allclose(moved.values[:, :4], expected.values[:, :4], atol=1e-6)
         np.testing.assert_allclose(moved.perturbing_force, expected.perturbing_force, atol=1e-6)
@@ -262,12 +262,12 @@ def test_runge_kutta_with_the_curl_as_law_equals_the_exact_step(viscosity):
 def test_runge_kutta_is_of_fourth_order():
     state, force = random_state(PointMass(), 10, seed=7, curl=0.0)
     exact = PointMass(wall_cm=OPEN).advance(
-        PointMass().place(state.position, state.velocity, 2.0, state.push), force
+        PointMass().place(state.position, state.velocity, forces_of(2.0, state.push)), force
     )
     errors = []
     for substeps in (4, 8, 16):
         plant = PointMass(wall_cm=OPEN, law=curl_law(2.0), substeps=substeps)
-        start = plant.place(state.position, state.velocity, 0.0, state.push)
+        start = plant.place(state.position, state.velocity, forces_of(0.0, state.push))
         errors.append(np.abs(plant.advance(start, force).values - exact.values)[:, :4].max())
     assert 13 < errors[0] / errors[1] < 20
     assert 13 < errors[1] / errors[2] < 20
@@ -411,7 +411,7 @@ def test_wall_is_inelastic(law):
 
 def test_perturbing_force_is_that_after_the_wall():
     plant = PointMass(viscosity=0.0, step_s=1.0, wall_cm=5.0)
-    state = plant.place([[4.9, 0.0]], [[3.0, 0.0]], curl=0.1, push=(0.2, 0.3))
+    state = plant.place([[4.9, 0.0]], [[3.0, 0.0]], forces_of(0.1, (0.2, 0.3)))
     moved = plant.advance(state, np.zeros((1, 2)))
     assert moved.position[0, 0] == 5.0
     assert moved.velocity[0, 0] == 0.0
@@ -425,7 +425,7 @@ def test_perturbing_force_is_that_after_the_wall():
 def test_nothing_leaves_the_box(curl, seed):
     plant = PointMass(wall_cm=4.0)
     rng = np.random.default_rng(seed)
-    state = plant.place(rng.uniform(-4, 4, (6, 2)), curl=curl)
+    state = plant.place(rng.uniform(-4, 4, (6, 2)), forces=forces_of(curl))
     for _ in range(10):
         state = plant.advance(state, rng.uniform(-30, 30, (6, 2)))
         assert np.abs(state.position).max() <= 4.0
@@ -436,13 +436,15 @@ def test_nothing_leaves_the_box(curl, seed):
 
 def test_place_broadcasts():
     law = curl_law(1.0)
-    state = PointMass(law=law).place([[1, 2], [3, 4]], (1.0, 0.0), [0.5, -0.5], (0.0, 2.0))
+    state = PointMass(law=law).place(
+        [[1, 2], [3, 4]], (1.0, 0.0), forces_of([0.5, -0.5], (0.0, 2.0))
+    )
     np.testing.assert_array_equal(state.position, [[1, 2], [3, 4]])
     np.testing.assert_array_equal(state.velocity, [[1, 0], [1, 0]])
     np.testing.assert_array_equal(state.curl, [0.5, -0.5])
     np.testing.assert_array_equal(state.push, [[0, 2], [0, 2]])
     np.testing.assert_allclose(state.perturbing_force, [[0, 2 + 1.5], [0, 2 + 0.5]])
-    np.testing.assert_array_equal(PointMass().place((3.0, 4.0)).values, [[3, 4, *8 * [0]]])
+    np.testing.assert_array_equal(PointMass().place((3.0, 4.0)).values, [[3, 4, *5 * [0]]])
 
 
 # Refusals
@@ -492,7 +494,7 @@ def test_what_is_out_of_range_is_refused(name, value):
 @pytest.mark.parametrize("curl", [-1e3, 0.0, 1e3])
 def test_at_the_ends_of_their_ranges_a_step_is_finite(mass, viscosity, step_s, curl):
     plant = PointMass(mass, viscosity, step_s, wall_cm=20.0)
-    state = plant.place([[1.0, 2.0]], [[3.0, 4.0]], curl, (1e6, -1e6))
+    state = plant.place([[1.0, 2.0]], [[3.0, 4.0]], forces_of(curl, (1e6, -1e6)))
     for _ in range(3):
         state = plant.advance(state, np.array([[3.0, -1.0]]))
         assert np.isfinite(state.values).all()

@@ -13,7 +13,8 @@ from ndbmi_gym.cortex.soc.cortex import DRIVE_HZ
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.fields import GaussianField
-from ndbmi_gym.tasks import Judged, Outcome, Reach
+from ndbmi_gym.tasks import Judged, Outcome
+from ndbmi_gym.tasks.reach import Reach
 
 IDS = [f"ndbmi/{name}" for name in ndbmi_gym._IDS]
 SOC = "ndbmi/ShiftTargetSOC-v1"
@@ -259,8 +260,8 @@ def test_importing_the_package_loads_nothing_heavy():
 class Far(Reach):
     """A task of one's own, in a module."""
 
-    def assess(self, before, after, target, action, streak, half_side_cm):
-        values = super().assess(before, after, target, action, streak, half_side_cm).values
+    def assess(self, before, after, target, action, last, half_side_cm):
+        values = super().assess(before, after, target, action, last, half_side_cm).values
         values[:, Judged.FAILED] = np.hypot(*after.position.T) > 7.0
         return Outcome(values)
 

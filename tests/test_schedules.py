@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+from numbered import which
 
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.perturbations import Draw, Force, make_perturbation
@@ -14,7 +15,7 @@ SHORT = {"kind": "blocks", "blocks": [{"trials": 2}, {"trials": 1, "curl": 0.5},
 
 
 def curls(schedule, trials, seed=0):
-    sampled = schedule.sample(np.random.default_rng(seed), np.asarray(trials))
+    sampled = schedule.sample(np.random.default_rng(seed), which(trials))
     return sampled[:, Force.CURL]
 
 
@@ -39,8 +40,8 @@ def test_a_block_draws_from_its_ranges_as_a_draw_does():
     alone, wide = Blocks([{"curl": [-1, 2], "push": [0.3, [0, 1]]}]), Draw((-1, 2), (0.3, (0, 1)))
     trials = np.arange(50)
     np.testing.assert_allclose(
-        alone.sample(np.random.default_rng(4), trials),
-        wide.sample(np.random.default_rng(4), trials),
+        alone.sample(np.random.default_rng(4), which(trials)),
+        wide.sample(np.random.default_rng(4), which(trials)),
     )
     drawn = curls(make_perturbation(SHORT), np.tile([0, 2, 3], 300))
     assert (drawn[0::3] == 0).all()

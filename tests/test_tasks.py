@@ -7,8 +7,9 @@ from scipy.stats import chisquare, kstest
 from ndbmi_gym import config
 from ndbmi_gym.config import Config
 from ndbmi_gym.plants import placed
-from ndbmi_gym.tasks import N_JUDGED, TASKS, Judged, Outcome, Reach, make_task
-from ndbmi_gym.tasks import judge as judge_range
+from ndbmi_gym.tasks import N_JUDGED, TASKS, Judged, Outcome, make_task
+from ndbmi_gym.tasks.reach import Reach
+from ndbmi_gym.tasks.reach import judge as judge_range
 
 
 def test_starts_lie_uniformly_on_the_square():
@@ -50,6 +51,13 @@ def test_a_task_without_targets_says_so():
         )
 
 
+def with_streak(streak):
+    """Last judgements with these consecutive step ends inside."""
+    values = np.zeros((len(streak), N_JUDGED))
+    values[:, Judged.STREAK] = streak
+    return Outcome(values)
+
+
 def judge(task, position, target=(0.0, 0.0), action=(0.5, -0.5, 0.2), streak=0):
     before = placed([[9.0, 9.0]])
     return task.assess(
@@ -57,7 +65,7 @@ def judge(task, position, target=(0.0, 0.0), action=(0.5, -0.5, 0.2), streak=0):
         placed([position]),
         np.array([target]),
         np.array([action]),
-        np.array([float(streak)]),
+        with_streak([float(streak)]),
         10.0,
     ).values[0]
 
@@ -335,25 +343,26 @@ def steps(n=12):
 
 def test_a_range_of_trials_is_judged_as_each_is_alone():
     task, (after, target, action, streak) = TASKS["shift"](radius_cm=2.0), steps()
-    whole = task.assess(after, after, target, action, streak, 10.0).values
+    whole = task.assess(after, after, target, action, with_streak(streak), 10.0).values
     assert 0 < whole[:, Judged.INSIDE].sum() < len(whole)
     for b in range(len(whole)):
         one = slice(b, b + 1)
         alone = after.select(np.array([b]))
-        judged = task.assess(alone, alone, target[one], action[one], streak[one], 10.0)
+        judged = task.assess(alone, alone, target[one], action[one], with_streak(streak[one]), 10.0)
         np.testing.assert_array_equal(judged.values[0], whole[b])
     earlier, judged = np.zeros_like(whole), np.full_like(whole, -9.0)
     earlier[:, Judged.STREAK] = streak
-    rules = task.native(10.0)
-    judge_range(earlier, judged, after.values, target, action, rules, 3, 9)
+    _, rules = task.native(10.0)
+    states = after.values, after.values
+    judge_range(earlier, judged, *states, target, action, rules, 3, 9)
     np.testing.assert_array_equal(judged[3:9], whole[3:9])
     assert (judged[[0, 1, 2, 9, 10, 11]] == -9).all()
 
 
 def test_a_task_that_assesses_in_another_way_is_not_native():
     class Own(Reach):
-        def assess(self, before, after, target, action, streak, half_side_cm):
-            return super().assess(before, after, target, action, streak, half_side_cm)
+        def assess(self, before, after, target, action, last, half_side_cm):
+            return super().assess(before, after, target, action, last, half_side_cm)
 
     class Elsewhere(Reach):
         def draw_starts(self, rng, trial, half_side_cm):

@@ -7,7 +7,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.tasks import Judged, Outcome, Reach
+from ndbmi_gym.tasks import Judged, Outcome
+from ndbmi_gym.tasks.reach import Reach
 
 MODES = list(AutoresetMode)
 SHIFT = "ndbmi/ShiftTarget-v1"
@@ -274,8 +275,8 @@ def test_a_curriculum_reaches_worker_processes():
 class Far(Reach):
     """Beyond 7 cm of the centre a trial has failed."""
 
-    def assess(self, before, after, target, action, streak, half_side_cm):
-        values = super().assess(before, after, target, action, streak, half_side_cm).values
+    def assess(self, before, after, target, action, last, half_side_cm):
+        values = super().assess(before, after, target, action, last, half_side_cm).values
         values[:, Judged.FAILED] = np.hypot(*after.position.T) > 7.0
         return Outcome(values)
 

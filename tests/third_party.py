@@ -9,10 +9,11 @@ import numpy as np
 
 from ndbmi_gym.checks import internal, number, numbers, settle, whole
 from ndbmi_gym.cortex import Cortex, Response
-from ndbmi_gym.perturbations import Force
+from ndbmi_gym.perturbations import forces_of
 from ndbmi_gym.plants import Device, placed
 from ndbmi_gym.spikes import SpikeTrains
-from ndbmi_gym.tasks import Judged, Outcome, Reach
+from ndbmi_gym.tasks import Judged, Outcome
+from ndbmi_gym.tasks.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,9 @@ class EverySecond:
         """Low and high of curl and both components of push."""
         return np.array([[0.0, self.strength_kg_s], [0.0, 0.0], [0.0, 0.0]])
 
-    def sample(self, rng, trial):
-        """Forces of trials with these numbers."""
-        drawn = np.zeros((len(trial), len(Force)))
-        drawn[:, Force.CURL] = self.strength_kg_s * (trial % 2)
-        return drawn
+    def sample(self, rng, trials):
+        """Forces of trials, by their numbers."""
+        return forces_of(self.strength_kg_s * (trials.number % 2))
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,9 @@ class Obstacle(Reach):
         """The targets of the pool in turn."""
         return pool[trial % len(pool)]
 
-    def assess(self, before, after, target, action, streak, half_side_cm):
+    def assess(self, before, after, target, action, last, half_side_cm):
         """Judge a step, which ends in failure if its segment enters the disc."""
-        values = super().assess(before, after, target, action, streak, half_side_cm).values.copy()
+        values = super().assess(before, after, target, action, last, half_side_cm).values.copy()
         hit = self._nearest(before.position, after.position) < self.obstacle_radius_cm
         hit &= (before.position != after.position).any(axis=1)
         values[hit, Judged.FAILED] = 1.0
@@ -171,15 +170,15 @@ class Cursor:
             raise ValueError("law: a cursor feels curl and push only, drop the law")
         return replace(self, reach_cm=1.5 * half_side_cm)
 
-    def place(self, position, velocity=(0.0, 0.0), curl=0.0, push=(0.0, 0.0)):
+    def place(self, position, velocity=(0.0, 0.0), forces=None):
         """Put cursors at positions."""
-        device = placed(position, velocity, curl, push)
+        device = placed(position, velocity, forces)
         device.perturbing_force[:] = device.push
         return device
 
     def advance(self, state, force):
         """Move cursors for one step."""
-        moved = Device(state.values.copy())
+        moved = Device(state.values.copy(), state.forces)
         moved.velocity[:] = self.mobility * (force + state.push)
         wanted = state.position + self.step_s * moved.velocity
         moved.position[:] = np.clip(wanted, -self.reach_cm, self.reach_cm)

@@ -268,6 +268,8 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
             raise ResetNeeded("there is no trial to step: call reset() first")
         episodes.step(np.asarray(action)[None])
         reward, terminated = episodes.outcome.alone()
+        if episodes.config.session.on:
+            terminated = bool(episodes.terminated[0])
         if self.render_mode is not None:
             self._view.record()
             if self.render_mode == "human":

@@ -197,7 +197,7 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
         self._elapsed = self._elapsed + 1
         if any_fresh:
             self._elapsed[fresh] = 0
-        reward, terminated = episodes.outcome.reward.copy(), episodes.outcome.terminated
+        reward, terminated = episodes.outcome.reward.copy(), episodes.terminated
         truncated = np.zeros(self.num_envs, np.bool_)
         if self.max_episode_steps is not None:
             truncated = self._elapsed >= self.max_episode_steps

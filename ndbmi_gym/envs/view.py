@@ -46,6 +46,8 @@ class View:
         """Extend the paths of trials that moved."""
         which = range(len(self._paths)) if trials is None else np.flatnonzero(trials)
         for i in which:
+            if self._episodes.config.session.on and not self._episodes.trial_step[i]:
+                self._paths[i].clear()  # the next trial of a session has begun
             self._paths[i].append(self._episodes.state.position[i].copy())
 
     def draw(self, trial: int, title: str) -> npt.NDArray[np.uint8]:

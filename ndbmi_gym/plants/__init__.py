@@ -1,8 +1,8 @@
 """The device that the interface moves: what a plant is, and the state of B of them.
 
 A plant is anything that satisfies `Plant`. The paper's is `ndbmi_gym.plants.point_mass`. All plants
-share the columns of `Column`: where the end point is, how it moves, what perturbs it, and how long
-the trial has lasted. A plant with a state of its own appends columns.
+share the columns of `Column`: where the end point is, how it moves, what force perturbs it, and how
+long the trial has lasted. A plant with a state of its own appends columns.
 """
 
 from enum import IntEnum
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.parts import Registry
-from ndbmi_gym.perturbations import ForceLaw
+from ndbmi_gym.perturbations import N_FORCES, Force, ForceLaw, forces_of
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,33 +24,32 @@ class Column(IntEnum):
     Y = 1
     VX = 2  #: cm/s
     VY = 3
-    CURL = 4  #: kg/s
-    PUSH_X = 5  #: kg·cm/s²
-    PUSH_Y = 6
-    FORCE_X = 7  #: all perturbing force, kg·cm/s²
-    FORCE_Y = 8
-    TIME = 9  #: since the trial began, s
+    FORCE_X = 4  #: all perturbing force, kg·cm/s²
+    FORCE_Y = 5
+    TIME = 6  #: since the trial began, s
 
 
 POSITION = slice(Column.X, Column.Y + 1)
 VELOCITY = slice(Column.VX, Column.VY + 1)
-PUSH = slice(Column.PUSH_X, Column.PUSH_Y + 1)
 PERTURBING_FORCE = slice(Column.FORCE_X, Column.FORCE_Y + 1)
 
 
-_N_COLUMNS, _CURL = len(Column), int(Column.CURL)  # looking them up takes longer
+_N_COLUMNS = len(Column)  # looking it up takes longer
 
 
 class Device(NamedTuple):
-    """State of B devices and of what perturbs them.
+    """State of B devices and what perturbs them.
 
     Attributes
     ----------
-    values : ndarray (B, 10 or more)
+    values : ndarray (B, 7 or more)
         The columns of `Column`, and those that a plant appends.
+    forces : ndarray (B, 17)
+        The columns of `ndbmi_gym.perturbations.Force`: the same throughout a trial.
     """
 
     values: FloatArray
+    forces: FloatArray
 
     @property
     def position(self) -> FloatArray:
@@ -65,12 +64,12 @@ class Device(NamedTuple):
     @property
     def curl(self) -> FloatArray:
         """Strength of the curl field, (B,), kg/s."""
-        return self.values[:, Column.CURL]
+        return self.forces[:, Force.CURL]
 
     @property
     def push(self) -> FloatArray:
         """Constant perturbing force, (B, 2), kg·cm/s²."""
-        return self.values[:, PUSH]
+        return self.forces[:, Force.PUSH_X : Force.K_XX]
 
     @property
     def perturbing_force(self) -> FloatArray:
@@ -84,14 +83,17 @@ class Device(NamedTuple):
 
     def select(self, trials: Any) -> "Device":
         """Some of the devices, copied."""
-        return Device(np.array(self.values[trials]))
+        return Device(np.array(self.values[trials]), np.array(self.forces[trials]))
+
+    def repeat(self, times: int) -> "Device":
+        """Each device so many times in a row."""
+        return Device(np.repeat(self.values, times, axis=0), np.repeat(self.forces, times, axis=0))
 
 
 def placed(
     position: npt.ArrayLike,
     velocity: npt.ArrayLike = (0.0, 0.0),
-    curl: npt.ArrayLike = 0.0,
-    push: npt.ArrayLike = (0.0, 0.0),
+    forces: npt.ArrayLike | None = None,
     appended: int = 0,
 ) -> Device:
     """Devices at positions (B, 2) at time 0; the other quantities are broadcast to them.
@@ -100,22 +102,26 @@ def placed(
     ----------
     position, velocity : array_like (B, 2)
         cm, cm/s.
-    curl : array_like (B,)
-        kg/s.
-    push : array_like (B, 2)
-        kg·cm/s².
+    forces : array_like (B, 17), optional
+        Columns of `ndbmi_gym.perturbations.Force`; by default nothing perturbs the devices.
     appended : int
         Columns that a plant appends; they are 0.
     """
     positions = np.atleast_2d(np.asarray(position, dtype=float))
     values = np.zeros((len(positions), _N_COLUMNS + appended))
     values[:, POSITION], values[:, VELOCITY] = positions, velocity
-    values[:, _CURL], values[:, PUSH] = curl, push
-    return Device(values)
+    acting = np.empty((len(positions), N_FORCES))
+    acting[:] = forces_of() if forces is None else forces
+    return Device(values, acting)
 
 
 class Plant(Protocol):
-    """A device that forces move, and which perturbations act on."""
+    """A device that forces move, and which perturbations act on.
+
+    One whose `native(general)` tells how compiled code moves it, and by which numbers, is stepped
+    as a whole (`ndbmi_gym.plants.point_mass.move`); `general` says whether forces go beyond curl
+    and push.
+    """
 
     @property
     def step_s(self) -> float:
@@ -138,8 +144,7 @@ class Plant(Protocol):
         self,
         position: npt.ArrayLike,
         velocity: npt.ArrayLike = (0.0, 0.0),
-        curl: npt.ArrayLike = 0.0,
-        push: npt.ArrayLike = (0.0, 0.0),
+        forces: npt.ArrayLike | None = None,
     ) -> Device:
         """Put devices at positions (B, 2); the other quantities are broadcast to them."""
 

@@ -8,23 +8,30 @@ multiplication by i and the whole step is scalar: with λ = (−b + i·c)/m,
 
 φ₁ = (e^{λt} − 1)/λ, φ₂ = (φ₁ − t)/λ and a the constant acceleration. Real and imaginary parts are
 written out below: numba takes five times as long to compile complex numbers.
+
+Under any other linear law (`ndbmi_gym.perturbations`) state and force go linearly into the state at
+the end, too: x and v are mapped by E = e^{At}, the force by G = ∫e^{As}ds·(0, 1/m), where
+A = [[0, 1], [K/m, (B + c·J − b)/m]]. Both are series over a short time, doubled as often as it
+takes. A law that begins or ends within a step holds in its part of the step.
 """
 
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.checks import declare, internal, number, real, settle, shown, whole
 from ndbmi_gym.compiled import compiled, inlined
-from ndbmi_gym.perturbations import ForceLaw, takes_time
+from ndbmi_gym.perturbations import Force, ForceLaw, beyond, beyond_curl_and_push, takes_time
 from ndbmi_gym.plants import POSITION, VELOCITY, Column, Device, FloatArray, placed
 
 # plain numbers: members of an enumeration take longer to compile
-_X, _Y, _VX, _VY, _CURL, _PUSH_X, _PUSH_Y, _FORCE_X, _FORCE_Y, _TIME = map(int, Column)
+_X, _Y, _VX, _VY, _FORCE_X, _FORCE_Y, _TIME = map(int, Column)
+_CURL, _PUSH_X, _PUSH_Y, _K, _K_XY, _K_YX, _K_YY, _CX, _CY, _B, _B_XY, _B_YX, _B_YY = range(13)
+_FROM, _UNTIL = int(Force.FROM), int(Force.UNTIL)
 
 _FINE = 0.5  # Runge-Kutta steps are at most this many time constants of the law
 _MOST_SUBSTEPS = 5000
@@ -114,15 +121,19 @@ class PointMass:
         """Bound of either coordinate, cm."""
         return float("inf") if self.wall_cm is None else self.wall_cm
 
-    @cached_property
-    def native(self) -> Motion | None:
-        """What `move` is to be told.
+    def native(self, general: bool) -> tuple[Any, Motion] | None:
+        """How compiled code moves masses, and what it is to be told.
 
         None under a law, or where a class of one's own advances in another way.
+
+        Parameters
+        ----------
+        general : bool
+            Whether forces go beyond curl and push.
         """
         if self.law is not None or type(self).advance is not PointMass.advance:
             return None
-        return self._motion
+        return (move_under_any if general else move), self._motion
 
     @cached_property
     def _motion(self) -> Motion:
@@ -150,21 +161,21 @@ class PointMass:
         self,
         position: npt.ArrayLike,
         velocity: npt.ArrayLike = (0.0, 0.0),
-        curl: npt.ArrayLike = 0.0,
-        push: npt.ArrayLike = (0.0, 0.0),
+        forces: npt.ArrayLike | None = None,
     ) -> Device:
         """Put masses at positions (B, 2); the other quantities are broadcast to them."""
-        device = placed(position, velocity, curl, push)
+        device = placed(position, velocity, forces)
         self._feel(device)
         return device
 
     def advance(self, state: Device, force: FloatArray) -> Device:
         """Move B masses for one step under constant forces (B, 2)."""
         if self.law is None:
-            values = state.values.copy()
-            move(state.values, values, force, self._motion, 0, len(values))
-            return Device(values)
-        moved = Device(self._runge_kutta(state, force, self.law))
+            values, forces = state.values.copy(), state.forces
+            moving = move_under_any if beyond_curl_and_push(forces) else move
+            moving(state.values, values, forces, force, self._motion, 0, len(values))
+            return Device(values, forces)
+        moved = Device(self._runge_kutta(state, force, self.law), state.forces)
         moved.time_s[:] = state.time_s + self.step_s
         _stop_all(moved.values, self.reach_cm)
         self._feel(moved)
@@ -172,7 +183,7 @@ class PointMass:
 
     def _feel(self, device: Device) -> None:
         """Note all perturbing force."""
-        feel(device.values, 0, len(device.values))
+        feel(device.values, device.forces, 0, len(device.values))
         if self.law is not None:
             device.perturbing_force[:] += self._outer_force(
                 self.law, device.position, device.velocity, device.time_s
@@ -239,11 +250,11 @@ class PointMass:
 
     def _runge_kutta(self, state: Device, force: FloatArray, law: ForceLaw) -> FloatArray:
         def slope(values: FloatArray) -> FloatArray:
-            now = Device(values.copy())
-            feel(now.values, 0, len(values))
+            now = Device(values.copy(), state.forces)
+            feel(now.values, now.forces, 0, len(values))
             outer = self._outer_force(law, now.position, now.velocity, now.time_s)
             total = force + now.perturbing_force + outer - self.viscosity * now.velocity
-            change = Device(np.zeros_like(values))
+            change = Device(np.zeros_like(values), state.forces)
             change.position[:], change.velocity[:] = now.velocity, total / self.mass
             change.time_s[:] = 1.0
             return change.values
@@ -294,49 +305,176 @@ def propagator(curl, motion):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def move(before, after, force, motion, first, last):  # type: ignore[no-untyped-def]
+def move(before, after, forces, force, motion, first, last):  # type: ignore[no-untyped-def]
     """Write the states of trials after a step; columns that a plant has appended stay as they are.
 
     Parameters
     ----------
-    before, after : ndarray (B, 10 or more)
+    before, after : ndarray (B, 7 or more)
         The columns of `Column`.
+    forces : ndarray (B, 17)
+        The columns of `ndbmi_gym.perturbations.Force`, of which this looks at curl and push.
     force : ndarray (B, 2)
         Commanded force, kg·cm/s².
     motion : Motion
     first, last : int
         Trials from `first` to before `last`.
     """
-    mass, wall_cm = motion.mass, motion.wall_cm
     known = 0.0
-    growth_x, growth_y, phi1_x, phi1_y, phi2_x, phi2_y = propagator(known, motion)
+    parts = propagator(known, motion)
     for b in range(first, last):
-        curl, push_x, push_y = before[b, _CURL], before[b, _PUSH_X], before[b, _PUSH_Y]
-        if curl != known:  # trials mostly share it
-            known = curl
-            growth_x, growth_y, phi1_x, phi1_y, phi2_x, phi2_y = propagator(known, motion)
-        vx, vy = before[b, _VX], before[b, _VY]
-        ax, ay = (force[b, 0] + push_x) / mass, (force[b, 1] + push_y) / mass
-        x = before[b, _X] + (vx * phi1_x - vy * phi1_y) + (ax * phi2_x - ay * phi2_y)
-        y = before[b, _Y] + (vx * phi1_y + vy * phi1_x) + (ax * phi2_y + ay * phi2_x)
-        vx, vy = (
-            (vx * growth_x - vy * growth_y) + (ax * phi1_x - ay * phi1_y),
-            (vx * growth_y + vy * growth_x) + (ax * phi1_y + ay * phi1_x),
-        )
-        after[b, _X], after[b, _VX] = stopped(x, vx, wall_cm)
-        after[b, _Y], after[b, _VY] = stopped(y, vy, wall_cm)
-        after[b, _CURL], after[b, _PUSH_X], after[b, _PUSH_Y] = curl, push_x, push_y
-        after[b, _TIME] = before[b, _TIME] + motion.step_s
-    feel(after, first, last)
+        if forces[b, _CURL] != known:  # trials mostly share it
+            known = forces[b, _CURL]
+            parts = propagator(known, motion)
+        drift(before[b], after[b], forces[b], force[b], motion, parts)
+    feel(after, forces, first, last)
 
 
 @inlined
-def feel(values, first, last):  # type: ignore[no-untyped-def]
-    """Note the force of the curl field and push in the states of trials."""
+def drift(before, after, forces, force, motion, parts):  # type: ignore[no-untyped-def]
+    """Move one mass under curl and push, by its `propagator`."""
+    growth_x, growth_y, phi1_x, phi1_y, phi2_x, phi2_y = parts
+    vx, vy = before[_VX], before[_VY]
+    ax, ay = (force[0] + forces[_PUSH_X]) / motion.mass, (force[1] + forces[_PUSH_Y]) / motion.mass
+    x = before[_X] + (vx * phi1_x - vy * phi1_y) + (ax * phi2_x - ay * phi2_y)
+    y = before[_Y] + (vx * phi1_y + vy * phi1_x) + (ax * phi2_y + ay * phi2_x)
+    vx, vy = (
+        (vx * growth_x - vy * growth_y) + (ax * phi1_x - ay * phi1_y),
+        (vx * growth_y + vy * growth_x) + (ax * phi1_y + ay * phi1_x),
+    )
+    after[_X], after[_VX] = stopped(x, vx, motion.wall_cm)
+    after[_Y], after[_VY] = stopped(y, vy, motion.wall_cm)
+    after[_TIME] = before[_TIME] + motion.step_s
+
+
+@compiled
+def move_under_any(before, after, forces, force, motion, first, last):  # type: ignore[no-untyped-def]
+    """The same under every linear law."""
+    whole = propagator(0.0, motion)
     for b in range(first, last):
-        curl = values[b, _CURL]
-        values[b, _FORCE_X] = values[b, _PUSH_X] - curl * values[b, _VY]
-        values[b, _FORCE_Y] = values[b, _PUSH_Y] + curl * values[b, _VX]
+        if not beyond(forces[b]):
+            parts = whole if forces[b, _CURL] == 0.0 else propagator(forces[b, _CURL], motion)
+            drift(before[b], after[b], forces[b], force[b], motion, parts)
+            continue
+        begin, end = before[b, _TIME], before[b, _TIME] + motion.step_s
+        for c in range(_TIME):
+            after[b, c] = before[b, c]
+        now = begin
+        while now < end:  # the parts of the step before onset, with the law, and after its end
+            acts = forces[b, _FROM] <= now < forces[b, _UNTIL]
+            until = end
+            if now < forces[b, _FROM] < until:
+                until = forces[b, _FROM]
+            if now < forces[b, _UNTIL] < until:
+                until = forces[b, _UNTIL]
+            pass_under(after[b], forces[b], force[b], motion, until - now, acts)
+            now = until
+        after[b, _X], after[b, _VX] = stopped(after[b, _X], after[b, _VX], motion.wall_cm)
+        after[b, _Y], after[b, _VY] = stopped(after[b, _Y], after[b, _VY], motion.wall_cm)
+        after[b, _TIME] = end
+    feel(after, forces, first, last)
+
+
+@compiled
+def pass_under(state, forces, force, motion, time_s, acts):  # type: ignore[no-untyped-def]
+    """Move one mass for a time under a linear law, or without it if it does not act."""
+    mass, drag = motion.mass, motion.viscosity
+    a, e, g = np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 2))
+    a[0, 2] = a[1, 3] = 1.0
+    a[2, 2] = a[3, 3] = -drag / mass
+    px, py, cx, cy = force[0], force[1], 0.0, 0.0
+    if acts:
+        for i in range(2):
+            for j in range(2):
+                a[2 + i, j] = forces[_K + 2 * i + j] / mass
+                a[2 + i, 2 + j] += forces[_B + 2 * i + j] / mass
+        a[2, 3] -= forces[_CURL] / mass
+        a[3, 2] += forces[_CURL] / mass
+        px, py = px + forces[_PUSH_X], py + forces[_PUSH_Y]
+        cx, cy = forces[_CX], forces[_CY]
+    x, y, vx, vy = state[_X] - cx, state[_Y] - cy, state[_VX], state[_VY]
+    linear_map(a, time_s, e, g)
+    px, py = px / mass, py / mass
+    state[_X] = cx + e[0, 0] * x + e[0, 1] * y + e[0, 2] * vx + e[0, 3] * vy
+    state[_Y] = cy + e[1, 0] * x + e[1, 1] * y + e[1, 2] * vx + e[1, 3] * vy
+    state[_VX] = e[2, 0] * x + e[2, 1] * y + e[2, 2] * vx + e[2, 3] * vy
+    state[_VY] = e[3, 0] * x + e[3, 1] * y + e[3, 2] * vx + e[3, 3] * vy
+    for i in range(4):
+        state[i] += g[i, 0] * px + g[i, 1] * py
+
+
+_TERMS = 14  # of the series: with a norm of at most 1/2, the rest is below 1e-17
+
+
+@compiled
+def linear_map(a, time_s, e, g):  # type: ignore[no-untyped-def]
+    """Write E = e^{At}, (4, 4), and G = ∫e^{As}ds·(0, 1), of accelerations, (4, 2)."""
+    size = 0.0
+    for i in range(4):
+        row = 0.0
+        for j in range(4):
+            row += abs(a[i, j])
+        size = max(size, row)
+    doublings = 0
+    while size * time_s > 0.5:
+        time_s *= 0.5
+        doublings += 1
+    for i in range(4):
+        for j in range(4):
+            e[i, j] = 1.0 if i == j else 0.0
+        for j in range(2):
+            g[i, j] = 1.0 if i == j + 2 else 0.0
+    new, other, space = np.empty((4, 4)), np.empty((4, 2)), np.empty((4, 2))
+    for k in range(_TERMS, 0, -1):  # E = 1 + At(1 + At/2(1 + ...)), G = t(1 + At/2(1 + At/3(...)))
+        product(a, e, new, time_s / k, e)
+        product(a, g, other, time_s / (k + 1), g)
+        for i in range(4):
+            e[i, i] += 1.0
+            if i >= 2:
+                g[i, i - 2] += 1.0
+    for i in range(4):
+        for j in range(2):
+            g[i, j] *= time_s
+    for _ in range(doublings):  # G(2t) = G + E·G
+        for i in range(4):
+            for j in range(2):
+                other[i, j] = g[i, j]
+        product(e, g, space, 1.0, g)
+        for i in range(4):
+            for j in range(2):
+                g[i, j] += other[i, j]
+        product(e, e, new, 1.0, e)
+
+
+@inlined
+def product(left, right, space, factor, into):  # type: ignore[no-untyped-def]
+    """Write a product of matrices (4, 4) and (4, N) times a factor into one that may be either."""
+    for i in range(4):
+        for j in range(right.shape[1]):
+            total = 0.0
+            for k in range(4):
+                total += left[i, k] * right[k, j]
+            space[i, j] = factor * total
+    for i in range(4):
+        for j in range(right.shape[1]):
+            into[i, j] = space[i, j]
+
+
+@inlined
+def feel(values, forces, first, last):  # type: ignore[no-untyped-def]
+    """Note the perturbing force in the states of trials."""
+    for b in range(first, last):
+        fx = fy = 0.0
+        if forces[b, _FROM] <= values[b, _TIME] < forces[b, _UNTIL]:
+            vx, vy = values[b, _VX], values[b, _VY]
+            fx = forces[b, _PUSH_X] - forces[b, _CURL] * vy
+            fy = forces[b, _PUSH_Y] + forces[b, _CURL] * vx
+            x, y = values[b, _X] - forces[b, _CX], values[b, _Y] - forces[b, _CY]
+            fx += forces[b, _K] * x + forces[b, _K_XY] * y
+            fx += forces[b, _B] * vx + forces[b, _B_XY] * vy
+            fy += forces[b, _K_YX] * x + forces[b, _K_YY] * y
+            fy += forces[b, _B_YX] * vx + forces[b, _B_YY] * vy
+        values[b, _FORCE_X], values[b, _FORCE_Y] = fx, fy
 
 
 @compiled

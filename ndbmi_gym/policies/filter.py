@@ -1,13 +1,13 @@
 """Look-ahead on a state that is filtered from the recorded spike counts."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.episodes import BoolArray, FloatArray, IntArray
 from ndbmi_gym.loop import ClosedLoop
-from ndbmi_gym.perturbations import Force
+from ndbmi_gym.perturbations import N_FORCES, Which, channelled
 from ndbmi_gym.plants import POSITION, Device
 from ndbmi_gym.policies.baselines import HasEpisodes
 from ndbmi_gym.policies.lookahead import LookAhead
@@ -25,9 +25,9 @@ class ParticleFilter(LookAhead):
     observation. Without, it is drawn from what the counts leave open. Given its counts, a Poisson
     response has independent spike times, uniform where rates are constant and otherwise as its
     stimulus and volition make them likely, so each particle decodes such times of its own. This
-    filter sees no more than an agent does, but knows interface, cortex, plant and the range of
-    perturbations: it tells what the observation allows. What a cortex carries from step to step is
-    not known to it.
+    filter sees no more than an agent does, but knows interface, cortex, plant, the delay and noise
+    of the senses, and the schedule of perturbations: it tells what the observation allows. What a
+    cortex carries from step to step is not known to it. In a session every trial begins anew.
 
     Parameters
     ----------
@@ -63,93 +63,146 @@ class ParticleFilter(LookAhead):
         begun = np.zeros(n_trials, np.bool_)
         if state is None:
             begun[:] = True
-            shape = n_trials, self._particles, self.episodes.state.values.shape[1]
-            state = np.empty(shape)
+            shape = n_trials, self._particles
+            past = self.episodes.config.senses.delay_steps + 1
+            state = Cloud(
+                np.empty((*shape, past, self.episodes.state.values.shape[1])),
+                np.empty((*shape, N_FORCES)),
+            )
         elif episode_start is not None:
             begun[:] = episode_start
-        cloud, streams = state.copy(), self._streams(self._seed, "filter")
+        if self.episodes.config.session.on:
+            begun |= self.episodes.trial_step == 0
+        cloud, streams = state.select(slice(None)), self._streams(self._seed, "filter")
         if begun.any():
             own = streams.select(begun)
-            cloud[begun] = self._prior(begun, own)
+            cloud.put(begun, self._prior(begun, self._see(observation, "target"), own))
             streams.draws[begun] = own.draws
 
         # the counts were recorded where the device was before its last move, if it has moved
         counts = np.rint(self._see(observation, "counts"))
         volition = self._see(observation, "action") * self.episodes.max_count
         comb = streams.random(n_trials)
+        noise_cm = self.episodes.config.senses.noise_cm
+        sensed = cloud.values[:, :, 0, POSITION]
+        if noise_cm > 0:
+            sensed = sensed + streams.normal(0.0, noise_cm, sensed.shape)
         for loop, mine in self._by_loop():
             if not mine.any():
                 continue
             likelihood = _log_likelihood(loop, counts[mine], volition[mine])
-            cloud[mine] = self._resample(loop, cloud[mine], likelihood, comb[mine])
-            moving = np.flatnonzero(mine & ~begun)
-            if len(moving):
+            stimulus = loop.interface.sense(sensed[mine].reshape(-1, 2))
+            stimulus = stimulus.reshape(-1, self._particles)
+            chosen = _resampled(likelihood, stimulus, comb[mine])
+            cloud.put(mine, cloud.select(mine).resampled(chosen))
+            stimulus = np.take_along_axis(stimulus, chosen, axis=1)
+            moving = mine & ~begun
+            if moving.any():
                 own = streams.select(moving)
-                cloud[moving] = self._move(
-                    loop, cloud[moving], counts[moving], volition[moving], moving, own
+                moved = self._move(
+                    loop,
+                    cloud.select(moving),
+                    stimulus[moving[mine]],
+                    counts[moving],
+                    volition[moving],
+                    np.flatnonzero(moving),
+                    own,
                 )
+                cloud.put(moving, moved)
                 streams.draws[moving] = own.draws
-        estimate = Device(cloud.mean(axis=1))
-        return self._choose(estimate, self._see(observation, "target")), cloud
+        mean = cloud.values.mean(axis=1)
+        estimate = Device(mean[:, -1], cloud.forces.mean(axis=1))
+        target = self._see(observation, "target")
+        return self._choose(estimate, mean[:, 0, POSITION], target), cloud
 
-    def _prior(self, begun: BoolArray, streams: Streams) -> FloatArray:
-        """Particles at the start of trials, (B, P, columns)."""
+    def _prior(self, begun: BoolArray, target: FloatArray, streams: Streams) -> "Cloud":
+        """Particles at the start of trials."""
         episodes, shape = self.episodes, (int(begun.sum()), self._particles)
-        number = np.repeat(episodes.trial[begun], shape[1])
+        which = np.repeat(np.flatnonzero(begun), shape[1])
         each = streams.split(shape[1])
+        number = episodes.trial[which]
         starts = episodes.task.draw_starts(each, number, episodes.half_side_cm)
         if self._knows_force:
-            now = episodes.state.select(np.repeat(np.flatnonzero(begun), shape[1]))
-            curl, push = now.curl, now.push
+            forces = episodes.state.forces[which]
         else:
-            drawn = episodes.config.perturbation.sample(each, number)
-            curl, push = drawn[:, Force.CURL], drawn[:, Force.PUSH_X :]
-        placed = episodes.loops[0].plant.place(starts, curl=curl, push=push)
-        return placed.values.reshape(*shape, -1)
-
-    def _resample(
-        self, loop: ClosedLoop, cloud: FloatArray, likelihood: FloatArray, offset: FloatArray
-    ) -> FloatArray:
-        """Systematic resampling by the log likelihood of each stimulus (B, S).
-
-        The comb that chooses begins at an offset in [0, 1) for each trial, (B,).
-        """
-        n_trials, n_particles = cloud.shape[:2]
-        stimulus = loop.interface.sense(cloud[..., POSITION].reshape(-1, 2)).reshape(n_trials, -1)
-        weight = np.take_along_axis(likelihood, stimulus, axis=1)
-        weight = np.exp(weight - weight.max(axis=1, keepdims=True))
-        share = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
-        share[:, -1] = 1.0
-        comb = (np.arange(n_particles) + offset[:, None]) / n_particles
-        chosen = [np.searchsorted(s, c) for s, c in zip(share, comb, strict=True)]
-        return np.take_along_axis(cloud, np.array(chosen)[..., None], axis=1)
+            of = Which(number, episodes.animals[episodes.animal[which]], each)
+            drawn = episodes.config.perturbation.sample(each, of)
+            forces = channelled(drawn, starts, target[which])
+        placed = episodes.loops[0].plant.place(starts, forces=forces)
+        past = episodes.config.senses.begun(placed)
+        return Cloud(past.reshape(*shape, *past.shape[1:]), forces.reshape(*shape, -1))
 
     def _move(
         self,
         loop: ClosedLoop,
-        cloud: FloatArray,
+        cloud: "Cloud",
+        stimulus: IntArray,
         counts: FloatArray,
         volition: FloatArray,
         trials: IntArray,
         streams: Streams,
-    ) -> FloatArray:
+    ) -> "Cloud":
         """Move the particles of some trials by the force commanded or inferred."""
         if self._knows_force:
             force = np.repeat(self.episodes.signals.force[trials], self._particles, axis=0)
         else:
-            stimulus = loop.interface.sense(cloud[..., POSITION].reshape(-1, 2))
-            trains = _retimed(
-                loop,
-                counts.astype(np.int64),
-                volition,
-                stimulus.reshape(cloud.shape[:2]),
-                streams,
-            )
+            trains = _retimed(loop, counts.astype(np.int64), volition, stimulus, streams)
             force = loop.field(loop.interface.decode(trains, loop.decoder))
-        moved = loop.plant.advance(Device(cloud.reshape(-1, cloud.shape[-1])), force).values
-        noise = streams.normal(0.0, self._jitter_cm, (*cloud.shape[:2], 2))
+        n_trials, n_particles, _, n_columns = cloud.values.shape
+        now = Device(
+            np.ascontiguousarray(cloud.values[:, :, -1].reshape(-1, n_columns)),
+            cloud.forces.reshape(-1, N_FORCES),
+        )
+        moved = loop.plant.advance(now, force).values
+        noise = streams.normal(0.0, self._jitter_cm, (n_trials, n_particles, 2))
         moved[:, POSITION] += noise.reshape(-1, 2)
-        return moved.reshape(cloud.shape)
+        newest = moved.reshape(n_trials, n_particles, 1, n_columns)
+        return Cloud(np.concatenate((cloud.values[:, :, 1:], newest), axis=2), cloud.forces)
+
+
+class Cloud(NamedTuple):
+    """Particles of B trials.
+
+    Attributes
+    ----------
+    values : ndarray (B, P, d + 1, columns)
+        Devices d steps ago to now (`ndbmi_gym.plants.Column`).
+    forces : ndarray (B, P, 17)
+        What perturbs them (`ndbmi_gym.perturbations.Force`).
+    """
+
+    values: FloatArray
+    forces: FloatArray
+
+    def select(self, trials: Any) -> "Cloud":
+        """Those of some trials, copied."""
+        return Cloud(np.array(self.values[trials]), np.array(self.forces[trials]))
+
+    def put(self, trials: Any, others: "Cloud") -> None:
+        """Replace those of some trials."""
+        self.values[trials], self.forces[trials] = others
+
+    def resampled(self, chosen: IntArray) -> "Cloud":
+        """The particles of each trial with these indices, (B, P)."""
+        return Cloud(
+            np.take_along_axis(self.values, chosen[..., None, None], axis=1),
+            np.take_along_axis(self.forces, chosen[..., None], axis=1),
+        )
+
+
+def _resampled(likelihood: FloatArray, stimulus: IntArray, offset: FloatArray) -> IntArray:
+    """Indices of systematic resampling by the log likelihood of each stimulus (B, S), (B, P).
+
+    The comb that chooses begins at an offset in [0, 1) for each trial, (B,).
+    """
+    n_particles = stimulus.shape[1]
+    weight = np.take_along_axis(likelihood, stimulus, axis=1)
+    weight = np.exp(weight - weight.max(axis=1, keepdims=True))
+    share = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
+    share[:, -1] = 1.0
+    comb = (np.arange(n_particles) + offset[:, None]) / n_particles
+    chosen = [np.searchsorted(s, c) for s, c in zip(share, comb, strict=True)]
+    return np.array(chosen)
 
 
 def _log_likelihood(loop: ClosedLoop, counts: FloatArray, volition: FloatArray) -> FloatArray:

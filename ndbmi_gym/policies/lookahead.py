@@ -21,7 +21,8 @@ class LookAhead(Policy):
     The candidates are the stimuli's mean responses times gains, and fill-ins that turn the evoked
     response into such a multiple; through a circuit, the inputs that displace the decoded point in
     16 directions. Their force is tabulated for every stimulus by simulation. What a cortex carries
-    from step to step is not known to it.
+    from step to step is not known to it. Where the device is sensed late or with noise, it knows
+    both what is and what is sensed.
 
     Parameters
     ----------
@@ -63,11 +64,14 @@ class LookAhead(Policy):
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
-        device = self.episodes.state
-        return self._choose(device, self._see(observation, "target")), None
+        device, sensed = self.episodes.state, self.episodes.sensed.position
+        return self._choose(device, sensed, self._see(observation, "target")), None
 
-    def _choose(self, device: Device, target: FloatArray) -> FloatArray:
-        """Best candidate for devices (B) and targets (B, 2), as actions (B, n)."""
+    def _choose(self, device: Device, sensed: FloatArray, target: FloatArray) -> FloatArray:
+        """Best candidate for devices (B) and targets (B, 2), as actions (B, n).
+
+        The stimulus that the candidates are added to is that of the sensed positions (B, 2).
+        """
         action = np.zeros((len(target), self.episodes.n_electrodes))
         for (loop, mine), (volition, mean, variance) in zip(
             self._by_loop(), self._tables, strict=True
@@ -75,10 +79,9 @@ class LookAhead(Policy):
             if not mine.any():
                 continue
             here = device.select(mine)
-            stimulus = loop.interface.sense(here.position)
+            stimulus = loop.interface.sense(sensed[mine])
             n_trials, n_candidates = len(stimulus), volition.shape[1]
-            repeated = Device(np.repeat(here.values, n_candidates, axis=0))
-            moved = loop.plant.advance(repeated, mean[stimulus].reshape(-1, 2))
+            moved = loop.plant.advance(here.repeat(n_candidates), mean[stimulus].reshape(-1, 2))
             ahead = (moved.position + self._lead_s * moved.velocity).reshape(n_trials, -1, 2)
             miss = ((ahead - target[mine][:, None]) ** 2).sum(axis=-1)
             best = (miss + self._gain(loop) ** 2 * variance[stimulus]).argmin(axis=1)

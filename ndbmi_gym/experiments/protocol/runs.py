@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.fields import Field
+from ndbmi_gym.perturbations import forces_of
 from ndbmi_gym.plants import Device, Plant
 from ndbmi_gym.streams import Source, Streams
-from ndbmi_gym.tasks import Reach
+from ndbmi_gym.tasks.reach import Reach
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -103,7 +104,7 @@ def run_protocol(
         End a run when it enters the target region, as the text does; its path stays there. That
         is all that wtpe looks at, and several times as fast.
     """
-    state, streams = loop.plant.place(starts, curl=curl), Streams.of(rng, len(starts))
+    state, streams = loop.plant.place(starts, forces=forces_of(curl)), Streams.of(rng, len(starts))
     added = None if volition is None else np.tile(volition, (len(starts), 1))
     running, activity = np.arange(len(starts)), None
     path = np.repeat(state.position[None], max_steps + 1, axis=0)

@@ -40,7 +40,7 @@ from ndbmi_gym.files import write_json
 from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.presets import HALF_SIDE_CM, IDEALS, Preset
 from ndbmi_gym.provenance import JSON, versions
-from ndbmi_gym.tasks import Reach
+from ndbmi_gym.tasks.reach import Reach
 
 FloatArray = npt.NDArray[np.float64]
 

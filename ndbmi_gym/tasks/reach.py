@@ -1,18 +1,11 @@
-"""What a trial asks for: where it starts, what it aims at, what it pays and when it ends.
-
-A task judges the end of a step from the states before and after it. `Reach` is the family of the
-registered ids; one's own task inherits from it, overrides what differs (`Reach.assess` for what a
-step is worth, `Reach.draw_starts`, `Reach.pool`), and is named as ``"module:attribute"`` or
-registered in `TASKS` (`ndbmi_gym.parts`).
-"""
+"""Reach a target, or stay in it: the family of tasks of most ids."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +26,9 @@ from ndbmi_gym.checks import (
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.fields import Field, target_of
 from ndbmi_gym.loop import ClosedLoop
-from ndbmi_gym.parts import Registry
 from ndbmi_gym.plants import Column, Device
 from ndbmi_gym.streams import Source
+from ndbmi_gym.tasks import N_JUDGED, Judged, Outcome
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -51,35 +44,10 @@ STARTS = ("square", "centre")
 _MOST_ON_CIRCLE, _MOST_POINTS = 1_000, 10_000  # each is checked, and written into specs
 
 
-class Judged(IntEnum):
-    """Columns of a judgement."""
-
-    REWARD = 0
-    DISTANCE = 1  #: to the target, cm
-    EFFORT = 2  #: mean absolute action
-    INSIDE = 3  #: whether the step ended in the target disc
-    ARRIVED = 4  #: whether the trial ends as it should
-    FAILED = 5  #: whether the trial ends as it should not
-    SUCCESS = 6  #: whether the task is fulfilled at this step
-    STREAK = 7  #: consecutive step ends inside
-    REWARD_DISTANCE = 8  #: the terms that REWARD is the sum of
-    REWARD_EFFORT = 9
-    REWARD_BONUS = 10
-    REWARD_INSIDE = 11
-    REWARD_PENALTY = 12
-
-
-N_JUDGED = len(Judged)
-
-KNOWN_AT_START = np.isin(
-    np.arange(N_JUDGED), (Judged.DISTANCE, Judged.INSIDE, Judged.SUCCESS)
-).astype(float)
-"""Which columns tell something before the first step; the others are 0 there."""
-
-
 # plain numbers: looking a member of an enumeration up takes as long as indexing an array
 _REWARD, _DISTANCE, _EFFORT, _INSIDE, _ARRIVED, _FAILED, _SUCCESS, _STREAK = range(8)
 _REWARD_DISTANCE, _REWARD_EFFORT, _REWARD_BONUS, _REWARD_INSIDE, _REWARD_PENALTY = range(8, 13)
+assert _REWARD_PENALTY == Judged.REWARD_PENALTY == N_JUDGED - 1
 _X, _Y = int(Column.X), int(Column.Y)
 
 
@@ -106,82 +74,6 @@ class Rules(NamedTuple):
     per_effort: float
     bonus: float
     inside_reward: float
-
-
-class Outcome(NamedTuple):
-    """Judgement of one step in B trials.
-
-    Attributes
-    ----------
-    values : ndarray (B, 13)
-        The columns of `Judged`.
-    """
-
-    values: FloatArray
-
-    @property
-    def reward(self) -> FloatArray:
-        """What the step earned, (B,)."""
-        return self.values[:, _REWARD]
-
-    @property
-    def terminated(self) -> npt.NDArray[np.bool_]:
-        """Trials that have arrived or failed, (B,)."""
-        return _ended(self.values)
-
-    def alone(self) -> tuple[float, bool]:
-        """Reward of a single trial, and whether it has arrived or failed."""
-        item = self.values.item
-        return item(_REWARD), item(_ARRIVED) != 0 or item(_FAILED) != 0
-
-    @property
-    def streak(self) -> FloatArray:
-        """Consecutive step ends inside the target, (B,)."""
-        return self.values[:, _STREAK]
-
-
-class Task(Protocol):
-    """What trials of an environment ask for."""
-
-    @property
-    def radius_cm(self) -> float:
-        """Radius of the target disc, for drawing."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether the target is to be held to the end, so that arrival does not end a trial."""
-
-    @property
-    def scored(self) -> bool:
-        """Whether zero volition is a floor: not where the field itself leads to the target."""
-
-    def check(self, field: Field, half_side_cm: float) -> None:
-        """Raise ValueError if the task does not fit a field and a workspace of half side L.
-
-        Asked before anything is calibrated.
-        """
-
-    def pool(self, loop: ClosedLoop) -> FloatArray:
-        """Targets that may be drawn with an animal's loop, (M, 2), cm."""
-
-    def draw_starts(self, rng: Source, trial: IntArray, half_side_cm: float) -> FloatArray:
-        """Draw start positions of trials with these numbers (B,), (B, 2), cm."""
-
-    def draw_targets(
-        self, rng: Source, starts: FloatArray, pool: FloatArray, trial: IntArray
-    ) -> FloatArray:
-        """Draw a target for each start of trials with these numbers (B,), (B, 2), cm."""
-
-    def assess(
-        self,
-        before: Device,
-        after: Device,
-        target: FloatArray,
-        action: FloatArray,
-        streak: FloatArray,
-        half_side_cm: float,
-    ) -> Outcome:
-        """Judge a step from the states before and after it."""
 
 
 def _points(value: Any) -> tuple[Point, ...]:
@@ -460,7 +352,7 @@ class Reach:
         after: Device,
         target: FloatArray,
         action: FloatArray,
-        streak: FloatArray,
+        last: Outcome,
         half_side_cm: float,
     ) -> Outcome:
         """Judge a step.
@@ -473,23 +365,24 @@ class Reach:
         target : ndarray (B, 2)
         action : ndarray (B, n)
             Its mean magnitude is the effort.
-        streak : ndarray (B,)
-            Consecutive step ends inside so far.
+        last : Outcome
+            Judgement of the last step, whose streak goes on.
         half_side_cm : float
             Half side L of the workspace.
         """
-        values = np.empty((len(action), N_JUDGED))
-        values[:, _STREAK] = streak
-        rules = self._rules(half_side_cm)
-        judge(values, values, after.values, target, action, rules, 0, len(values))
+        values = np.empty_like(last.values)
+        states, rules = (before.values, after.values), self._rules(half_side_cm)
+        judge(last.values, values, *states, target, action, rules, 0, len(values))
         return Outcome(values)
 
-    def native(self, half_side_cm: float) -> Rules | None:
-        """What `judge` is to be told in a workspace of half side L.
+    def native(self, half_side_cm: float) -> tuple[Any, Any] | None:
+        """How compiled code judges, and what it is to be told in a workspace of half side L.
 
         None where a class of one's own assesses in another way.
         """
-        return self._rules(half_side_cm) if type(self).assess is Reach.assess else None
+        if type(self).assess is not Reach.assess:
+            return None
+        return judge, self._rules(half_side_cm)
 
     def _rules(self, half_side_cm: float) -> Rules:
         dense = 1.0 if self.reward == "dense" else 0.0
@@ -503,6 +396,7 @@ class Reach:
         )
 
 
+Fixed = partial(Reach, targets="field", radius_cm=1.5, dwell=1, min_start_distance_cm=0.0)
 Hold = partial(
     Reach,
     radius_cm=1.5,
@@ -513,41 +407,17 @@ Hold = partial(
     inside_reward=0.5,
 )
 
-TASKS: Registry[Task] = Registry(
-    "task",
-    ("check", "pool", "draw_starts", "draw_targets", "assess", "radius_cm", "holds", "scored"),
-    {
-        "fixed": partial(Reach, targets="field", radius_cm=1.5, dwell=1, min_start_distance_cm=0.0),
-        "shift": Reach,
-        "hold": Hold,
-    },
-)
-"""Named tasks: the field's own target under the paper's stop rule; a shifted target; staying."""
-
-
-def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
-    """Build a task from a name of `TASKS`, a mapping, ``"module:attribute"`` or a task.
-
-    ``{"kind": "hold", "radius_cm": 1.0}`` is the named task with other options.
-
-    Raises
-    ------
-    ValueError
-        If the name or an option is unknown, or a value out of range.
-    """
-    return TASKS.make(spec)
-
 
 @compiled
-def judge(last_judged, judged, after, target, action, rules, first, last):  # type: ignore[no-untyped-def]
+def judge(last_judged, judged, before, after, target, action, rules, first, last):  # type: ignore[no-untyped-def]
     """Write the judgements of trials.
 
     Parameters
     ----------
-    last_judged, judged : ndarray (B, 13)
+    last_judged, judged : ndarray (B, 13 or more)
         Judgement of the last step, whose streak goes on, and of this one, the columns of `Judged`.
-    after : ndarray (B, 10 or more)
-        States at the end of the step, the columns of `ndbmi_gym.plants.Column`.
+    before, after : ndarray (B, 7 or more)
+        States at the beginning and the end of the step, columns of `ndbmi_gym.plants.Column`.
     target : ndarray (B, 2)
         cm.
     action : ndarray (B, n)
@@ -602,14 +472,6 @@ def _least_reach(points: FloatArray, half: float) -> tuple[float, FloatArray]:
     place = np.empty(2)
     place[axis[side]], place[1 - axis[side]] = fixed[side, 0], low[side]
     return float(reach(low)[side]), place
-
-
-@compiled
-def _ended(judged):  # type: ignore[no-untyped-def]
-    ended = np.empty(judged.shape[0], np.bool_)
-    for b in range(judged.shape[0]):
-        ended[b] = judged[b, _ARRIVED] != 0 or judged[b, _FAILED] != 0
-    return ended
 
 
 @compiled
