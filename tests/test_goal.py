@@ -20,7 +20,7 @@ from ndbmi_gym.film import film
 from ndbmi_gym.recording import record
 from ndbmi_gym.rollout import as_actor, score
 from ndbmi_gym.sb3 import NativeVecEnv
-from ndbmi_gym.tasks import Reach
+from ndbmi_gym.tasks.reach import Reach
 
 SHIFT, HOLD = IDS = [f"ndbmi/{name}" for name in ndbmi_gym._GOAL_IDS]
 PLAIN = {SHIFT: "ndbmi/ShiftTarget-v1", HOLD: "ndbmi/HoldTarget-v1"}
@@ -250,6 +250,21 @@ def test_a_task_that_judges_otherwise_is_refused(make, task):
     with pytest.raises(ValueError, match="where its end says all"):
         env.unwrapped.change(task=task)
     assert env.unwrapped.episodes.task == Reach()
+
+
+def test_sessions_are_refused():
+    with pytest.raises(ValueError, match="session_trials = 3: hindsight goes to the end"):
+        gymnasium.make(SHIFT, session_trials=3, trial_steps=10)
+
+
+def test_senses_may_be_late_but_goals_are_not():
+    env = gymnasium.make(SHIFT, delay_steps=2, noise_cm=0.5, radius_cm=4.0)
+    for seen, reward, terminated, _, info in steps(env, 60):
+        np.testing.assert_array_equal(seen["achieved_goal"], info["position"])
+        assert not np.allclose(10 * seen["observation"][:2], info["position"])
+        assert env.observation_space.contains(seen)
+        assert env.unwrapped.compute_reward(*goals(seen), info) == reward
+        assert env.unwrapped.compute_terminated(*goals(seen), info) is terminated
 
 
 def test_what_infos_can_hold():

@@ -13,11 +13,13 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from ndbmi_gym.checks import shown
+from ndbmi_gym.config import Config
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.episodes import Episodes
 from ndbmi_gym.plants import placed
-from ndbmi_gym.tasks import N_JUDGED, Outcome, Reach, Task
+from ndbmi_gym.tasks import N_JUDGED, Outcome, Task
+from ndbmi_gym.tasks.reach import Reach
 
 Goal = npt.NDArray[np.float64]
 Observation = dict[str, npt.NDArray[Any]]
@@ -135,7 +137,7 @@ class _GoalConditioned:
         ValueError
             If arrival would take more step ends inside than infos hold, or the task is no `Reach`.
         """
-        task = goal_task(self.episodes.config.change(**options).task)
+        task = goal_task(self.episodes.config.change(**options))
         held = self._recent.shape[-2] + 1
         if task.dwell > held:
             raise ValueError(
@@ -146,7 +148,7 @@ class _GoalConditioned:
 
     def _judged(self, achieved: npt.ArrayLike, desired: npt.ArrayLike, info: Infos) -> Outcome:
         """The judgement of steps (B) for goals, by the task's own door."""
-        task, half_side = goal_task(self.episodes.task), self.episodes.half_side_cm
+        task, half_side = goal_task(self.episodes.config), self.episodes.half_side_cm
         ends, goals = _points("achieved_goal", achieved), _points("desired_goal", desired)
         if ends.shape != goals.shape:
             raise ValueError(
@@ -157,12 +159,17 @@ class _GoalConditioned:
         effort = np.zeros((n, 1))  # one electrode, whose mean it is
         if task.reward == "dense" and task.effort_weight > 0:
             effort[:, 0] = _told(info, "effort", (n,))
+
+        def judge(position: Goal, last: Outcome) -> Outcome:
+            after = placed(position)
+            return task.assess(after, after, goals, effort, last, half_side)
+
         outcome = Outcome(np.zeros((n, N_JUDGED)))
         if earlier:
             recent = _told(info, "recent_goals", (n, self._recent.shape[-2], 2))
             for step in range(-earlier, 0):
-                outcome = _assess(task, recent[:, step], goals, effort, outcome, half_side)
-        return _assess(task, ends, goals, effort, outcome, half_side)
+                outcome = judge(recent[:, step], outcome)
+        return judge(ends, outcome)
 
     def _shown(self, seen: npt.NDArray[np.float32], info: dict[str, Any]) -> Observation:
         """What is shown of observations (..., d) and the infos that came with them."""
@@ -205,17 +212,18 @@ class BMIGoalEnv(_GoalConditioned, BMIEnv):
     render_mode : str or None
         As of `BMIEnv`.
     **options
-        Those of `BMIEnv`. The task has to be a `ndbmi_gym.tasks.Reach` that judges as such.
+        Those of `BMIEnv`. The task has to be a `ndbmi_gym.tasks.reach.Reach` that judges as such.
 
     Raises
     ------
     ValueError
-        If the task judges by more than where steps end, or wants `dwell` > `MOST_DWELL`.
+        If the task judges by more than where steps end or wants `dwell` > `MOST_DWELL`, or
+        episodes are sessions.
     """
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
         super().__init__(render_mode, **options)
-        earlier = max(goal_task(self.episodes.task).dwell - 1, 0)
+        earlier = max(goal_task(self.episodes.config).dwell - 1, 0)
         self._recent = np.full((earlier, 2), np.inf)
         self.observation_space = goal_space(self.episodes)
 
@@ -250,12 +258,13 @@ class BMIGoalVectorEnv(_GoalConditioned, BMIVectorEnv):
     Raises
     ------
     ValueError
-        If the task judges by more than where steps end, or wants `dwell` > `MOST_DWELL`.
+        If the task judges by more than where steps end or wants `dwell` > `MOST_DWELL`, or
+        episodes are sessions.
     """
 
     def __init__(self, num_envs: int = 1, **options: Any) -> None:
         super().__init__(num_envs, **options)
-        earlier = max(goal_task(self.episodes.task).dwell - 1, 0)
+        earlier = max(goal_task(self.episodes.config).dwell - 1, 0)
         self._recent = np.full((self.num_envs, earlier, 2), np.inf)
         self.single_observation_space = goal_space(self.episodes)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -295,18 +304,19 @@ class BMIGoalVectorEnv(_GoalConditioned, BMIVectorEnv):
         return {"recent_goals": self._recent.copy(), "_recent_goals": info["_position"]}
 
 
-def goal_task(task: Task) -> Reach:
-    """A task that can be judged for any goal.
+def goal_task(config: Config) -> Reach:
+    """The task of a configuration, if it can be judged for any goal.
 
     Parameters
     ----------
-    task : Task
+    config : Config
 
     Raises
     ------
     ValueError
-        If it is none.
+        If it cannot.
     """
+    task: Task = config.task
     if not isinstance(task, Reach) or type(task).assess is not Reach.assess:
         raise ValueError(
             f"task = {shown(task)}: a goal environment can judge a step for another target only "
@@ -318,14 +328,12 @@ def goal_task(task: Task) -> Reach:
             f"dwell = {task.dwell}: a goal environment remembers {MOST_DWELL} step ends; give a "
             f"number up to {MOST_DWELL}"
         )
+    if config.session.on:
+        raise ValueError(
+            f"session_trials = {config.session.session_trials}: hindsight goes to the end of an "
+            "episode, which is to be that of a trial in a goal environment; leave it out"
+        )
     return task
-
-
-def _assess(
-    task: Reach, ends: Goal, goals: Goal, effort: Goal, last: Outcome, half_side_cm: float
-) -> Outcome:
-    after = placed(ends)
-    return task.assess(after, after, goals, effort, last.streak, half_side_cm)
 
 
 def _points(name: str, value: npt.ArrayLike) -> Goal:
