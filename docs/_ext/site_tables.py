@@ -62,12 +62,12 @@ def ids() -> str:
 def spaces(env_id: str) -> str:
     """Action space, observation spaces and limits of an id."""
     spec, env = gymnasium.spec(env_id), _made(env_id)
-    rows = []
+    config, rows = env.unwrapped.episodes.config, []
     for observe in OBSERVATIONS:
         name = f'observation space, `observe="{observe}"`'
-        space = _box(_made(env_id, observe=observe).observation_space)
-        rows.append((name + (" (default)" if observe == OBSERVATIONS[0] else ""), f"`{space}`"))
-    config = env.unwrapped.episodes.config
+        space = _space(_made(env_id, observe=observe).observation_space)
+        default = " (default)" if observe == config.observation.observe else ""
+        rows.append((name + default, f"`{space}`"))
     rows += [
         ("step limit", f"{spec.max_episode_steps} steps of {config.plant.step_s:g} s"),
         ("scalar", f'`gymnasium.make("{env_id}")`'),
@@ -82,16 +82,22 @@ def observed(env_id: str) -> str:
         observe: _made(env_id, observe=observe).unwrapped.episodes.layout
         for observe in OBSERVATIONS
     }
-    full = layouts["full"]
+    full, goals = layouts["full"], _goals(env_id)
     units = {"counts": "spikes", "position": "cm", "velocity": "cm/s", "action": "", "target": "cm"}
     rows = []
     for name, where in full.columns.items():
+        if name == "target" and goals:
+            continue
         low, high = full.bounds[:, where]
         unit = f"{full.scales[name]:.3g} {units[name]}" if units[name] else ""
         seen = ["yes" if name in layouts[observe].columns else "" for observe in OBSERVATIONS]
         rows.append(
             (name, where.stop - where.start, unit, f"{low.min():.3g}", f"{high.max():.3g}", *seen)
         )
+    for name, space in goals.items():
+        (low,), (high,) = set(space.low), set(space.high)
+        every = ["yes"] * len(OBSERVATIONS)
+        rows.append((f"`{name}`", *space.shape, "1 cm", f"{low:.3g}", f"{high:.3g}", *every))
     return table(("quantity", "entries", "unit", "low", "high", *OBSERVATIONS), rows)
 
 
@@ -156,7 +162,8 @@ def scores(env_id: str) -> str:
         ]
         animals = found["settings"]["animals"] or [found["options"].get("animal", 0)]
         whose = "animal" if len(animals) == 1 else "animals"
-        observe = found["options"].get("observe", OBSERVATIONS[0])
+        made = gymnasium.spec(env_id).kwargs | found["options"]
+        observe = made.get("observe", OBSERVATIONS[0])
         trained = f", {max(runs)} training runs" if max(runs) > 1 else ""
         written += [
             table(("policy", found["score"], "success", "normalised", "effort"), rows),
@@ -246,6 +253,20 @@ def _end(task: Any) -> str:
     if task.holds:
         return f"at the step limit ({within} is inside)"
     return within + (f" at {task.dwell} consecutive step ends" if task.dwell > 1 else "")
+
+
+def _goals(env_id: str) -> dict[str, Any]:
+    """Spaces that a goal environment shows beside the observation; none in others."""
+    space = _made(env_id).observation_space
+    if not isinstance(space, gymnasium.spaces.Dict):
+        return {}
+    return {name: each for name, each in space.items() if name != "observation"}
+
+
+def _space(space: Any) -> str:
+    if isinstance(space, gymnasium.spaces.Dict):
+        return f"Dict({', '.join(f'{name}: {_box(each)}' for name, each in space.items())})"
+    return _box(space)
 
 
 def _box(space: gymnasium.spaces.Box) -> str:
