@@ -6,7 +6,7 @@ from gymnasium.envs.registration import register as _register
 
 __version__ = "0.1.0"
 
-_IDS: dict[str, tuple[int, dict[str, Any]]] = {
+_IDS: dict[str, tuple[int | None, dict[str, Any]]] = {
     "FixedField-v1": (50, {"task": "fixed"}),
     "ShiftTarget-v1": (25, {"task": "shift"}),
     "ShiftTargetCurl-v1": (25, {"task": "shift", "perturbation": {"curl": 0.6}}),
@@ -17,6 +17,38 @@ _IDS: dict[str, tuple[int, dict[str, Any]]] = {
             "task": "shift",
             "cortex": {"kind": "soc", "stimuli": 32, "units": 1},
             "volition": "signed",
+        },
+    ),
+    "HoldTargetDelayed-v0": (50, {"task": "hold", "delay_steps": 3}),
+    "Degraded-v0": (50, {"task": "hold", "degraded": "test", "flatten": 0.5}),
+    "ShiftTargetArm-v0": (25, {"task": "shift", "plant": "arm"}),
+    "Adaptation-v0": (
+        None,  # a session ends by itself
+        {
+            "task": "shift",
+            "targets": {"centre_out": 8, "radius_cm": 5.0},
+            "min_start_distance_cm": 0.0,
+            "starts": "centre",
+            "radius_cm": 1.5,
+            "dwell": 1,
+            "step_s": 0.25,
+            "delay_steps": 3,
+            "session_trials": 112,
+            "trial_steps": 24,
+            "perturbation": {
+                "kind": "blocks",
+                "sign": "animal",
+                "blocks": [
+                    {"name": "baseline", "trials": 24},
+                    {
+                        "name": "adaptation",
+                        "trials": 64,
+                        "curl": 1.5,
+                        "catch": {"each": 8, "from": 8, "until": 60},
+                    },
+                    {"name": "washout", "trials": 24},
+                ],
+            },
         },
     ),
 }
