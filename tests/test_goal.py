@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 import third_party
+from gymnasium import wrappers
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -209,6 +210,45 @@ def test_a_batch_is_its_single_environments(env_id, options, mode):
                 mine[1]["recent_goals"][ended], theirs[1]["recent_goals"][ended]
             )
     assert ends >= 4
+
+
+FILTERED = ("achieved_goal", "desired_goal")
+SCALAR_WRAPPERS = {
+    "flat": wrappers.FlattenObservation,
+    "filtered": lambda env: wrappers.FilterObservation(env, FILTERED),
+    "stacked": lambda env: wrappers.FrameStackObservation(env, 3),
+    "timed": wrappers.TimeAwareObservation,
+    "rescaled": lambda env: wrappers.RescaleAction(env, -1, 1),
+    "counted": wrappers.RecordEpisodeStatistics,
+    "paid twice": lambda env: wrappers.TransformReward(env, lambda reward: 2 * reward),
+}
+VECTOR_WRAPPERS = {
+    "flat": wrappers.vector.FlattenObservation,
+    "rescaled": lambda env: wrappers.vector.RescaleAction(env, -1, 1),
+    "counted": wrappers.vector.RecordEpisodeStatistics,
+    "listed": wrappers.vector.DictInfoToList,
+}
+
+
+@pytest.mark.parametrize("name", VECTOR_WRAPPERS)
+def test_vector_wrappers_that_take_dictionaries(name):
+    made = gymnasium.make_vec(SHIFT, num_envs=2, max_episode_steps=3)
+    env = VECTOR_WRAPPERS[name](made)
+    seen, _ = env.reset(seed=0)
+    for _ in range(5):
+        assert env.observation_space.contains(seen)
+        seen = env.step(env.action_space.sample())[0]
+
+
+@pytest.mark.parametrize("name", SCALAR_WRAPPERS)
+def test_wrappers_that_take_dictionaries(name):
+    env = SCALAR_WRAPPERS[name](gymnasium.make(SHIFT, max_episode_steps=3))
+    seen, _ = env.reset(seed=0)
+    for _ in range(3):
+        assert env.observation_space.contains(seen)
+        seen, _, terminated, truncated, info = env.step(env.action_space.sample())
+    assert terminated or truncated
+    assert "recent_goals" in info
 
 
 @pytest.mark.parametrize("env_id", IDS)

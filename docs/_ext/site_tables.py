@@ -205,6 +205,21 @@ def client(name: str) -> str:
     )
 
 
+def hindsight() -> str:
+    """How agents learn with hindsight replay and without: mean and range over seeds."""
+    with open(ROOT / "docs" / "clients" / "her.csv", encoding="utf-8", newline="") as file:
+        found: dict[str, dict[int, list[float]]] = {}
+        for row in csv.DictReader(file):
+            learnt = found.setdefault(row["agent"], {})
+            learnt.setdefault(int(row["steps"]), []).append(float(row["held"]))
+    rows = [
+        (agent, *(f"{np.mean(v):.2f} ({min(v):.2f}–{max(v):.2f})" for v in learnt.values()))
+        for agent, learnt in found.items()
+    ]
+    steps = next(iter(found.values()))
+    return table(("share of steps inside after", *(f"{each:,} steps" for each in steps)), rows)
+
+
 def extras() -> str:
     """The package's extras, what they bring and what for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
