@@ -45,10 +45,15 @@ def test_every_id_has_a_page(tables):
 @pytest.mark.parametrize("name", IDS)
 def test_spaces_and_their_columns(tables, name):
     env = gymnasium.make(name)
-    assert str(env.observation_space.shape) in tables.spaces(name)
+    space, observe = env.observation_space, env.unwrapped.episodes.config.observation.observe
+    parts = space.values() if isinstance(space, gymnasium.spaces.Dict) else [space]
+    (default,) = (line for line in tables.spaces(name).splitlines() if "(default)" in line)
+    assert f'observe="{observe}"' in default
+    assert all(str(part.shape) in default for part in parts)
     head, _, *rows = cells(tables.observed(name))
-    neural = head.index("neural")
-    assert sum(int(row[1]) for row in rows if row[neural]) == env.observation_space.shape[0]
+    shown = head.index(observe)
+    entries = sum(part.shape[0] for part in parts)
+    assert sum(int(row[1]) for row in rows if row[shown]) == entries
     env.close()
 
 

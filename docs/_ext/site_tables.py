@@ -64,12 +64,12 @@ def ids() -> str:
 def spaces(env_id: str) -> str:
     """Action space, observation spaces and limits of an id."""
     spec, env = gymnasium.spec(env_id), _made(env_id)
-    rows = []
+    config, rows = env.unwrapped.episodes.config, []
     for observe in OBSERVATIONS:
         name = f'observation space, `observe="{observe}"`'
-        space = _box(_made(env_id, observe=observe).observation_space)
-        rows.append((name + (" (default)" if observe == OBSERVATIONS[0] else ""), f"`{space}`"))
-    config = env.unwrapped.episodes.config
+        space = _space(_made(env_id, observe=observe).observation_space)
+        default = " (default)" if observe == config.observation.observe else ""
+        rows.append((name + default, f"`{space}`"))
     rows += [
         ("step limit", f"{_limit(spec, config)} steps of {config.plant.step_s:g} s"),
         ("scalar", f'`gymnasium.make("{env_id}")`'),
@@ -84,16 +84,22 @@ def observed(env_id: str) -> str:
         observe: _made(env_id, observe=observe).unwrapped.episodes.layout
         for observe in OBSERVATIONS
     }
-    full = layouts["full"]
+    full, goals = layouts["full"], _goals(env_id)
     units = {"counts": "spikes", "position": "cm", "velocity": "cm/s", "action": "", "target": "cm"}
     rows = []
     for name, where in full.columns.items():
+        if name == "target" and goals:
+            continue
         low, high = full.bounds[:, where]
         unit = f"{full.scales[name]:.3g} {units[name]}" if units[name] else ""
         seen = ["yes" if name in layouts[observe].columns else "" for observe in OBSERVATIONS]
         rows.append(
             (name, where.stop - where.start, unit, f"{low.min():.3g}", f"{high.max():.3g}", *seen)
         )
+    for name, space in goals.items():
+        (low,), (high,) = set(space.low), set(space.high)
+        every = ["yes"] * len(OBSERVATIONS)
+        rows.append((f"`{name}`", *space.shape, "1 cm", f"{low:.3g}", f"{high:.3g}", *every))
     return table(("quantity", "entries", "unit", "low", "high", *OBSERVATIONS), rows)
 
 
@@ -157,7 +163,8 @@ def scores(env_id: str) -> str:
         ]
         animals = found["settings"]["animals"] or [found["options"].get("animal", 0)]
         whose = "animal" if len(animals) == 1 else "animals"
-        observe = found["options"].get("observe", OBSERVATIONS[0])
+        made = gymnasium.spec(env_id).kwargs | found["options"]
+        observe = made.get("observe", OBSERVATIONS[0])
         trained = f", {max(runs)} training runs" if max(runs) > 1 else ""
         written += [
             table(("policy", found["score"], "success", "normalised", "effort"), rows),
@@ -197,6 +204,21 @@ def client(name: str) -> str:
         f"{int(row['steps/s']):,} steps/s and came to a return of {row['return']} and success in "
         f"{float(row['success']):.2f} of the trials."
     )
+
+
+def hindsight() -> str:
+    """How agents learn with hindsight replay and without: mean and range over seeds."""
+    with open(ROOT / "docs" / "clients" / "her.csv", encoding="utf-8", newline="") as file:
+        found: dict[str, dict[int, list[float]]] = {}
+        for row in csv.DictReader(file):
+            learnt = found.setdefault(row["agent"], {})
+            learnt.setdefault(int(row["steps"]), []).append(float(row["held"]))
+    rows = [
+        (agent, *(f"{np.mean(v):.2f} ({min(v):.2f}–{max(v):.2f})" for v in learnt.values()))
+        for agent, learnt in found.items()
+    ]
+    steps = next(iter(found.values()))
+    return table(("share of steps inside after", *(f"{each:,} steps" for each in steps)), rows)
 
 
 def extras() -> str:
@@ -258,6 +280,20 @@ def _limit(spec: Any, config: Any) -> str:
     if session.on:
         return f"{session.session_trials} trials of at most {session.trial_steps}"
     return str(spec.max_episode_steps)
+
+
+def _goals(env_id: str) -> dict[str, Any]:
+    """Spaces that a goal environment shows beside the observation; none in others."""
+    space = _made(env_id).observation_space
+    if not isinstance(space, gymnasium.spaces.Dict):
+        return {}
+    return {name: each for name, each in space.items() if name != "observation"}
+
+
+def _space(space: Any) -> str:
+    if isinstance(space, gymnasium.spaces.Dict):
+        return f"Dict({', '.join(f'{name}: {_box(each)}' for name, each in space.items())})"
+    return _box(space)
 
 
 def _box(space: gymnasium.spaces.Box) -> str:
