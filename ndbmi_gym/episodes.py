@@ -306,7 +306,8 @@ class Episodes:
             np.zeros((n, self.signals.activity.shape[1])),
             np.zeros((n, self.n_electrodes)),
         )
-        fresh = Trials(streams, animal, targets, rest, placed, sensed, Outcome(judged))
+        none = np.full((n, 2), np.nan)
+        fresh = Trials(streams, animal, targets, rest, placed, sensed, Outcome(judged), none)
         newest = len(self._tasks) - 1
         begun = self._run(fresh, still, np.full(n, newest) if newest else _ONLY, moves=False)
         # nothing above has changed this batch: a task without a fitting target leaves it whole
@@ -476,8 +477,13 @@ class Episodes:
         if resting is not None:
             given[resting] = 0.0
         activity, sensed = self.signals.activity, self.sensed
+        # the point that a trial begins with has no velocity: the device has not moved
+        last = self.signals.virtual_point
+        if self._compiled is None:
+            last = np.where(self.state.time_s[:, None] > 0, last, np.nan)
         now = Trials(
-            self.streams, self.animal, self.target, activity, self.state, sensed, self.outcome
+            *(self.streams, self.animal, self.target, activity, self.state, sensed, self.outcome),
+            last,
         )
         stepped = self._run(now, given, self._task_of, moves=True)
         self.action, self.signals, self.state, self.outcome, self._seen = stepped
@@ -543,7 +549,11 @@ class Episodes:
             here, carried = trials.device.select(members), trials.activity[members]
             sensed = here if trials.sensed is trials.device else trials.sensed.select(members)
             heard = loop.listen(
-                sensed, volition[members] if moves else None, own, carried if moves else None
+                sensed,
+                volition[members] if moves else None,
+                own,
+                carried if moves else None,
+                trials.virtual_point[members],
             )
             moved[members] = (loop.move(here, heard.force) if moves else here).values
             streams.draws[members] = own.draws
