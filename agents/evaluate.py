@@ -26,10 +26,20 @@ from agents.lineup import CEILING, DEFAULT_ENV, FLOOR, Lineup, actor, find, line
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.pictures import draw_figure
 from agents.runs import Agent, make_env, versions
+from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.files import write_json, write_text
 from ndbmi_gym.film import pictures, write_film
 from ndbmi_gym.policies import POLICIES
-from ndbmi_gym.rollout import BATCH, LAST_STEPS, QUANTITIES, measured, play
+from ndbmi_gym.rollout import (
+    BATCH,
+    QUANTITIES,
+    REACHING,
+    batch_size,
+    measured,
+    play,
+    session_of,
+    steps_scored,
+)
 from ndbmi_gym.tasks import Task
 from ndbmi_gym.tasks.reach import Reach
 
@@ -109,9 +119,10 @@ def evaluate(settings: Settings, own: Mapping[str, Any] | None = None) -> JSON:
     -------
     dict
         JSON types throughout. ``table``: a row for each policy (see `tabulate`). ``trials``: for
-        each policy and quantity the values of all trials, nested as (run, animal, trial). ``scene``
-        and ``paths``: trajectories between starts and targets that all policies share. ``notes``:
-        what of the runs' settings was left out.
+        each policy and quantity the values of all trials, nested as (run, animal, trial); those of
+        reaching where trials end on arrival, null in one that did not. ``scene`` and ``paths``:
+        trajectories between starts and targets that all policies share. ``notes``: what of the
+        runs' settings was left out.
 
     Raises
     ------
@@ -140,12 +151,18 @@ def evaluate(settings: Settings, own: Mapping[str, Any] | None = None) -> JSON:
             for label, members in lineup.items()
         },
         "notes": notes,
-        "score": f"share of last {LAST_STEPS} steps" if task.holds else "steps to arrival",
+        "score": (
+            f"share of last {steps_scored(task)} steps" if task.holds else "steps to arrival"
+        ),
         # where the field leads to the target by itself, zero volition is no floor
         "table": tabulate(trials, sampled, scored=task.scored),
         **_show(env_id, places[0], lineup, settings),
         "trials": {
-            label: {name: np.round(values, 4).tolist() for name, values in found.items()}
+            label: {
+                name: np.round(values, 4).tolist()
+                for name, values in found.items()
+                if not (task.holds and name in REACHING)
+            }
             for label, found in trials.items()
         },
     }
@@ -217,7 +234,7 @@ def retabulate(path: Path) -> JSON:
         data: JSON = json.loads(text)
         old = {row["policy"]: row for row in data["table"]}
         trials = {
-            label: {name: np.array(values) for name, values in found.items()}
+            label: {name: np.array(values, float) for name, values in found.items()}
             for label, found in data["trials"].items()
         }
         sampled = {label for label, folders in data["runs"].items() if folders}
@@ -314,7 +331,7 @@ def _measure_all(
 ) -> tuple[dict[str, dict[str, FloatArray]], Task]:
     """By policy and quantity, trials (runs, animals, episodes); and what their task is."""
     n_episodes = settings.episodes
-    batch = min(BATCH, n_episodes)
+    batch = batch_size(env_id, dict(places[0]), n_episodes)
     found: dict[str, list[list[FloatArray]]] = {label: [] for label in lineup}
     n_actors = sum(map(len, lineup.values()))
     total = len(places) * n_actors * n_episodes
@@ -353,7 +370,8 @@ def _starts(task: Task, half_side_cm: float) -> FloatArray:
 def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSON:
     """Trajectories of each policy between the same starts and targets, and where they take place.
 
-    Starts lie all around, targets on opposite sides where the task has several.
+    Starts lie all around, targets on opposite sides where the task has several. Of a session the
+    first trial is shown.
     """
     draft = make_env(env_id, BATCH, options)
     draft.reset(seed=settings.seed)
@@ -378,19 +396,29 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
         walked = [[trial["start"]] for trial in trials]
         arrived = np.zeros(len(trials), bool)
         for running, _, info in play(env, acting, seen, not settings.stochastic):
-            arrived[running] = info["is_success"][running]
-            for i in np.flatnonzero(running):
+            shown = running
+            if session_of(env).on:
+                shown = running & (info["trial"] == 0)
+                if not shown.any():
+                    break
+            arrived[shown] = info["is_success"][shown]
+            for i in np.flatnonzero(shown):
                 walked[i].append(np.round(info["position"][i], 3).tolist())
         paths[label] = [
             {"path": path, "success": bool(success)}
             for path, success in zip(walked, arrived, strict=True)
         ]
-    scene = {
+    scene: JSON = {
         "half_side_cm": episodes.half_side_cm,
         "sites": np.round(episodes.loops[0].interface.sites, 3).tolist(),
         "target_radius_cm": task.radius_cm,
         "trials": trials,
     }
+    if obstacles := obstacles_of(task):
+        scene["obstacles"] = [[list(centre), radius] for centre, radius in obstacles]
+    if hasattr(task, "circle_cm"):
+        for trial in trials:
+            trial["circle_cm"] = task.circle_cm(np.array(trial["target"]))
     draft.close()
     env.close()
     return {"scene": scene, "paths": paths}

@@ -41,7 +41,7 @@ def draw_figure(data: Path, picture: Path) -> None:
     panels = figure.subplots(len(by_target), len(paths), squeeze=False)
     for column, (label, walked) in enumerate(paths.items()):
         for panel, members in zip(panels[:, column], by_target, strict=True):
-            _draw_scene(panel, scene, tuple(scene["trials"][members[0]]["target"]))
+            _draw_scene(panel, scene, scene["trials"][members[0]])
             for i in members:
                 _draw_path(panel, walked[i])
         mean = rows[label]["score"][0]
@@ -62,9 +62,9 @@ def draw_figure(data: Path, picture: Path) -> None:
     figure.savefig(picture, bbox_inches="tight", pad_inches=0.08)
 
 
-def _draw_scene(panel: Any, scene: dict[str, Any], target: tuple[float, float]) -> None:
+def _draw_scene(panel: Any, scene: dict[str, Any], trial: dict[str, Any]) -> None:
     from matplotlib.collections import PolyCollection
-    from matplotlib.patches import Circle, Rectangle
+    from matplotlib.patches import Annulus, Circle, Rectangle
 
     half = scene["half_side_cm"]
     view = 1.12 * half
@@ -78,7 +78,15 @@ def _draw_scene(panel: Any, scene: dict[str, Any], target: tuple[float, float]) 
     panel.add_patch(
         Rectangle((-half, -half), 2 * half, 2 * half, fill=False, ec=FIELD, lw=0.8, ls=(0, (5, 4)))
     )
-    panel.add_patch(Circle(target, scene["target_radius_cm"], fc=TARGET + "40", ec=TARGET, lw=1.5))
+    for centre, radius in scene.get("obstacles", ()):
+        panel.add_patch(Circle(centre, radius, fc=INK + "30", ec=INK, lw=1.0, hatch="xx"))
+    radius, circle = scene["target_radius_cm"], trial.get("circle_cm")
+    if circle is None:
+        panel.add_patch(Circle(trial["target"], radius, fc=TARGET + "40", ec=TARGET, lw=1.5))
+    else:  # to be kept to within the radius
+        band = Annulus((0, 0), circle + radius, min(2 * radius, circle + radius), fc=TARGET + "40")
+        panel.add_patch(band)
+        panel.add_patch(Circle((0, 0), circle, fill=False, ec=TARGET, lw=1.5))
 
 
 def _draw_path(panel: Any, walked: dict[str, Any]) -> None:

@@ -51,6 +51,8 @@ _IDS: dict[str, tuple[int | None, dict[str, Any]]] = {
             },
         },
     ),
+    "AvoidObstacle-v0": (30, {"task": "avoid"}),
+    "Rhythm-v0": (80, {"task": "rhythm", "field": "limit_cycle"}),
 }
 
 for _name, (_steps, _kwargs) in _IDS.items():

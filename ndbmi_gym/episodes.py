@@ -170,6 +170,8 @@ class Episodes:
         self.start = np.zeros((n_trials, 2))
         self.state = self.sensed = loop.plant.place(self.target)
         self._past = config.senses.begun(self.state)
+        # asked at every step, and the same while an environment lives
+        self._senses_differ, self._in_session = config.senses.active, config.session.on
         self.trial_step = np.zeros(n_trials, np.int64)
         self.trial_end = np.zeros(n_trials, np.bool_)
         self.action = np.zeros((n_trials, cortex.n_electrodes))
@@ -256,7 +258,7 @@ class Episodes:
         if trials is not None and not trials.all():
             which = np.flatnonzero(trials)
         number = self.trial[which] + 1
-        if self.config.session.on:
+        if self._in_session:
             number[:] = 0
         if given is not None and given.trial is not None:
             number = given.trial[which].copy()
@@ -293,7 +295,7 @@ class Episodes:
         placed = self.loops[0].plant.place(starts, forces=forces)
         senses = self.config.senses
         past, sensed = self._past[:0], placed
-        if senses.active:
+        if self._senses_differ:
             past = senses.begun(placed)
             sensed = senses.sense(past, placed.forces, streams)
         # nothing has been earned yet, and a start inside the disc is no step end inside it
@@ -310,7 +312,7 @@ class Episodes:
         self.action = _put(self.action, which, begun.action)
         self.signals = self.signals.put(which, begun.signals)
         self.state = _put_devices(self.state, which, begun.device)
-        if senses.active:
+        if self._senses_differ:
             sensed = senses.sense(past, placed.forces, streams)
             self._past = _put(self._past, which, past)
             self.sensed = _put_devices(self.sensed, which, sensed)
@@ -320,11 +322,11 @@ class Episodes:
         self.target, self.start = _put(self.target, which, targets), _put(self.start, which, starts)
         self.animal, self.trial = _put(self.animal, which, animal), _put(self.trial, which, number)
         self.streams = _put_streams(self.streams, which, streams)
-        if self.config.session.on:
+        if self._in_session:
             zero = np.zeros(n, np.int64)
             self.trial_step = _put(self.trial_step, which, zero)
             self.trial_end = _put(self.trial_end, which, zero != 0)
-        self._seen = begun.seen if n == self.n_trials and not senses.active else None
+        self._seen = begun.seen if n == self.n_trials and not self._senses_differ else None
         self._task_of[which] = newest
         if len(self._tasks) > 1 and self._task_of.min() == len(self._tasks) - 1:
             self._tasks, self._task_of = [self.task], np.zeros_like(self._task_of)
@@ -468,7 +470,7 @@ class Episodes:
         given = np.asarray(action)
         self.check_action(given)
         given = np.array(given, float, order="C")
-        resting = self._resting()
+        resting = self._resting() if self._in_session else None
         if resting is not None:
             given[resting] = 0.0
         activity, sensed = self.signals.activity, self.sensed
@@ -478,14 +480,15 @@ class Episodes:
         stepped = self._run(now, given, self._task_of, moves=True)
         self.action, self.signals, self.state, self.outcome, self._seen = stepped
         self.sensed = self.state
-        senses, session = self.config.senses, self.config.session
-        if senses.active:
+        if self._senses_differ:
+            senses = self.config.senses
             self._past = senses.after(self._past, self.state)
             self.sensed = senses.sense(self._past, self.state.forces, self.streams)
             self._seen = None
-        if session.trial_steps is not None:
+        if self._in_session:
             self.trial_step = self.trial_step + 1
-            self.trial_end = self.outcome.terminated | (self.trial_step >= session.trial_steps)
+            late = self.trial_step >= (self.config.session.trial_steps or 0)
+            self.trial_end = self.outcome.terminated | late
         if resting is not None:
             number = self.trial[resting] + 1
             sessions = self._sessions.select(resting)
@@ -642,7 +645,7 @@ class Episodes:
             "reward_inside": by_inside,
             "reward_penalty": penalty,
         }
-        if self.config.session.on:
+        if self._in_session:
             info |= self._of_session(trial)
         if self._channels:
             across = lateral(self.start, self.target)

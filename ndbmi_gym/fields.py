@@ -472,13 +472,13 @@ def target_of(field: Field) -> FloatArray | None:
     return None if target is None else np.asarray(target, dtype=float)
 
 
-def obstacles_of(field: Field) -> Obstacles:
-    """Places that a field keeps away from, each with its radius, cm.
+def obstacles_of(part: Any) -> Obstacles:
+    """Places that a field or a task keeps away from, each with its radius, cm.
 
-    A field may declare them, to be drawn, as its `obstacles`. Those of the fields above are the
+    They may declare them, to be drawn, as their `obstacles`. Those of the fields above are the
     centres of repulsion; at the radius the repulsion is strongest.
     """
-    return tuple(getattr(field, "obstacles", ()))
+    return tuple(getattr(part, "obstacles", ()))
 
 
 def max_force(field: Field, reach_cm: float) -> float:

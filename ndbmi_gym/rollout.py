@@ -21,14 +21,19 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.parts import attribute
 from ndbmi_gym.policies import POLICIES, make_policy
+from ndbmi_gym.sessions import Session
 from ndbmi_gym.tasks import Task
 
-QUANTITIES = ("score", "success", "return", "effort", "steps")
+REACHING = ("time_s", "efficiency", "throughput")
+"""What is measured of a trial that arrives; see `reaching`."""
+
+QUANTITIES = ("score", "success", "return", "effort", "steps", *REACHING)
 """What is measured of a trial.
 
 The score is the number of steps to arrival (a miss takes all there are), or in tasks that do not
-end on arrival the share of the last 25 steps that ended in the target. The effort is the mean of
-the absolute action over electrodes and steps.
+end on arrival the share of the last steps that ended in the target: of 25, or of as many as the
+task's `scored_steps`. The effort is the mean of the absolute action over electrodes and steps. The
+last three are `REACHING`, which are NaN in trials that do not arrive.
 """
 
 LAST_STEPS = 25  # those that count when a target is to be held
@@ -115,7 +120,8 @@ def score(
 
     All trials of a batch begin at once and each counts once, however long it takes: none is left
     out for being slow. The same seed gives every policy the same starts and targets. Trials are
-    numbered 0, 1, ... throughout, so that blocks of trials are met as they are set.
+    numbered 0, 1, ... throughout, so that blocks of trials are met as they are set. Of sessions
+    every trial counts by itself, in their order.
 
     Parameters
     ----------
@@ -147,7 +153,8 @@ def score(
         environment is none of this package.
     """
     check_trials(trials)
-    batch = batch_of(env, min(BATCH, trials), options)
+    size = batch_size(env, options, trials) if isinstance(env, str) else 0
+    batch = batch_of(env, size, options)
     inner = _inner(batch)
     try:
         apart = inner is not batch and batch.num_envs > 1
@@ -356,45 +363,140 @@ def play(
 def measure(
     env: Vector, actor: Actor, seed: int, deterministic: bool = True, first: int = 0
 ) -> FloatArray:
-    """`QUANTITIES` of one trial in each place of a batch.
+    """`QUANTITIES` of one episode in each place of a batch: of a trial, or of a session's trials.
 
     Parameters
     ----------
     env : VectorEnv
-        B trials, with ``autoreset_mode="NextStep"``.
+        B episodes, with ``autoreset_mode="NextStep"``.
     actor : Actor
     seed : int
-        Of the first trial; the next have seed + 1, seed + 2, ....
+        Of the first episode; the next have seed + 1, seed + 2, ....
     deterministic : bool
         Whether a stochastic policy takes its mean.
     first : int
         Number of the first trial; the others follow. A schedule of perturbations goes by it. A
-        batch of several separate environments numbers its trials itself.
+        batch of several separate environments numbers its trials itself, and so does a session.
 
     Returns
     -------
-    ndarray (5, B)
+    ndarray (8, B·n)
+        Of sessions of n trials those of the first, then those of the next; else n is 1.
     """
-    seen, _ = env.reset(seed=seed, options=numbers_of(env, first))
-    success = np.zeros(env.num_envs)
-    taken, inside, rewards, efforts = [], [], [], []
+    session = session_of(env)
+    seen, info = env.reset(seed=seed, options=numbers_of(env, first))
+    tally, found = _Tally(env, info), np.empty((len(QUANTITIES), env.num_envs, trials_in(env)))
     for running, reward, info in play(env, actor, seen, deterministic):
-        taken.append(running)
-        inside.append(info["inside"])
-        rewards.append(reward * running)
-        efforts.append(info["effort"] * running)
-        success[running] = info["is_success"][running]
-    steps = np.sum(taken, axis=0)
-    score = np.mean(inside[-LAST_STEPS:], axis=0) if holds(env) else steps
-    return np.stack(
-        [score, success, np.sum(rewards, axis=0), np.sum(efforts, axis=0) / steps, steps]
-    )
+        if not session.on:
+            tally.add(running, reward, info)
+            continue
+        begins = info["trial_step"] == 0
+        tally.begin(running & begins, info)
+        tally.add(running & ~begins, reward, info)
+        over = np.flatnonzero(running & info["trial_end"])
+        found[:, over, info["trial"][over]] = tally.told()[:, over]
+    if not session.on:
+        found[..., 0] = tally.told()
+    return found.reshape(len(QUANTITIES), -1)
+
+
+class _Tally:
+    """What has been measured so far of the trials of a batch.
+
+    Parameters
+    ----------
+    env : VectorEnv
+    info : dict
+        Of its reset.
+    """
+
+    def __init__(self, env: Vector, info: dict[str, Any]) -> None:
+        self._task, self._limit = task_of(env), _trial_limit(env) or 0
+        n = env.num_envs
+        self._sums = np.zeros((7, n))
+        self._inside = np.zeros((steps_scored(self._task), n))
+        self._start, self._end, self._target = np.zeros((3, n, 2))
+        self.begin(np.ones(n, np.bool_), info)
+
+    def begin(self, which: BoolArray, info: dict[str, Any]) -> None:
+        """Measure some trials from their beginning on."""
+        self._sums[:, which], self._inside[:, which] = 0.0, 0.0
+        self._start[which] = self._end[which] = info["position"][which]
+        self._target[which] = info["target"][which]
+
+    def add(self, which: BoolArray, reward: FloatArray, info: dict[str, Any]) -> None:
+        """Add a step of some trials."""
+        steps, rewards, efforts, path, *last = self._sums
+        steps += which
+        rewards += reward * which
+        efforts += info["effort"] * which
+        here = np.where(which[:, None], info["position"], self._end)
+        path += np.hypot(*(here - self._end).T)
+        self._end = here
+        for values, name in zip(last, ("is_success", "failed", "time_s"), strict=True):
+            values[which] = info[name][which]
+        self._inside[:-1, which] = self._inside[1:, which]
+        self._inside[-1, which] = info["inside"][which]
+
+    def told(self) -> FloatArray:
+        """`QUANTITIES` of the trials as they stand, (8, B)."""
+        steps, rewards, efforts, path, success, failed, time_s = self._sums
+        taken = np.maximum(steps, 1)
+        reached, score = success, np.where(failed, self._limit, steps)
+        if self._task.holds:
+            counted = np.minimum(taken, len(self._inside))
+            reached, score = 0 * success, self._inside.sum(axis=0) / counted
+        reach = self._start, self._end, self._target, self._task.radius_cm, path, time_s
+        return np.stack(
+            [
+                *(score, success, rewards, efforts / taken, steps),
+                *np.where(reached, reaching(*reach), np.nan),
+            ]
+        )
+
+
+def reaching(
+    start: FloatArray,
+    end: FloatArray,
+    target: FloatArray,
+    radius_cm: float,
+    path_cm: FloatArray,
+    time_s: FloatArray,
+) -> FloatArray:
+    """Statistics of reaches as studies of neural prostheses report them, (3, B).
+
+    The time to the target, s, any dwell there included. Path efficiency: the straight distance
+    from start to end over the length of the path, here through the step ends, so that 1 is
+    straight. Throughput in bits/s: the index of difficulty in Shannon's formulation, log2(D/W + 1),
+    over the time, where D is the distance from the start to the middle of the target and W the
+    diameter of the target disc.
+
+    Parameters
+    ----------
+    start, end, target : ndarray (B, 2)
+        cm.
+    radius_cm : float
+        Radius of the target disc.
+    path_cm, time_s : ndarray (B,)
+        How long the reaches were and took.
+
+    References
+    ----------
+    MacKenzie IS (1992). Fitts' law as a research and design tool in human-computer interaction.
+    Human-Computer Interaction 7:91-139.
+    """
+    straight, distance = np.hypot(*(end - start).T), np.hypot(*(target - start).T)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing has moved
+        efficiency = straight / path_cm
+        throughput = np.log2(distance / (2 * radius_cm) + 1) / time_s
+    return np.stack([time_s, efficiency, throughput])
 
 
 def numbers_of(env: Vector, first: int) -> dict[str, Any] | None:
     """Options of a reset that number a batch's trials, where it takes them.
 
-    Separate environments share their options: several of them number their trials themselves.
+    Separate environments share their options: several of them number their trials themselves. So
+    does a session.
 
     Parameters
     ----------
@@ -406,7 +508,8 @@ def numbers_of(env: Vector, first: int) -> dict[str, Any] | None:
     -------
     dict or None
     """
-    if env.num_envs == 1 or isinstance(env.unwrapped, BMIVectorEnv):
+    apart = env.num_envs > 1 and not isinstance(env.unwrapped, BMIVectorEnv)
+    if not (apart or session_of(env).on):
         return {"trial": first + np.arange(env.num_envs)}
     return None
 
@@ -429,11 +532,30 @@ def measured(
 
     Yields
     ------
-    ndarray (5, B)
+    ndarray (8, B)
         The last one is cut to size.
     """
-    for done in range(0, trials, env.num_envs):
-        yield measure(env, actor, seed + done, deterministic, done)[:, : trials - done]
+    batch = env.num_envs * trials_in(env)
+    for done in range(0, trials, batch):
+        episodes = done // trials_in(env)
+        yield measure(env, actor, seed + episodes, deterministic, done)[:, : trials - done]
+
+
+def session_of(env: Any) -> Session:
+    """Whether and how the episodes of an environment are sessions."""
+    session: Session = _inner(env).unwrapped.episodes.config.session
+    return session
+
+
+def trials_in(env: Any) -> int:
+    """Number of trials in an episode."""
+    return session_of(env).session_trials or 1
+
+
+def batch_size(env_id: str, options: dict[str, Any], trials: int) -> int:
+    """How many episodes to play side by side for so many trials of an id."""
+    given = dict(gymnasium.spec(env_id).kwargs) | options
+    return max(1, min(BATCH, -(-trials // (given.get("session_trials") or 1))))
 
 
 def task_of(env: Any) -> Task:
@@ -445,6 +567,11 @@ def task_of(env: Any) -> Task:
 def holds(env: Any) -> bool:
     """Whether the task is to stay in the target, rather than to arrive there."""
     return task_of(env).holds
+
+
+def steps_scored(task: Task) -> int:
+    """Steps at the end of a trial that count, where the task is to stay in the target."""
+    return int(getattr(task, "scored_steps", LAST_STEPS))
 
 
 def _inner(env: Any) -> Any:
@@ -465,11 +592,17 @@ def _checked(made: Vector, env: Any) -> None:
             f"autoreset_mode = {name!r}: make the batch with 'NextStep', so that a step tells of "
             "the trial that it ends"
         )
-    if _step_limit(made) is None:
+    if _step_limit(made) is None and not session_of(made).on:
         raise ValueError(
             "trials without a step limit could last for ever: give max_episode_steps, or wrap the "
             "environment in gymnasium.wrappers.TimeLimit"
         )
+
+
+def _trial_limit(env: Vector) -> int | None:
+    """Steps of a trial at most."""
+    session = session_of(env)
+    return session.trial_steps if session.on else _step_limit(env)
 
 
 def _step_limit(env: Vector) -> int | None:

@@ -93,6 +93,8 @@ OWN = {
     "n_animals": (1, 2, 3),
     "num_envs": (1, 2, 3, 5),
     "stimuli": (2, 5, 8, 9, 12, 13, 20, 32),
+    "prepare_s": (0, 0.05, 0.4, 0.4, 1, 10, 5e-324),
+    "window_offset_s": (0, 0.02, 0.1, 1, -0.02, -0.3, -1, 1e-17),
     "electrodes": (1, 2, 9, 25, 50, 100, 101),
 }
 """Values of options whose rules do not tell enough, most of them valid."""

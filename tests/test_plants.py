@@ -56,8 +56,8 @@ def test_plants_are_chosen_by_name():
     assert PLANTS.make({"kind": "point_mass", "mass": 2}) == PointMass(mass=2.0)
     heavy = PointMass(mass=3.0)
     assert PLANTS.make(heavy) is heavy
-    with pytest.raises(ValueError, match=r"unknown plant 'arm': choose one of point_mass"):
-        PLANTS.make("arm")
+    with pytest.raises(ValueError, match=r"unknown plant 'leg': choose one of point_mass, arm"):
+        PLANTS.make("leg")
     with pytest.raises(
         ValueError, match="the plant 'point_mass' has no option 'weight': its options are mass, "
     ):

@@ -13,19 +13,25 @@ from ndbmi_gym.policies import make_policy
 
 
 class Durations:
-    """An environment whose trial i lasts i + 1 steps, then 1 step each; it earns 1 per step."""
+    """An environment whose trial i lasts i + 1 steps, then 1 step each; it earns 1 per step.
 
-    def __init__(self, n, holds=False):
-        self.num_envs = n
+    Steps lead 0.75 and 0.25 cm to the right in turn. Trials whose number is odd succeed, of the
+    others every second one fails.
+    """
+
+    def __init__(self, n, **task):
+        self.num_envs, self.first = n, 0
+        asked = SimpleNamespace(**{"holds": False, "radius_cm": 1.0} | task)
         self.unwrapped = SimpleNamespace(
-            episodes=SimpleNamespace(task=SimpleNamespace(holds=holds))
+            episodes=SimpleNamespace(task=asked), max_episode_steps=100
         )
 
     def reset(self, seed=None, options=None):
         self.left = np.arange(1, self.num_envs + 1)
         self.fresh = np.zeros(self.num_envs, bool)
         self.starts = [np.ones(self.num_envs, bool)]
-        return np.zeros((self.num_envs, 1)), {}
+        self.steps, nowhere = 0, np.zeros((self.num_envs, 2))
+        return np.zeros((self.num_envs, 1)), {"position": nowhere, "target": nowhere + (3, 4)}
 
     def step(self, action):
         self.left = np.where(self.fresh, 1, self.left - 1)
@@ -33,8 +39,17 @@ class Durations:
         ended = (self.left == 0) & ~self.fresh
         self.fresh = ended
         nothing = np.zeros(self.num_envs, bool)
-        odd = np.arange(self.num_envs) % 2 == 1
-        info = {"inside": ended, "effort": action[:, 0], "is_success": ended & odd}
+        number = np.arange(self.num_envs)
+        self.steps += 1
+        x = (self.steps + self.steps % 2 / 2) / 2
+        info = {
+            "inside": ended,
+            "effort": action[:, 0],
+            "is_success": ended & (number % 2 == 1),
+            "failed": ended & (number % 4 == 2),
+            "position": np.tile((x, 0.0), (self.num_envs, 1)),
+            "time_s": np.full(self.num_envs, 0.5 * self.steps),
+        }
         return np.zeros((self.num_envs, 1)), np.ones(self.num_envs), ended, nothing, info
 
 
@@ -52,10 +67,11 @@ class TestMeasures:
         n = 7
         env, watcher = Durations(n), Watcher()
         found = rollout.measure(env, watcher, seed=0)
-        score, success, earned, effort, steps = found
+        score, success, earned, effort, steps = found[:5]
         expected = np.arange(1, n + 1)
         np.testing.assert_array_equal(steps, expected)
-        np.testing.assert_array_equal(score, expected)
+        # who fails takes all steps there are
+        np.testing.assert_array_equal(score, [1, 2, 100, 4, 5, 6, 100])
         np.testing.assert_array_equal(earned, expected)
         np.testing.assert_array_equal(effort, 0.5)
         np.testing.assert_array_equal(success, np.arange(n) % 2)
@@ -70,6 +86,46 @@ class TestMeasures:
         score, *_ = rollout.measure(Durations(n, holds=True), Watcher(), seed=0)
         # the longest trial is inside in its very last step only
         assert score[-1] == pytest.approx(1 / 25)
+        score, *_ = rollout.measure(Durations(n, holds=True, scored_steps=10), Watcher(), seed=0)
+        assert score[-1] == pytest.approx(1 / 10)
+
+    def test_reaches_that_arrive_are_told_of_by_time_and_path(self):
+        env = Durations(4)
+        *_, time_s, efficiency, throughput = rollout.measure(env, Watcher(), seed=0)
+        np.testing.assert_array_equal(time_s, [np.nan, 1.0, np.nan, 2.0])
+        # 0, 0.75, 1, 1.75, 2 cm: straight; the target is 5 cm away and 2 cm wide
+        np.testing.assert_allclose(efficiency, [np.nan, 1.0, np.nan, 1.0])
+        np.testing.assert_allclose(throughput, np.log2(3.5) / time_s)
+        held = rollout.measure(Durations(4, holds=True), Watcher(), seed=0)
+        assert np.isnan(held[-3:]).all()
+
+    def test_statistics_of_reaches_by_hand(self):
+        start, end = np.zeros((3, 2)), np.array([[3.0, 4.0], [0.0, 5.0], [0.0, 0.0]])
+        target, path = np.array([[6.0, 0.0], [0.0, 6.0], [0.0, 0.0]]), np.array([10.0, 5.0, 0.0])
+        found = rollout.reaching(start, end, target, 1.0, path, np.array([4.0, 2.0, 1.0]))
+        np.testing.assert_allclose(found[0], [4.0, 2.0, 1.0])
+        np.testing.assert_allclose(found[1], [0.5, 1.0, np.nan])  # it has not moved
+        np.testing.assert_allclose(found[2], [0.5, 1.0, 0.0])
+
+    def test_a_reach_is_measured_along_its_path(self):
+        batch = native(30, "ndbmi/ShiftTarget-v1", mode="NextStep", radius_cm=3.0)
+        found = dict(zip(rollout.QUANTITIES, rollout.measure(batch, Half(batch), 0), strict=True))
+        alone = gymnasium.make("ndbmi/ShiftTarget-v1", radius_cm=3.0)
+        arrived = np.flatnonzero(found["success"])
+        assert 3 <= len(arrived) < 30
+        assert np.isnan(np.delete(found["throughput"], arrived)).all()
+        for i in arrived:
+            _, info = alone.reset(seed=int(i))
+            path, target, ended = [info["position"]], info["target"], False
+            while not ended:
+                _, _, ended, _, info = alone.step(np.full(9, 0.5))
+                path.append(info["position"])
+            walked = np.hypot(*np.diff(path, axis=0).T).sum()
+            straight, far = (np.hypot(*(to - path[0])) for to in (path[-1], target))
+            assert found["time_s"][i] == info["time_s"] == 0.5 * found["steps"][i]
+            assert found["efficiency"][i] == pytest.approx(straight / walked)
+            expected = np.log2(far / 6 + 1) / info["time_s"]
+            assert found["throughput"][i] == pytest.approx(expected)
 
     def test_all_policies_meet_the_same_trials(self):
         env = native(16, "ndbmi/ShiftTarget-v1", mode="NextStep")
@@ -83,7 +139,7 @@ class TestMeasures:
 
     def test_a_miss_takes_all_steps(self):
         env = native(64, "ndbmi/ShiftTarget-v1", mode="NextStep")
-        score, success, _, effort, _ = rollout.measure(env, make_policy("eq24", env), 0)
+        score, success, _, effort, *_ = rollout.measure(env, make_policy("eq24", env), 0)
         assert (score[success == 0] == 25).all()
         assert (score[success == 1] >= 2).all()
         assert 0 < success.mean() < 1

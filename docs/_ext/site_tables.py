@@ -51,7 +51,7 @@ def ids() -> str:
                 f"[`{spec.id}`]({_page(spec.id)})",
                 f"`{given.pop('task')}`",
                 _end(config.task),
-                spec.max_episode_steps,
+                _limit(spec, config),
                 _keywords(given) or "–",
             )
         )
@@ -69,7 +69,7 @@ def spaces(env_id: str) -> str:
         default = " (default)" if observe == config.observation.observe else ""
         rows.append((name + default, f"`{space}`"))
     rows += [
-        ("step limit", f"{spec.max_episode_steps} steps of {config.plant.step_s:g} s"),
+        ("step limit", f"{_limit(spec, config)} steps of {config.plant.step_s:g} s"),
         ("scalar", f'`gymnasium.make("{env_id}")`'),
         ("native vector", f'`gymnasium.make_vec("{env_id}", num_envs=256)`'),
     ]
@@ -282,6 +282,14 @@ def _space(space: Any) -> str:
     if isinstance(space, gymnasium.spaces.Dict):
         return f"Dict({', '.join(f'{name}: {_box(each)}' for name, each in space.items())})"
     return _box(space)
+
+
+def _limit(spec: Any, config: Any) -> str:
+    """Steps of an episode; of a session, those of its trials."""
+    session = config.session
+    if session.on:
+        return f"{session.session_trials} trials of at most {session.trial_steps}"
+    return str(spec.max_episode_steps)
 
 
 def _box(space: gymnasium.spaces.Box) -> str:

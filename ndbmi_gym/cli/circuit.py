@@ -36,6 +36,15 @@ def add_to(commands: Any) -> None:
     report.add_argument("--out", type=Path, default=Path("runs/circuit/report"), help="folder")
     add_redraw(report)
 
+    what = "preparation by a tonic input, go cue and window, beside states that are there at once"
+    prepared = add_command(own, "preparation", what, run_preparation)
+    prepared.add_argument(
+        "--out", type=Path, default=Path("runs/circuit/preparation"), help="folder"
+    )
+    add_animals(prepared, 0, None)
+    prepared.add_argument("--animals", type=int, default=4, help="animals")
+    add_redraw(prepared)
+
     what = "the circuit in the closed loop, beside other cortices"
     study = add_command(own, "study", what, run_study)
     add_files(study, "circuit/study")
@@ -80,6 +89,18 @@ def run_report(asked: argparse.Namespace) -> int:
     return 0
 
 
+def run_preparation(asked: argparse.Namespace) -> int:
+    """Measure how long to prepare, and when to record."""
+    from ndbmi_gym.experiments.circuit import preparation
+
+    if asked.redraw:
+        print(f"drawn anew: {', '.join(preparation.redraw(asked.out))}")
+        return 0
+    print(preparation.write(asked.out, _animals(asked), asked.seed))
+    print(f"results are in {asked.out}")
+    return 0
+
+
 def run_study(asked: argparse.Namespace) -> int:
     """Measure the circuit in the closed loop."""
     from ndbmi_gym.experiments.circuit import study
@@ -87,9 +108,12 @@ def run_study(asked: argparse.Namespace) -> int:
     if asked.redraw:
         print(f"drawn anew: {', '.join(study.redraw(asked.out))}")
         return 0
-    if asked.animals < 1:
-        raise ValueError(f"--animals {asked.animals}: give at least one animal")
-    animals = range(asked.first_animal, asked.first_animal + asked.animals)
-    print(study.run(asked.out, animals, asked.seed, asked.jobs))
+    print(study.run(asked.out, _animals(asked), asked.seed, asked.jobs))
     print(f"results are in {asked.out}")
     return 0
+
+
+def _animals(asked: argparse.Namespace) -> range:
+    if asked.animals < 1:
+        raise ValueError(f"--animals {asked.animals}: give at least one animal")
+    return range(asked.first_animal, asked.first_animal + asked.animals)

@@ -67,7 +67,7 @@ class Scene:
     note : str
         What stands under the title, before the caption.
     obstacles : sequence of ((float, float), float)
-        Places that the field keeps away from, and their radii, cm.
+        Places that field or task keep away from, and their radii, cm.
     volition_low : float
         Lower end of the volition axis: -1, or 0 where volition cannot be negative.
     """
@@ -110,6 +110,9 @@ class Frame:
         Goes on after the scene's note.
     perturbing_force : ndarray (2,)
         What else acts on the mass, kg·cm/s².
+    circle_cm : float, optional
+        Radius of the circle around the centre that is to be kept to, within `target_radius_cm`: it
+        is drawn in place of the target.
     """
 
     trajectory: FloatArray
@@ -124,6 +127,7 @@ class Frame:
     inside: bool
     caption: str
     perturbing_force: FloatArray = field(default_factory=lambda: np.zeros(2))
+    circle_cm: float | None = None
 
 
 class Renderer:
@@ -287,7 +291,12 @@ class _Workspace(_Panel):
         canvas.polygon(self._cells[active], ACTIVE + "59", ACTIVE, 2.8)
         radius = frame.target_radius_cm * self._px_per_cm
         inside = TARGET + ("66" if frame.inside else "1f")
-        canvas.disc(self._at(frame.target), radius, inside, TARGET, 3.5)
+        if frame.circle_cm is None:
+            canvas.disc(self._at(frame.target), radius, inside, TARGET, 3.5)
+        else:
+            round_it = frame.circle_cm * self._px_per_cm
+            canvas.disc(self._centre, round_it, None, inside, 2 * radius)
+            canvas.disc(self._centre, round_it, None, TARGET, 3.5)
         ends = np.linspace(0, len(path) - 1, min(len(path), _FADING + 1)).astype(int)
         for first, last, opacity in zip(ends[:-1], ends[1:], _fade(len(ends) - 1), strict=True):
             canvas.line(path[first : last + 1], f"{INK}{opacity:02x}", 3)

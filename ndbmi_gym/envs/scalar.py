@@ -117,6 +117,14 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     | share of the last 25 steps inside |
     | ShiftTargetSOC-v1 | the same as ShiftTarget-v1, with a circuit as the motor cortex \
     | the same | 25 | the same |
+    | ShiftTargetArm-v0 | the same as ShiftTarget-v1, with a two-joint arm as the device \
+    | the same | 25 | the same |
+    | HoldTargetDelayed-v0 | as HoldTarget-v1; the device is sensed three steps late | never | 50 \
+    | the same as HoldTarget-v1 |
+    | Degraded-v0 | as HoldTarget-v1; half of the tuning is lost after calibration | never | 50 \
+    | the same as HoldTarget-v1 |
+    | Adaptation-v0 | 112 reaches in a session, under a hidden curl field in 64 of them \
+    | on entry, each | 24 each | steps, success, errors by trial |
 
     ## Action Space
     ``Box(0, 1, (n,), float32)``: volitional firing rate on each of the n recording electrodes as a
@@ -165,6 +173,10 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     delivered with the device held, so that the first observation already reflects the start.
     ``reset(seed=...)`` fixes the trial, and numbers trials from 0; never the animal.
 
+    Where the device is sensed late or with noise (``delay_steps``, ``noise_cm``), the stimulus is
+    that of the region where it was so many steps ago, and a little beside it; position and velocity
+    are observed as they are sensed.
+
     ``reset(options=...)`` takes, in place of what would be drawn, ``"start"`` and ``"target"`` in
     cm, (2,) or, for a batch, (B, 2); ``"animal"``, one of those that the environment draws from;
     ``"perturbation"``, ``{"curl": ..., "push": ...}``.
@@ -175,8 +187,12 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     task of one's own may also fail a trial. Truncated at the id's step limit (fixed and hold 50,
     shift 25).
 
+    With ``session_trials`` and ``trial_steps`` an episode is a session of so many trials. The step
+    after a trial's end begins the next one: its action is ignored and its reward is 0. The episode
+    is terminated with the last trial.
+
     ## Info
-    The same keys at reset and at every step; positions in cm, forces in kg·cm/s²:
+    The same keys at reset and at every step of an environment; positions in cm, forces in kg·cm/s²:
 
     | key | what |
     |---|---|
@@ -190,6 +206,10 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     | is_success, failed | whether the task is fulfilled at this step; whether the trial failed |
     | reward_distance, reward_effort, reward_bonus, reward_inside, reward_penalty | terms of the \
     reward |
+    | block, trial_step, trial_end | in sessions: index of the block of trials, steps since the \
+    trial began, whether this step ended it |
+    | channel_force | where trials may be clamped to a channel: force against it, leftwards \
+    positive |
 
     ## Arguments
     ``task``, ``cortex``, ``field``, ``perturbation`` and ``plant`` choose parts, each by a name, a
@@ -200,8 +220,9 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
 
     ``ndbmi-gym parts`` prints all of them; they are declared in `ndbmi_gym.tasks`,
     `ndbmi_gym.cortex`, `ndbmi_gym.fields`, `ndbmi_gym.perturbations`, `ndbmi_gym.schedules`,
-    `ndbmi_gym.plants`, `ndbmi_gym.animals` (calibration), `ndbmi_gym.observation` and
-    `ndbmi_gym.config`. ``preset="paper"`` takes metric, plant and fields from a set of parameters
+    `ndbmi_gym.plants`, `ndbmi_gym.animals` (calibration), `ndbmi_gym.senses`,
+    `ndbmi_gym.observation`, `ndbmi_gym.sessions` and `ndbmi_gym.config`.
+    ``preset="paper"`` takes metric, plant and fields from a set of parameters
     under which most of the published findings hold (`ndbmi_gym.presets`); other arguments override
     it. ``cortex={"kind": "soc", ...}`` puts a stability-optimised circuit in the place of the
     paper's cortex in any id (`ndbmi_gym.cortex.soc.cortex.SOC`).

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ndbmi_gym.envs.rendering import Frame, Renderer, Scene
 from ndbmi_gym.envs.window import Window
 from ndbmi_gym.episodes import BoolArray, Episodes
-from ndbmi_gym.fields import obstacles_of
+from ndbmi_gym.fields import Obstacles, obstacles_of
 
 _MOST_RENDERERS = 8  # as many animals as a pool has by default; each keeps some 10 MiB
 
@@ -29,7 +29,7 @@ class View:
         self._episodes = episodes
         self._fps = fps
         self._paths: list[list[npt.NDArray[np.float64]]] = [[] for _ in range(episodes.n_trials)]
-        self._renderers: dict[tuple[int, str], Renderer] = {}
+        self._renderers: dict[tuple[int, str, Obstacles], Renderer] = {}
         self._window: Window | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -55,6 +55,7 @@ class View:
         episodes = self._episodes
         info = episodes.info(trial)
         path = self._paths[trial] or [episodes.state.position[trial]]
+        circle_cm = getattr(episodes.task, "circle_cm", None)  # of a task that demands one
         frame = Frame(
             trajectory=np.array(path),
             target=episodes.target[trial],
@@ -68,6 +69,7 @@ class View:
             inside=bool(info["inside"]),
             perturbing_force=info["perturbing_force"],
             caption=f", {info['distance']:.1f} cm to the target",
+            circle_cm=None if circle_cm is None else circle_cm(episodes.target[trial]),
         )
         return self._renderer(int(episodes.animal[trial]), title).draw(frame)
 
@@ -85,16 +87,16 @@ class View:
             self._window = None
 
     def _renderer(self, animal: int, title: str) -> Renderer:
-        key = animal, title
+        key = animal, title, obstacles_of(self._episodes.task)  # a task can change
         renderer = self._renderers.pop(key, None)
         if renderer is None:
             while len(self._renderers) >= _MOST_RENDERERS:
                 del self._renderers[next(iter(self._renderers))]  # the least recently used
-            renderer = self._make(animal, title)
+            renderer = self._make(*key)
         self._renderers[key] = renderer
         return renderer
 
-    def _make(self, animal: int, title: str) -> Renderer:
+    def _make(self, animal: int, title: str, obstacles: Obstacles) -> Renderer:
         loop = self._episodes.loops[animal]
         return Renderer(
             Scene(
@@ -105,7 +107,7 @@ class View:
                 grid_side=round(self._episodes.n_electrodes**0.5),
                 title=title,
                 note=f"{loop.decoder} decoder, {loop.interface.n_stimuli} stimuli",
-                obstacles=obstacles_of(loop.field),
+                obstacles=obstacles_of(loop.field) + obstacles,
                 volition_low=self._episodes.low,
             ),
             self._episodes.config.picture.render_size,

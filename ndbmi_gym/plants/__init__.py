@@ -155,6 +155,6 @@ class Plant(Protocol):
 PLANTS: Registry[Plant] = Registry(
     "plant",
     ("step_s", "reach_cm", "max_speed", "within", "place", "advance"),
-    {"point_mass": "ndbmi_gym.plants.point_mass:PointMass"},
+    {"point_mass": "ndbmi_gym.plants.point_mass:PointMass", "arm": "ndbmi_gym.plants.arm:Arm"},
 )
 """Devices by name."""

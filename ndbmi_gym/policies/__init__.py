@@ -25,19 +25,28 @@ __all__ = [
 
 def _ceiling(env: HasEpisodes) -> Policy:
     neural = env.unwrapped.episodes.config.observation.observe == "neural"
-    return ParticleFilter(env, particles=600) if neural else LookAhead(env)
+    if neural:
+        return ParticleFilter(env, particles=600, avoids=True)
+    return LookAhead(env, avoids=True)
 
 
 def _filter(env: HasEpisodes) -> Policy:
     if "counts" not in env.unwrapped.episodes.layout.columns:
         raise ValueError("the filter listens to spike counts: set observe='neural' or 'full'")
-    return ParticleFilter(env, knows_force=False)
+    return ParticleFilter(env, knows_force=False, avoids=True)
 
 
 POLICIES: Registry[Policy] = Registry(
     "policy",
     ("predict",),
-    {"zero": Zero, "eq24": Eq24, "random": Random, "filter": _filter, "ceiling": _ceiling},
+    {
+        "zero": Zero,
+        "eq24": Eq24,
+        "random": Random,
+        "greedy": LookAhead,
+        "filter": _filter,
+        "ceiling": _ceiling,
+    },
 )
 """Baseline policies by name, each made from the environment that it is for."""
 
@@ -47,10 +56,11 @@ def make_policy(name: str, env: HasEpisodes) -> Policy:
 
     Parameters
     ----------
-    name : {"zero", "eq24", "random", "filter", "ceiling"}
-        Or another that `POLICIES` knows. The filter is a `ParticleFilter` that sees no more than an
-        agent; the ceiling is one that knows the commanded force for neural observation, else
-        `LookAhead`. For policies of one's own see `ndbmi_gym.rollout.as_actor`.
+    name : {"zero", "eq24", "random", "greedy", "filter", "ceiling"}
+        Or another that `POLICIES` knows. Greedy is `LookAhead` on the true state, straight for the
+        target. The filter is a `ParticleFilter` that sees no more than an agent; the ceiling is one
+        that knows the commanded force for neural observation, else `LookAhead`; both go round
+        obstacles that the task names. For policies of one's own see `ndbmi_gym.rollout.as_actor`.
     env : BMIEnv or BMIVectorEnv
         Wrapped or not.
 

@@ -78,6 +78,19 @@ class Policy:
         layout = self.episodes.layout
         return np.asarray(observation[:, layout.columns[name]], float) * layout.scales[name]
 
+    def _aim(self, observation: npt.NDArray[Any], ahead_s: float) -> FloatArray:
+        """Where to be so much later, by the target that is observed, (B, 2), cm.
+
+        That is the target, unless the task says otherwise: one may demand a movement rather than a
+        place (`place_at`, as `ndbmi_gym.tasks.rhythm.Rhythm` has it).
+        """
+        episodes, target = self.episodes, self._see(observation, "target")
+        place_at = getattr(episodes.task, "place_at", None)
+        if place_at is None:
+            return target
+        when = episodes.state.time_s + ahead_s
+        return np.asarray(place_at(target, when, episodes.half_side_cm))
+
     def _streams(self, seed: int, use: Literal["random", "filter"]) -> Streams:
         """A stream for each trial: as it stands, or from its beginning where the trial is new."""
         fresh = policy_streams(self.episodes.streams, seed, use)
@@ -125,12 +138,12 @@ class Random(Policy):
 
 
 class Eq24(Policy):
-    """The paper's volitional command (Eq 24), constant in a trial.
+    """The paper's volitional command (Eq 24), constant in a trial whose target is a place.
 
     For a target x_T in a field that is radial around 0 it is the mean response of the stimulus
     whose site is nearest to −x_T: alone, it would push from the equilibrium towards the target.
     Through a circuit it is the input that displaces the decoded point by −x_T
-    (`ndbmi_gym.inversion`).
+    (`ndbmi_gym.inversion`). Where a task demands a movement, x_T runs as is demanded, by the clock.
     """
 
     def __init__(self, env: HasEpisodes) -> None:
@@ -141,7 +154,7 @@ class Eq24(Policy):
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
         episodes = self.episodes
-        target = self._see(observation, "target")
+        target = self._aim(observation, episodes.loops[0].plant.step_s)
         counts = np.empty((len(observation), episodes.n_electrodes))
         for b, (animal, wanted) in enumerate(zip(episodes.animal, target, strict=True)):
             key = int(animal), wanted.tobytes()

@@ -112,8 +112,7 @@ class ParticleFilter(LookAhead):
                 streams.draws[moving] = own.draws
         mean = cloud.values.mean(axis=1)
         estimate = Device(mean[:, -1], cloud.forces.mean(axis=1))
-        target = self._see(observation, "target")
-        return self._choose(estimate, mean[:, 0, POSITION], target), cloud
+        return self._choose(estimate, mean[:, 0, POSITION], self._goal(observation)), cloud
 
     def _prior(self, begun: BoolArray, target: FloatArray, streams: Streams) -> "Cloud":
         """Particles at the start of trials."""

@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ndbmi_gym.episodes import FloatArray
+from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.inversion import displacing
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plants import Device
 from ndbmi_gym.policies.baselines import HasEpisodes, Policy
+from ndbmi_gym.policies.waypoint import detour, intrusion
 from ndbmi_gym.streams import policy_rng
 
 
@@ -22,7 +24,8 @@ class LookAhead(Policy):
     response into such a multiple; through a circuit, the inputs that displace the decoded point in
     16 directions. Their force is tabulated for every stimulus by simulation. What a cortex carries
     from step to step is not known to it. Where the device is sensed late or with noise, it knows
-    both what is and what is sensed.
+    both what is and what is sensed. Where a task demands a movement,
+    the target runs.
 
     Parameters
     ----------
@@ -35,6 +38,9 @@ class LookAhead(Policy):
         Simulated responses per entry of the table.
     seed : int
         Of those responses.
+    avoids : bool
+        Whether it goes round the obstacles that the task names (`ndbmi_gym.policies.waypoint`).
+        Otherwise it is greedy: it goes straight for the target.
     """
 
     def __init__(
@@ -44,9 +50,11 @@ class LookAhead(Policy):
         lead_s: float = 0.25,
         samples: int = 32,
         seed: int = 0,
+        avoids: bool = False,
     ) -> None:
         super().__init__(env)
         self._lead_s = lead_s
+        self._avoids = avoids
         for loop in self.episodes.loops:
             loop.rates(type(self).__name__)
         rng = policy_rng(seed, "lookahead")
@@ -65,13 +73,20 @@ class LookAhead(Policy):
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
         device, sensed = self.episodes.state, self.episodes.sensed.position
-        return self._choose(device, sensed, self._see(observation, "target")), None
+        return self._choose(device, sensed, self._goal(observation)), None
+
+    def _goal(self, observation: npt.NDArray[Any]) -> FloatArray:
+        """Where the extrapolated position is to be, (B, 2), cm."""
+        return self._aim(observation, self.episodes.loops[0].plant.step_s + self._lead_s)
 
     def _choose(self, device: Device, sensed: FloatArray, target: FloatArray) -> FloatArray:
         """Best candidate for devices (B) and targets (B, 2), as actions (B, n).
 
         The stimulus that the candidates are added to is that of the sensed positions (B, 2).
         """
+        obstacles = obstacles_of(self.episodes.task) if self._avoids else ()
+        if obstacles:
+            target = detour(device.position, target, obstacles)
         action = np.zeros((len(target), self.episodes.n_electrodes))
         for (loop, mine), (volition, mean, variance) in zip(
             self._by_loop(), self._tables, strict=True
@@ -84,6 +99,8 @@ class LookAhead(Policy):
             moved = loop.plant.advance(here.repeat(n_candidates), mean[stimulus].reshape(-1, 2))
             ahead = (moved.position + self._lead_s * moved.velocity).reshape(n_trials, -1, 2)
             miss = ((ahead - target[mine][:, None]) ** 2).sum(axis=-1)
+            if obstacles:
+                miss += intrusion(ahead, obstacles)
             best = (miss + self._gain(loop) ** 2 * variance[stimulus]).argmin(axis=1)
             action[mine] = volition[stimulus, best] / self.episodes.max_count
         return action

@@ -147,9 +147,12 @@ TASKS: Registry[Task] = Registry(
         "fixed": "ndbmi_gym.tasks.reach:Fixed",
         "shift": "ndbmi_gym.tasks.reach:Reach",
         "hold": "ndbmi_gym.tasks.reach:Hold",
+        "avoid": "ndbmi_gym.tasks.avoid:AvoidObstacle",
+        "rhythm": "ndbmi_gym.tasks.rhythm:Rhythm",
     },
 )
-"""Named tasks: the field's own target under the paper's stop rule; a shifted target; staying."""
+"""Named tasks: the field's own target under the paper's stop rule; a shifted target; staying; a
+target behind an obstacle; a circle at a demanded speed."""
 
 
 def make_task(spec: str | Mapping[str, Any] | Task) -> Task:

@@ -1,9 +1,9 @@
 """A stability-optimised circuit as the motor cortex: stimulus, prepared state, transient, spikes.
 
 A stimulus puts the circuit into a state from which activity is amplified before it fades; the
-electrodes record that transient. Volition is input that is held during the window: what it adds to
-the spikes is up to the circuit, so that no spike is volitional in itself. States superpose, rates
-do not.
+electrodes record that transient. The state is there at once, or prepared by a tonic input that a go
+cue ends. Volition is input that is held during the window: what it adds to the spikes is up to the
+circuit, so that no spike is volitional in itself. States superpose, rates do not.
 """
 
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,15 @@ from ndbmi_gym.cortex.soc.responses import (
     transient_responses,
     transients,
 )
-from ndbmi_gym.cortex.soc.transients import CORES, Gain, Impulses, impulses, integrate
+from ndbmi_gym.cortex.soc.transients import (
+    CORES,
+    Gain,
+    Impulses,
+    impulses,
+    integrate,
+    propagator,
+    tonic,
+)
 from ndbmi_gym.spikes import count_bound, respond_by, sample_profile, window_bins
 from ndbmi_gym.streams import Source, Streams
 
@@ -64,8 +72,17 @@ class SOC:
     core : {"linear", "nonlinear"}
         Whether neurons hear each other's states x or their gains g(x).
     carry : bool
-        Whether a trial's next transient starts from what is left at the end of the last window. No
-        time passes for the circuit between the windows of two steps, and calibration is at rest.
+        Whether a trial's next transient starts from what is left at the end of the last window.
+        Calibration is at rest. No time passes for the circuit between the end of a window and the
+        next preparation.
+    prepare_s : float
+        Time d for which a stimulus's tonic input is on, that would hold the circuit at the prepared
+        state (`ndbmi_gym.cortex.soc.transients.tonic`). The go cue ends it. Activity first leads
+        away from that state, and is near it from 0.4 s on. 0: the state is there at once, as in
+        calibration, which is of whole preparations.
+    window_offset_s : float
+        Time from the go cue to the opening of the window, not before the preparation begins.
+        Calibration has none: it is an error of timing that comes afterwards.
     circuit : path or None
         A file of ``ndbmi-gym circuit build``. None: the packaged circuit of 200 neurons.
     control : str
@@ -99,6 +116,16 @@ class SOC:
     electrodes: int = whole(25, "recording electrodes n", least=1)
     core: str = choice("linear", CORES, "whether neurons hear states or gains")
     carry: bool = flag(False, "whether a transient starts from what the last one left")
+    prepare_s: float = number(
+        0.0,
+        "time for which tonic input prepares a state; 0: it is there at once",
+        "s",
+        least=0,
+        most=10,
+    )
+    window_offset_s: float = number(
+        0.0, "opening of the window after the go cue, but in calibration", "s", least=-1, most=1
+    )
     circuit: str | None = path("file of 'ndbmi-gym circuit build'; None: the packaged circuit")
     control: str = choice("none", CONTROLS, "a control in place of the stabilised circuit")
     match_signal: bool = flag(False, "whether a control's recorded signal is made as large")
@@ -114,6 +141,7 @@ class SOC:
                 "match_signal = True has no meaning without a control: name one by control=, or "
                 "drop it"
             )
+        _check_opening(self.prepare_s, self.window_offset_s)
 
     @property
     def content(self) -> Circuit:
@@ -130,8 +158,8 @@ class SOC:
         return soc_cortex(self)
 
     def calibrated(self) -> "SOC":
-        """At rest: nothing is carried between calibration responses."""
-        return replace(self, carry=False)
+        """At rest, prepared and in time: nothing is carried, and windows open on whole states."""
+        return replace(self, carry=False, prepare_s=0.0, window_offset_s=0.0)
 
 
 @dataclass(frozen=True)
@@ -155,11 +183,14 @@ class SOCCortex(RateCortex):
     core : {"linear", "nonlinear"}
     carry : bool
         Whether the state at the end of a window is handed on.
+    prepare_s, window_offset_s : float
+        Time for which tonic input prepares a state, and from the go cue, its end, to the window, s.
 
     Raises
     ------
     ValueError
-        If there are more electrodes than excitatory neurons, or parts do not fit each other.
+        If there are more electrodes than excitatory neurons, the window opens before the
+        preparation begins, or parts do not fit each other.
     """
 
     circuit: Circuit
@@ -172,6 +203,8 @@ class SOCCortex(RateCortex):
     gain: Gain = field(default_factory=Gain)
     core: str = "linear"
     carry: bool = False
+    prepare_s: float = 0.0
+    window_offset_s: float = 0.0
 
     one_stream: ClassVar[bool] = True
 
@@ -197,6 +230,7 @@ class SOCCortex(RateCortex):
             raise ValueError(f"core = {self.core!r}: choose one of {', '.join(CORES)}")
         if not self.units >= 1:
             raise ValueError(f"units = {self.units!r}: give a whole number >= 1")
+        _check_opening(self.prepare_s, self.window_offset_s)
         _ = self.circuit.modes  # an unstable circuit has none
         for array in (self.prepared, self.layout):
             array.setflags(write=False)
@@ -243,13 +277,56 @@ class SOCCortex(RateCortex):
     @cached_property
     def impulses(self) -> Impulses:
         """The linear core at the nodes."""
-        recorded = np.arange(self.n_electrodes)
-        return impulses(self.circuit.weights, self._nodes_s, recorded, recorded)
+        return impulses(self.circuit.weights, self._nodes_s, self._recorded, self._recorded)
+
+    @cached_property
+    def _recorded(self) -> IntArray:
+        return np.arange(self.n_electrodes)
+
+    @property
+    def _before_s(self) -> float:
+        """Time from the onset of preparation to the opening of the window, s."""
+        return self.prepare_s + self.window_offset_s
+
+    @property
+    def _cue_s(self) -> float:
+        """Time within the window at which the go cue comes, s; 0: not later than it opens."""
+        return max(0.0, -self.window_offset_s)
+
+    @cached_property
+    def _opening(self) -> FloatArray:
+        """States in which the window opens after every stimulus, (S, N), by the linear core."""
+        if self.prepare_s == self.window_offset_s == 0:
+            return self.prepared
+        return self._tonic(self.prepare_s, np.array([self._before_s]), self.circuit.n_neurons)[0]
+
+    def _tonic(self, held_s: float, times_s: FloatArray, neurons: int) -> FloatArray:
+        """What the tonic inputs of all stimuli evoke in the first neurons, (K, S, neurons)."""
+        first = np.arange(neurons)
+        return tonic(self.circuit.weights, self.prepared, held_s, times_s, first)
 
     @cached_property
     def _evoked(self) -> FloatArray:
         """State of the recorded neurons after every stimulus, (S, n, K)."""
-        return np.ascontiguousarray(np.einsum("kun,sn->suk", self.impulses.free, self.prepared))
+        evoked = np.einsum("kun,sn->suk", self.impulses.free, self._opening)
+        if self._cue_s > 0:
+            still = self._tonic(self._cue_s, self._nodes_s, self.n_electrodes)
+            evoked += still.transpose(1, 2, 0)
+        return np.ascontiguousarray(evoked)
+
+    @cached_property
+    def _evoked_left(self) -> FloatArray:
+        """State that is carried on after every stimulus, (S, n_states)."""
+        left = self._opening @ self.impulses.last_free[: self.n_states].T
+        if self._cue_s > 0:
+            left += self._tonic(self._cue_s, self._nodes_s[-1:], self.n_states)[0]
+        return np.asarray(left)
+
+    def _of_carried(self, responses: FloatArray) -> FloatArray:
+        """Responses (..., N) to a unit of state at the opening, as such to what is carried."""
+        if self.carry and self._before_s > 0:
+            return responses @ propagator(self.circuit.weights, self._before_s)
+        return responses[..., : self.n_states]
 
     @cached_property
     def native(self) -> tuple[Any, Any] | None:
@@ -263,13 +340,13 @@ class SOCCortex(RateCortex):
         """The linear core, for compiled loops."""
         made, n_states = self.impulses, self.n_states
         held = made.held.transpose(2, 1, 0).reshape(self.n_electrodes, -1)
-        courses, carried = time_courses(made.free[..., :n_states])
-        left = made.last_free[:n_states]
+        courses, carried = time_courses(self._of_carried(made.free))
+        left = self._of_carried(made.last_free[:n_states])
         return TransientTables(
             evoked=np.pad(self._evoked, ((0, 1), (0, 0), (0, 0))),
-            evoked_left=np.pad(self.prepared @ left.T, ((0, 1), (0, 0))),
+            evoked_left=np.pad(self._evoked_left, ((0, 1), (0, 0))),
             held=_side_by_side(held, made.last_held[:n_states].T),
-            carried=_side_by_side(carried, left[:, :n_states].T),
+            carried=_side_by_side(carried, left.T),
             courses=courses,
             rates=self._rates,
             low=self._range[0],
@@ -421,14 +498,46 @@ class SOCCortex(RateCortex):
             given = stimulus, volition, activity, 0, len(stimulus)
             transients(self._tables, *given, expected, left)
             return expected, left
-        begin = np.pad(self.prepared, ((0, 1), (0, 0)))[stimulus]
-        if self.carry:
-            begin += activity
-        drive = np.zeros_like(begin)
-        drive[:, : self.n_electrodes] = volition / self.window_s
-        recorded = np.arange(self.n_electrodes)
-        x, last = integrate(self.circuit.weights, self.gain, begin, drive, self._nodes_s, recorded)
+        x, last = self._integrated(stimulus, volition, activity)
         return self._profile(x), last[:, : self.n_states]
+
+    def _integrated(
+        self, stimulus: IntArray, volition: FloatArray, activity: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """States of the recorded neurons (B, n, K), of all at the end (B, N): nonlinear core.
+
+        The tonic input is x₀ − W·g(x₀), so that the circuit would rest at x₀ as by the linear core.
+        """
+        nodes_s, cue_s = self._nodes_s, self._cue_s
+        drive = np.zeros((len(stimulus), self.circuit.n_neurons))
+        tonic_input = np.pad(self._tonic_input, ((0, 1), (0, 0)))[stimulus]
+        at_once = np.pad(self.prepared, ((0, 1), (0, 0)))[stimulus]
+        x = drive if self.prepare_s > 0 else at_once
+        if self.carry:
+            x = x + activity
+        _, x = self._run(x, tonic_input, np.array([0.0, self.prepare_s - cue_s]))
+        _, x = self._run(x, drive, np.array([0.0, max(0.0, self.window_offset_s)]))
+        drive[:, : self.n_electrodes] = volition / self.window_s
+        late = nodes_s >= cue_s
+        on, x = self._run(
+            x, drive + tonic_input, np.append(nodes_s[~late], min(cue_s, nodes_s[-1]))
+        )
+        off, x = self._run(x, drive, np.append(cue_s, nodes_s[late]) - cue_s)
+        return np.concatenate((on[..., :-1], off[..., 1:]), axis=-1), x
+
+    def _run(
+        self, x: FloatArray, drive: FloatArray, times_s: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """`integrate`, over times some of which may be the same."""
+        times_s, places = np.unique(times_s, return_inverse=True)
+        weights, recorded = self.circuit.weights, self._recorded
+        seen, last = integrate(weights, self.gain, x, drive, times_s, recorded)
+        return seen[..., places], last
+
+    @cached_property
+    def _tonic_input(self) -> FloatArray:
+        """Input that holds the nonlinear core at the prepared states, (S, N)."""
+        return np.asarray(self.prepared - self.gain(self.prepared) @ self.circuit.weights.T)
 
 
 def soc_cortex(model: SOC) -> SOCCortex:
@@ -457,9 +566,14 @@ def _made(model: SOC, circuit: Circuit) -> SOCCortex:
         core=model.core,
         carry=model.carry,
     )
-    if not model.match_signal:
+    if model.match_signal:
+        like = replace(model.calibrated(), control="none", match_signal=False)
+        cortex = matched(cortex, soc_cortex(like))
+    if model.prepare_s == model.window_offset_s == 0:
         return cortex
-    return matched(cortex, soc_cortex(replace(model, control="none", match_signal=False)))
+    return replace(
+        cortex, prepare_s=model.prepare_s, window_offset_s=model.window_offset_s
+    )  # after the match, which is of what is calibrated
 
 
 def matched(cortex: SOCCortex, like: SOCCortex) -> SOCCortex:
@@ -503,6 +617,15 @@ def planar_code(code: str, stimuli: int) -> FloatArray:
     row, column = np.divmod(np.arange(stimuli), columns)
     place = np.column_stack((column / max(columns - 1, 1), row / max(rows - 1, 1)))
     return np.asarray((2 * place - 1) / 2**0.5)
+
+
+def _check_opening(prepare_s: float, window_offset_s: float) -> None:
+    """Raise ValueError if the window opens before the preparation begins."""
+    if not (prepare_s >= 0 and prepare_s + window_offset_s >= 0):
+        raise ValueError(
+            f"window_offset_s = {window_offset_s!r}, prepare_s = {prepare_s!r}: the window opens "
+            "before the preparation begins; give an offset >= -prepare_s, or raise prepare_s"
+        )
 
 
 def _side_by_side(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -113,7 +113,7 @@ def impulses(
     except np.linalg.LinAlgError:
         raise ValueError("W has the eigenvalue 1: held input has no bounded response") from None
     propagators = {
-        gap: expm(system * gap / tau_s) for gap in np.unique(np.round(np.diff(nodes_s), 12))
+        gap: propagator(weights, gap, tau_s) for gap in np.unique(np.round(np.diff(nodes_s), 12))
     }
     whole = identity
     free = [identity[recorded]]
@@ -124,6 +124,68 @@ def impulses(
     tabulated = np.array(free)
     held = (tabulated - tabulated[0]) @ inverse[:, inputs]
     return Impulses(tabulated, held, whole, (whole - identity) @ inverse[:, inputs])
+
+
+def propagator(weights: FloatArray, time_s: float, tau_s: float = TAU_S) -> FloatArray:
+    """Matrix exp(At/τ), A = W − I, by which states fade in the linear core, (N, N)."""
+    return np.asarray(expm((weights - np.eye(len(weights))) * time_s / tau_s))
+
+
+def tonic(
+    weights: FloatArray,
+    states: FloatArray,
+    held_s: float,
+    times_s: FloatArray,
+    recorded: npt.NDArray[np.int64],
+    tau_s: float = TAU_S,
+) -> FloatArray:
+    """What the tonic input (I − W)·x₀ evokes from rest in the linear core.
+
+    The input would hold the circuit at x₀. While it is on, ``x(t) = x₀ − exp(At/τ)·x₀`` with
+    A = W − I: a circuit that amplifies x₀ first goes elsewhere. Released after d, the state fades,
+    ``x(t) = exp(A(t − d)/τ)·x(d)``.
+
+    Parameters
+    ----------
+    weights : ndarray (N, N)
+    states : ndarray (M, N)
+        States x₀.
+    held_s : float
+        Time d for which the input is on. 0: the states are there at once.
+    times_s : ndarray (K,)
+        Increasing, from the onset of the input on.
+    recorded : ndarray of int (R,)
+        Neurons that are looked at.
+    tau_s : float
+
+    Returns
+    -------
+    ndarray (K, M, R)
+    """
+    if held_s == 0:
+        return _fading(weights, states, times_s, recorded, tau_s)
+    on = times_s < held_s
+    held = states[:, recorded] - _fading(weights, states, times_s[on], recorded, tau_s)
+    released = states - states @ propagator(weights, held_s, tau_s).T
+    after = _fading(weights, released, times_s[~on] - held_s, recorded, tau_s)
+    return np.concatenate((held, after))
+
+
+def _fading(
+    weights: FloatArray,
+    states: FloatArray,
+    times_s: FloatArray,
+    recorded: npt.NDArray[np.int64],
+    tau_s: float,
+) -> FloatArray:
+    """``exp(At/τ)·x`` of the recorded neurons at increasing times, (K, M, R)."""
+    gaps = np.round(np.diff(times_s, prepend=0.0), 12)
+    steps = {gap: propagator(weights, gap, tau_s).T for gap in np.unique(gaps)}
+    x, seen = states, np.empty((len(times_s), len(states), len(recorded)))
+    for k, gap in enumerate(gaps):
+        x = x @ steps[gap]
+        seen[k] = x[:, recorded]
+    return seen
 
 
 def integrate(
@@ -172,7 +234,7 @@ def integrate(
         float(gain.max_hz - gain.baseline_hz),
         np.ascontiguousarray(drive, float),
         gaps,
-        np.ceil(gaps / _LONGEST_S - 1e-9).astype(np.int64),
+        np.maximum(np.ceil(gaps / _LONGEST_S - 1e-9), 1).astype(np.int64),
         np.ascontiguousarray(recorded, np.int64),
         float(tau_s),
         x,
