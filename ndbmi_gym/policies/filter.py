@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.cortex import decoded
 from ndbmi_gym.episodes import BoolArray, FloatArray, IntArray
+from ndbmi_gym.fields import takes_of
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.perturbations import N_FORCES, Which, channelled
 from ndbmi_gym.plants import POSITION, Device
@@ -151,7 +153,12 @@ class ParticleFilter(LookAhead):
             force = np.repeat(self.episodes.signals.force[trials], self._particles, axis=0)
         else:
             trains = _retimed(loop, counts.astype(np.int64), volition, stimulus, streams)
-            force = loop.field(loop.interface.decode(trains, loop.decoder))
+            point = loop.interface.decode(trains, loop.decoder)
+            if takes_of(loop.field):
+                heard = np.repeat(counts.astype(np.int64), self._particles, axis=0)
+                force = loop.steer(point, heard)
+            else:
+                force = loop.field(point)
         n_trials, n_particles, _, n_columns = cloud.values.shape
         now = Device(
             np.ascontiguousarray(cloud.values[:, :, -1].reshape(-1, n_columns)),
@@ -228,13 +235,13 @@ def _retimed(
 ) -> SpikeTrains:
     """Responses of counts and volition (B, n) under stimuli (B, P), at times drawn anew, B·P."""
     cortex = loop.rates("a filter")
-    every = np.arange(cortex.n_stimuli)
+    every, n = np.arange(cortex.n_stimuli), decoded(cortex)
     rows, sizes = [], []
     trials = zip(streams.generators(), counts, volition, stimulus, strict=True)
     for rng, own, added, particles in trials:
         profile = cortex.profile(every, np.tile(added, (len(every), 1)))[particles]
-        tiled = np.tile(own, (len(particles), 1))
+        tiled = np.tile(own[:n], (len(particles), 1))
         rows.append(place(rng, tiled, profile, cortex.nodes).rows)
-        sizes += [int(own.sum())] * len(particles)
+        sizes += [int(own[:n].sum())] * len(particles)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    return SpikeTrains(np.concatenate(rows), offsets, cortex.n_electrodes, cortex.n_bins)
+    return SpikeTrains(np.concatenate(rows), offsets, n, cortex.n_bins)
