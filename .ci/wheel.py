@@ -137,7 +137,8 @@ def train_and_film():
 
     for name in ids():
         batch = NativeVecEnv(gymnasium.make_vec(name, num_envs=8, autoreset_mode="SameStep"))
-        agent = PPO("MlpPolicy", batch, n_steps=32, batch_size=64, n_epochs=2, seed=0)
+        policy = "MultiInputPolicy" if "Goal" in name else "MlpPolicy"
+        agent = PPO(policy, batch, n_steps=32, batch_size=64, n_epochs=2, seed=0)
         assert agent.learn(512).num_timesteps == 512
     with TemporaryDirectory() as folder:
         env = gymnasium.make(ids()[0], render_mode="rgb_array", max_episode_steps=3)

@@ -52,7 +52,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     # training is shown, but takes too long to be run while the site is built
-    "filename_pattern": r"/(?!centre_out|stable_baselines)\w+\.py$",
+    "filename_pattern": r"/(?!centre_out|her|stable_baselines)\w+\.py$",
     "within_subsection_order": "derived.LearningOrder",
     "default_thumb_file": str(ROOT / "docs" / "trajectories.png"),
     "download_all_examples": False,

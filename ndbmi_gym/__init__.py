@@ -72,3 +72,17 @@ for _name, (_steps, _kwargs) in _IDS.items():
         max_episode_steps=_steps,
         kwargs=_kwargs,
     )
+
+_GOAL_IDS: dict[str, tuple[int, dict[str, Any]]] = {
+    "ShiftTargetGoal-v0": (25, {"task": "shift", "observe": "state"}),
+    "HoldTargetGoal-v0": (50, {"task": "hold", "observe": "state"}),
+}
+
+for _name, (_steps, _kwargs) in _GOAL_IDS.items():
+    _register(
+        f"ndbmi/{_name}",
+        entry_point="ndbmi_gym.envs.goal:BMIGoalEnv",
+        vector_entry_point="ndbmi_gym.envs.goal:BMIGoalVectorEnv",
+        max_episode_steps=_steps,
+        kwargs=_kwargs,
+    )

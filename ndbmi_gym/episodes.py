@@ -172,6 +172,7 @@ class Episodes:
         self._past = config.senses.begun(self.state)
         # asked at every step, and the same while an environment lives
         self._senses_differ, self._in_session = config.senses.active, config.session.on
+        self._clamps = _clamps(config)
         self.trial_step = np.zeros(n_trials, np.int64)
         self.trial_end = np.zeros(n_trials, np.bool_)
         self.action = np.zeros((n_trials, cortex.n_electrodes))
@@ -430,6 +431,7 @@ class Episodes:
                 "environment with it"
             )
         self.config, self._pools = config, pools
+        self._clamps = _clamps(config)
         if config.task != self.task:
             self.task = config.task
             self._tasks.append(self.task)
@@ -657,17 +659,12 @@ class Episodes:
         }
         if self._in_session:
             info |= self._of_session(trial)
-        if self._channels:
+        if self._clamps:
             across = lateral(self.start, self.target)
             here = self.state
             pressed = channel_force(here.forces, here.position, here.velocity, across)
             info["channel_force"] = pressed if trial is None else pressed.item(trial)
         return info
-
-    @property
-    def _channels(self) -> bool:
-        """Whether the environment's trials may be clamped to a channel."""
-        return bool(getattr(self.config.perturbation, "channels", False))
 
     def _of_session(self, trial: int | None) -> dict[str, Any]:
         """What info tells of a trial's place in its session."""
@@ -734,6 +731,11 @@ _ONLY = np.zeros(1, np.int64)  # the task of all trials
 # the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
 _FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)
 _FLAGS = slice(_FIRST_FLAG, int(Judged.SUCCESS) + 1)
+
+
+def _clamps(config: Config) -> bool:
+    """Whether trials may be clamped to a channel."""
+    return bool(getattr(config.perturbation, "channels", False))
 
 
 def _groups(numbers: IntArray) -> list[tuple[int, Any]]:

@@ -86,6 +86,28 @@ class Layout(NamedTuple):
         show(seen, *made_of, 0, len(seen))
         return seen
 
+    def without_target(self, seen: Seen) -> Seen:
+        """Observations (..., d) less the target, which goal environments tell apart, (..., d − 2).
+
+        Parameters
+        ----------
+        seen : ndarray (..., d)
+        """
+        return np.delete(seen, self.columns["target"], axis=-1)
+
+    def with_target(self, seen: Seen, target: FloatArray) -> Seen:
+        """Observations (..., d) of what `without_target` left, and of targets.
+
+        Parameters
+        ----------
+        seen : ndarray (..., d − 2)
+        target : ndarray (..., 2)
+            cm.
+        """
+        at = self.columns["target"].start
+        shown = (np.asarray(target, float) * self.factors[_TARGET]).astype(np.float32)
+        return np.concatenate([seen[..., :at], shown, seen[..., at:]], axis=-1)
+
     @property
     def _bounds_velocity(self) -> bool:
         """Whether the velocity is observed and has a bound: not without drag, nor under a law."""

@@ -229,7 +229,7 @@ def as_actor(policy: Any, env: Any) -> Actor:
         The name of a baseline (`ndbmi_gym.policies.POLICIES`) or ``"module:attribute"``; an object
         with the `predict` of SB3 models; a class, which is made with the environment; or a function
         from observations (B, d) to actions (B, n). A model of SB3 that was trained on stacked
-        frames is given the frames it wants.
+        frames is given the frames it wants. In goal environments all of them see dictionaries.
     env : BMIVectorEnv or BMIEnv
 
     Raises
@@ -296,11 +296,14 @@ def frames_of(policy: Any, env: Any, wanted: int | None = None) -> int:
         getattr(env, f"single_{name}_space", None) or getattr(env, f"{name}_space")
         for name in ("observation", "action")
     )
-    box = gymnasium.spaces.Box
-    if not (isinstance(sees, box) and isinstance(acts, box)):
+    if not (isinstance(sees, gymnasium.Space) and isinstance(acts, gymnasium.Space)):
         return 1
     if acts != takes:
         raise ValueError(f"acts in {_words(acts)}, the environment takes {_words(takes)}")
+    if not (isinstance(sees, gymnasium.spaces.Box) and isinstance(shows, gymnasium.spaces.Box)):
+        if sees != shows:
+            raise ValueError(f"sees {_words(sees)}, the environment shows {_words(shows)}")
+        return 1
     frames, rest = divmod(sees.low.size, shows.low.size)
     if rest or not frames or frames != (wanted or frames):
         raise ValueError(
@@ -550,7 +553,15 @@ def trials_in(env: Any) -> int:
 
 
 def batch_size(env_id: str, options: dict[str, Any], trials: int) -> int:
-    """How many episodes to play side by side for so many trials of an id."""
+    """How many episodes to play side by side for so many trials of an id.
+
+    Parameters
+    ----------
+    env_id : str
+    options : dict
+        Of the environment, beside those of the id.
+    trials : int
+    """
     given = dict(gymnasium.spec(env_id).kwargs) | options
     return max(1, min(BATCH, -(-trials // (given.get("session_trials") or 1))))
 
@@ -611,4 +622,8 @@ def _step_limit(env: Vector) -> int | None:
 
 
 def _words(space: Any) -> str:
+    if isinstance(space, gymnasium.spaces.Dict):
+        return " and ".join(f"{name}, {_words(each)}" for name, each in space.items())
+    if not isinstance(space, gymnasium.spaces.Box):
+        return str(space)
     return f"{space.low.size} numbers from {space.low.min():g} to {space.high.max():g}"

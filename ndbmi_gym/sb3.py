@@ -41,15 +41,18 @@ except ModuleNotFoundError as error:
 class NativeVecEnv(VecEnv):
     """A Gymnasium vector environment as SB3's `VecEnv`, stepped as one batch.
 
-    The info of a trial that goes on is empty. That of an ended one is its last info (one entry per
-    key, `is_success` among them) with what SB3 reads: ``terminal_observation``,
-    ``TimeLimit.truncated`` and, as from SB3's `Monitor`, ``episode`` (return ``r``, length ``l``,
-    seconds since the adapter was made ``t``).
+    The info of a trial that goes on is empty, but for what is to be kept. That of an ended one is
+    its last info (one entry per key, `is_success` among them) with what SB3 reads:
+    ``terminal_observation``, ``TimeLimit.truncated`` and, as from SB3's `Monitor`, ``episode``
+    (return ``r``, length ``l``, seconds since the adapter was made ``t``).
 
     Parameters
     ----------
     env : gymnasium.vector.VectorEnv
         With ``autoreset_mode="SameStep"``; `BMIVectorEnv` as well as any other.
+    keep : sequence of str
+        Keys of the info that trials which go on have in theirs, too: what the reward of a goal
+        environment depends on, for SB3's ``HerReplayBuffer(copy_info_dict=True)``.
 
     Raises
     ------
@@ -69,7 +72,7 @@ class NativeVecEnv(VecEnv):
     piece need the same keys, and become one reset with an array for each key.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+    def __init__(self, env: VectorEnv[Any, Any, Any], keep: Sequence[str] = ()) -> None:
         if not isinstance(env, VectorEnv):
             raise ValueError(
                 f"{env!r} is no vector environment: give what gymnasium.make_vec(..., "
@@ -81,6 +84,7 @@ class NativeVecEnv(VecEnv):
                 'make_vec(..., autoreset_mode="SameStep")'
             )
         self.env = env
+        self.keep = tuple(keep)
         self.spec = env.spec
         self._actions: Any = None
         self._begun = False
@@ -133,7 +137,9 @@ class NativeVecEnv(VecEnv):
         self._returns += reward
         self._lengths += 1
         ended = terminated | truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos: list[dict[str, Any]] = [
+            {key: info[key][i] for key in self.keep} for i in range(self.num_envs)
+        ]
         for i in np.flatnonzero(ended).tolist():
             self.reset_infos[i] = _pick(info, i)
             infos[i] = _pick(info["final_info"], i) | {

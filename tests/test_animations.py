@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ndbmi_gym import _IDS
+from ndbmi_gym import _GOAL_IDS, _IDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -19,7 +19,8 @@ def animations():
 
 
 def test_every_id_is_shown_in_a_file_that_a_page_can_carry(animations):
-    assert {f"ndbmi/{name}" for name in _IDS} == {a.env for a in animations.ANIMATIONS.values()}
+    shown = {animation.env for animation in animations.ANIMATIONS.values()}
+    assert {f"ndbmi/{name}" for name in (*_IDS, *_GOAL_IDS)} == shown
     files = {f"{name}.gif" for name in animations.ANIMATIONS}
     assert {path.name for path in (DOCS / "animations").iterdir()} == files
     for name in files:

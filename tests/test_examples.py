@@ -62,6 +62,27 @@ def test_hidden_switch(printed):
     assert change[0] > change[1] + 0.2
 
 
+@pytest.fixture
+def her(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    yield import_module("her")
+    sys.modules.pop("her", None)
+
+
+@pytest.mark.parametrize("hindsight", [True, False])
+def test_her_trains(her, hindsight):
+    curve = list(her.learn(hindsight, steps=1_100, every=600))
+    assert [steps for steps, _ in curve] == [600, 1200]
+    assert all(0 <= share < 0.1 for _, share in curve)
+
+
+@pytest.mark.slow
+def test_her_learns(her):
+    (*_, (_, gained)), (*_, (_, without)) = map(her.learn, (True, False))
+    assert gained > without + 0.2
+    assert gained > her.held("eq24") + 0.1
+
+
 @pytest.mark.slow
 def test_centre_out(printed):
     first, *_, last = printed("centre_out")

@@ -10,9 +10,9 @@ import torch
 from gymnasium import wrappers
 from gymnasium.vector import SyncVectorEnv
 
-import ndbmi_gym  # noqa: F401 (registers the ids)
+import ndbmi_gym
 
-IDS = [name for name in gymnasium.registry if name.startswith("ndbmi/")]
+IDS = [f"ndbmi/{name}" for name in ndbmi_gym._IDS]  # for goal environments see test_goal.py
 LIMIT = 4
 pytestmark = pytest.mark.filterwarnings(  # of Gymnasium's own, whenever a Box is widened
     "ignore:overflow encountered in cast:RuntimeWarning"

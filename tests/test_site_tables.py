@@ -34,7 +34,10 @@ def test_every_id_has_a_page(tables):
     assert len(rows) == len(IDS)
     for row, name in zip(rows, IDS, strict=True):
         page = re.fullmatch(rf"\[`{name}`\]\((\w+)\.md\)", row[0])[1]
-        assert row[3] == str(gymnasium.spec(name).max_episode_steps)
+        spec = gymnasium.spec(name)
+        session = "{session_trials} trials of at most {trial_steps}"
+        limit = spec.max_episode_steps or session.format(**spec.kwargs)
+        assert row[3] == str(limit)
         assert f"\n{page}\n" in index
         text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
         for table in ("spaces", "observed", "scores", "parts"):
@@ -45,10 +48,15 @@ def test_every_id_has_a_page(tables):
 @pytest.mark.parametrize("name", IDS)
 def test_spaces_and_their_columns(tables, name):
     env = gymnasium.make(name)
-    assert str(env.observation_space.shape) in tables.spaces(name)
+    space, observe = env.observation_space, env.unwrapped.episodes.config.observation.observe
+    parts = space.values() if isinstance(space, gymnasium.spaces.Dict) else [space]
+    (default,) = (line for line in tables.spaces(name).splitlines() if "(default)" in line)
+    assert f'observe="{observe}"' in default
+    assert all(str(part.shape) in default for part in parts)
     head, _, *rows = cells(tables.observed(name))
-    neural = head.index("neural")
-    assert sum(int(row[1]) for row in rows if row[neural]) == env.observation_space.shape[0]
+    shown = head.index(observe)
+    entries = sum(part.shape[0] for part in parts)
+    assert sum(int(row[1]) for row in rows if row[shown]) == entries
     env.close()
 
 
@@ -67,8 +75,9 @@ def test_every_option_of_every_part(tables):
 
 
 def test_options_that_differ_in_their_defaults_share_a_table(tables):
-    (row,) = (row for row in cells(tables.options("task")) if row[0] == "`dwell`")
-    assert row[1:4] == ["`1`", "`2`", "`0`"]
+    rows = [row for row in cells(tables.options("task")) if row[0] == "`dwell`"]
+    assert rows[0][1:4] == ["`1`", "`2`", "`0`"]
+    assert [row[1] for row in rows[1:]] == ["`2`"]  # of a task that has other options, too
 
 
 def test_parts_of_an_id(tables):

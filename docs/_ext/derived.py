@@ -12,6 +12,7 @@ SCRIPTS = (
     "random_volition",
     "what_if",
     "stable_baselines",
+    "her",
     "centre_out",
     "hidden_switch",
     "own_field",

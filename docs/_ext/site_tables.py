@@ -16,6 +16,7 @@ import numpy as np
 import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.config import option_tables
 from ndbmi_gym.envs.scalar import BMIEnv
+from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.observation import OBSERVATIONS
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,7 @@ EXTRAS = {
 POLICIES = {
     "zero": "zero volition (floor)",
     "eq24": "Eq 24, the paper's command",
+    "greedy": "greedy look-ahead",
     "filter": "particle filter",
     "ceiling": "ceiling",
 }
@@ -62,12 +64,12 @@ def ids() -> str:
 def spaces(env_id: str) -> str:
     """Action space, observation spaces and limits of an id."""
     spec, env = gymnasium.spec(env_id), _made(env_id)
-    rows = []
+    config, rows = env.unwrapped.episodes.config, []
     for observe in OBSERVATIONS:
         name = f'observation space, `observe="{observe}"`'
-        space = _box(_made(env_id, observe=observe).observation_space)
-        rows.append((name + (" (default)" if observe == OBSERVATIONS[0] else ""), f"`{space}`"))
-    config = env.unwrapped.episodes.config
+        space = _space(_made(env_id, observe=observe).observation_space)
+        default = " (default)" if observe == config.observation.observe else ""
+        rows.append((name + default, f"`{space}`"))
     rows += [
         ("step limit", f"{_limit(spec, config)} steps of {config.plant.step_s:g} s"),
         ("scalar", f'`gymnasium.make("{env_id}")`'),
@@ -82,16 +84,22 @@ def observed(env_id: str) -> str:
         observe: _made(env_id, observe=observe).unwrapped.episodes.layout
         for observe in OBSERVATIONS
     }
-    full = layouts["full"]
+    full, goals = layouts["full"], _goals(env_id)
     units = {"counts": "spikes", "position": "cm", "velocity": "cm/s", "action": "", "target": "cm"}
     rows = []
     for name, where in full.columns.items():
+        if name == "target" and goals:
+            continue
         low, high = full.bounds[:, where]
         unit = f"{full.scales[name]:.3g} {units[name]}" if units[name] else ""
         seen = ["yes" if name in layouts[observe].columns else "" for observe in OBSERVATIONS]
         rows.append(
             (name, where.stop - where.start, unit, f"{low.min():.3g}", f"{high.max():.3g}", *seen)
         )
+    for name, space in goals.items():
+        (low,), (high,) = set(space.low), set(space.high)
+        every = ["yes"] * len(OBSERVATIONS)
+        rows.append((f"`{name}`", *space.shape, "1 cm", f"{low:.3g}", f"{high:.3g}", *every))
     return table(("quantity", "entries", "unit", "low", "high", *OBSERVATIONS), rows)
 
 
@@ -109,20 +117,19 @@ def parts(env_id: str) -> str:
 
 def options(part: str) -> str:
     """The options of every kind of a part."""
-    kinds = option_tables()[part]
-    names = [[option.name for option in each] for each in kinds.values()]
-    if len(kinds) > 1 and all(each == names[0] for each in names):  # they differ in defaults alone
+    kinds, alike = option_tables()[part], dict[tuple[str, ...], list[str]]()
+    for kind, each in kinds.items():
+        alike.setdefault(tuple(option.name for option in each), []).append(kind)
+    written = []
+    for members in alike.values():  # those of one table differ in defaults alone
+        if len(kinds) > 1:
+            written += [", ".join(f'**`{part}="{kind}"`**' for kind in members), ""]
+        heads = [f'`"{kind}"`' for kind in members] if len(members) > 1 else ["default"]
         rows: list[Sequence[Any]] = [
             (f"`{same[0].name}`", *(_value(each.default) for each in same), _described(same[0]))
-            for same in zip(*kinds.values(), strict=True)
+            for same in zip(*(kinds[kind] for kind in members), strict=True)
         ]
-        return table(("option", *(f'`"{kind}"`' for kind in kinds), "meaning"), rows)
-    written = []
-    for kind, each in kinds.items():
-        if len(kinds) > 1:
-            written += [f'**`{part}="{kind}"`**', ""]
-        rows = [(f"`{o.name}`", _value(o.default), _described(o)) for o in each]
-        written += [table(("option", "default", "meaning"), rows), ""]
+        written += [table(("option", *heads, "meaning"), rows), ""]
     return "\n".join(written)
 
 
@@ -156,7 +163,8 @@ def scores(env_id: str) -> str:
         ]
         animals = found["settings"]["animals"] or [found["options"].get("animal", 0)]
         whose = "animal" if len(animals) == 1 else "animals"
-        observe = found["options"].get("observe", OBSERVATIONS[0])
+        made = gymnasium.spec(env_id).kwargs | found["options"]
+        observe = made.get("observe", OBSERVATIONS[0])
         trained = f", {max(runs)} training runs" if max(runs) > 1 else ""
         written += [
             table(("policy", found["score"], "success", "normalised", "effort"), rows),
@@ -196,6 +204,21 @@ def client(name: str) -> str:
         f"{int(row['steps/s']):,} steps/s and came to a return of {row['return']} and success in "
         f"{float(row['success']):.2f} of the trials."
     )
+
+
+def hindsight() -> str:
+    """How agents learn with hindsight replay and without: mean and range over seeds."""
+    with open(ROOT / "docs" / "clients" / "her.csv", encoding="utf-8", newline="") as file:
+        found: dict[str, dict[int, list[float]]] = {}
+        for row in csv.DictReader(file):
+            learnt = found.setdefault(row["agent"], {})
+            learnt.setdefault(int(row["steps"]), []).append(float(row["held"]))
+    rows = [
+        (agent, *(f"{np.mean(v):.2f} ({min(v):.2f}–{max(v):.2f})" for v in learnt.values()))
+        for agent, learnt in found.items()
+    ]
+    steps = next(iter(found.values()))
+    return table(("share of steps inside after", *(f"{each:,} steps" for each in steps)), rows)
 
 
 def extras() -> str:
@@ -243,9 +266,12 @@ def _page(env_id: str) -> str:
 
 def _end(task: Any) -> str:
     within = f"within {task.radius_cm:g} cm of the target"
+    if hasattr(task, "circle_cm"):
+        within = "on the demanded circle at the demanded speed"
     if task.holds:
         return f"at the step limit ({within} is inside)"
-    return within + (f" at {task.dwell} consecutive step ends" if task.dwell > 1 else "")
+    within += f" at {task.dwell} consecutive step ends" if task.dwell > 1 else ""
+    return within + (", or on touching the obstacle" if obstacles_of(task) else "")
 
 
 def _limit(spec: Any, config: Any) -> str:
@@ -254,6 +280,20 @@ def _limit(spec: Any, config: Any) -> str:
     if session.on:
         return f"{session.session_trials} trials of at most {session.trial_steps}"
     return str(spec.max_episode_steps)
+
+
+def _goals(env_id: str) -> dict[str, Any]:
+    """Spaces that a goal environment shows beside the observation; none in others."""
+    space = _made(env_id).observation_space
+    if not isinstance(space, gymnasium.spaces.Dict):
+        return {}
+    return {name: each for name, each in space.items() if name != "observation"}
+
+
+def _space(space: Any) -> str:
+    if isinstance(space, gymnasium.spaces.Dict):
+        return f"Dict({', '.join(f'{name}: {_box(each)}' for name, each in space.items())})"
+    return _box(space)
 
 
 def _box(space: gymnasium.spaces.Box) -> str:

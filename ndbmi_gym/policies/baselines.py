@@ -1,5 +1,6 @@
 """Policies without a model of the loop: zero volition, Eq 24's command, random volition."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -36,7 +37,7 @@ class Policy:
 
     def predict(
         self,
-        observation: npt.NDArray[Any],
+        observation: npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]],
         state: Any = None,
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = False,
@@ -45,7 +46,8 @@ class Policy:
 
         Parameters
         ----------
-        observation : ndarray (B, d) or (d,)
+        observation : ndarray (B, d) or (d,), or dict of such
+            A dictionary is that of a goal environment.
         state : object
             What the last call returned; None at first.
         episode_start : ndarray of bool (B,), optional
@@ -58,6 +60,9 @@ class Policy:
         action : ndarray (B, n) or (n,)
         state : object
         """
+        if isinstance(observation, Mapping):
+            rest, goal = observation["observation"], observation["desired_goal"]
+            observation = self.episodes.layout.with_target(rest, goal)
         single = observation.ndim == 1
         action, state = self._act(np.atleast_2d(observation), state, episode_start)
         clipped: Actions = np.clip(action, self.episodes.low, 1.0).astype(np.float32)

@@ -13,6 +13,7 @@ from ndbmi_gym.perturbations import N_FORCES, Which, channelled
 from ndbmi_gym.plants import POSITION, Device
 from ndbmi_gym.policies.baselines import HasEpisodes
 from ndbmi_gym.policies.lookahead import LookAhead
+from ndbmi_gym.senses import Senses
 from ndbmi_gym.spikes import SpikeTrains, place
 from ndbmi_gym.streams import Streams
 
@@ -40,6 +41,8 @@ class ParticleFilter(LookAhead):
         Particles per trial.
     jitter_cm : float
         Standard deviation of the noise that keeps resampled particles apart.
+    knows_senses : bool
+        Whether it knows the delay and noise of the senses, rather than take them for none.
     **options
         Of `LookAhead`.
     """
@@ -50,6 +53,7 @@ class ParticleFilter(LookAhead):
         knows_force: bool = True,
         particles: int = 200,
         jitter_cm: float = 0.05,
+        knows_senses: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(env, **options)
@@ -57,6 +61,7 @@ class ParticleFilter(LookAhead):
         self._particles = particles
         self._jitter_cm = jitter_cm
         self._seed = options.get("seed", 0)
+        self._senses = self.episodes.config.senses if knows_senses else Senses()
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
@@ -66,7 +71,7 @@ class ParticleFilter(LookAhead):
         if state is None:
             begun[:] = True
             shape = n_trials, self._particles
-            past = self.episodes.config.senses.delay_steps + 1
+            past = self._senses.delay_steps + 1
             state = Cloud(
                 np.empty((*shape, past, self.episodes.state.values.shape[1])),
                 np.empty((*shape, N_FORCES)),
@@ -85,7 +90,7 @@ class ParticleFilter(LookAhead):
         counts = np.rint(self._see(observation, "counts"))
         volition = self._see(observation, "action") * self.episodes.max_count
         comb = streams.random(n_trials)
-        noise_cm = self.episodes.config.senses.noise_cm
+        noise_cm = self._senses.noise_cm
         sensed = cloud.values[:, :, 0, POSITION]
         if noise_cm > 0:
             sensed = sensed + streams.normal(0.0, noise_cm, sensed.shape)
@@ -130,7 +135,7 @@ class ParticleFilter(LookAhead):
             drawn = episodes.config.perturbation.sample(each, of)
             forces = channelled(drawn, starts, target[which])
         placed = episodes.loops[0].plant.place(starts, forces=forces)
-        past = episodes.config.senses.begun(placed)
+        past = self._senses.begun(placed)
         return Cloud(past.reshape(*shape, *past.shape[1:]), forces.reshape(*shape, -1))
 
     def _move(
