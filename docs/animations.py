@@ -42,6 +42,9 @@ ANIMATIONS = {
         {"session_trials": 4, "perturbation": {"curl": 1.5}},
     ),
     "avoid_obstacle": Animation("ndbmi/AvoidObstacle-v0", "filter", 4, 0, {}),
+    "choose_field": Animation(
+        "ndbmi/ChooseField-v0", "ndbmi_gym.policies.choosing:Choosing", 4, 4, {}
+    ),
     "rhythm": Animation("ndbmi/Rhythm-v0", "ceiling", 1, 0, {}),
 }
 
