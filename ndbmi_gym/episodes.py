@@ -647,7 +647,7 @@ class Episodes:
         if self._channels:
             across = lateral(self.start, self.target)
             here = self.state
-            pressed = channel_force(here.forces, here.position, here.velocity, across)
+            pressed = channel_force(here.forces, here.position, here.velocity, across, here.time_s)
             info["channel_force"] = pressed if trial is None else pressed.item(trial)
         return info
 
