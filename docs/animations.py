@@ -34,7 +34,7 @@ ANIMATIONS = {
     "shift_target_arm": Animation("ndbmi/ShiftTargetArm-v0", "eq24", 3, 0, {}),
     "hold_target_delayed": Animation("ndbmi/HoldTargetDelayed-v0", "filter", 2, 1, {}),
     "degraded": Animation("ndbmi/Degraded-v0", "filter", 2, 0, {}),
-    "avoid_obstacle": Animation("ndbmi/AvoidObstacle-v0", "filter", 4, 0, {}),
+    "avoid_obstacle": Animation("ndbmi/AvoidObstacle-v0", "filter", 4, 2, {}),
     "rhythm": Animation("ndbmi/Rhythm-v0", "ceiling", 1, 0, {}),
 }
 
