@@ -462,6 +462,7 @@ FIELDS: Registry[Field] = Registry(
         "limit_cycle": LimitCycleField,
         "sum": SumField,
         "damped": "ndbmi_gym.steered:DampedField",
+        "choice": "ndbmi_gym.steered:ChoiceField",
     },
 )
 """Desired force fields by name."""

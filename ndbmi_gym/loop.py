@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.cortex import Cortex, RateCortex, Response, with_rates
+from ndbmi_gym.cortex import Cortex, RateCortex, Response, decoded, with_rates
 from ndbmi_gym.fields import Field, check_field, takes_of
 from ndbmi_gym.interface import DECODERS, Interface
 from ndbmi_gym.plants import Device, Plant
@@ -109,7 +109,7 @@ class ClosedLoop:
         cortex, trains = self.cortex, self.interface.trains
         clock_s = self.interface.metric.clock_s
         calibrated = (trains.n_electrodes, trains.n_bins, clock_s, self.interface.n_stimuli)
-        present = (cortex.n_electrodes, cortex.n_bins, cortex.clock_s, cortex.n_stimuli)
+        present = (decoded(cortex), cortex.n_bins, cortex.clock_s, cortex.n_stimuli)
         if calibrated != present:
             raise ValueError(
                 "the interface was calibrated with {} electrodes, {} ticks of {} s and {} stimuli, "
@@ -203,13 +203,28 @@ class ClosedLoop:
             point = self.interface.project(trains)
             force = self.field(point)
         if takes_of(self.field):
-            velocity = np.zeros_like(point)
-            if last is not None:
-                velocity = np.nan_to_num((point - last) / self.plant.step_s)
             n = response.counts.shape[1] // 2
             counts = response.counts[:, :n] + response.counts[:, n:]
-            force = check_field(self.field, point, velocity=velocity, counts=counts)
+            force = self.steer(point, counts, last)
         return Signals(stimulus, response.counts, point, force, response.activity)
+
+    def steer(
+        self, point: FloatArray, counts: IntArray, last: FloatArray | None = None
+    ) -> FloatArray:
+        """Forces (B, 2) of a field that takes more than virtual points (B, 2).
+
+        Parameters
+        ----------
+        point : ndarray (B, 2)
+        counts : ndarray (B, n)
+            Spikes on every electrode.
+        last : ndarray (B, 2), optional
+            Virtual points of the step before; NaN where there was none: the velocity is 0.
+        """
+        velocity = np.zeros_like(point)
+        if last is not None:
+            velocity = np.nan_to_num((point - last) / self.plant.step_s)
+        return check_field(self.field, point, velocity=velocity, counts=counts)
 
     def move(self, state: Device, force: FloatArray) -> Device:
         """Move the devices for one step under given forces."""
