@@ -30,7 +30,7 @@ def held(policy: Any) -> float:
 
 
 def learn(
-    hindsight: bool, seed: int = 0, steps: int = 12_500, every: int = 2_500
+    hindsight: bool, seed: int = 0, steps: int = 10_000, every: int = 2_500
 ) -> Iterator[tuple[int, float]]:
     """Train SAC: steps so far, and the share of them `held`, time and again."""
     agent = SAC(
