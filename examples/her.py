@@ -63,7 +63,7 @@ if __name__ == "__main__":
         for steps, share in learn(hindsight):
             print(f"{name:>14}: {share:.3f} after {steps:,} steps", flush=True)
             curve.append((steps, share))
-        ax.plot(*zip((0, 0.0), *curve, strict=True), "o-", label=name)
+        ax.plot(*zip(*curve, strict=True), "o-", label=name)
     ax.set(xlabel="steps of training", ylabel="share of steps inside", ylim=(0, 1))
     ax.legend()
     plt.show()
