@@ -159,13 +159,20 @@ def evaluate(settings: Settings, own: Mapping[str, Any] | None = None) -> JSON:
         **_show(env_id, places[0], lineup, settings),
         "trials": {
             label: {
-                name: np.round(values, 4).tolist()
+                name: _written(values)
                 for name, values in found.items()
                 if not (task.holds and name in REACHING)
             }
             for label, found in trials.items()
         },
     }
+
+
+def _written(values: FloatArray) -> list[Any]:
+    """Values for a data file, with nothing in the place of NaN."""
+    rounded: npt.NDArray[Any] = np.round(values, 4).astype(object)
+    rounded[np.isnan(values)] = None
+    return rounded.tolist()
 
 
 def tabulate(

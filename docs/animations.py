@@ -31,6 +31,18 @@ ANIMATIONS = {
     "shift_target_goal": Animation("ndbmi/ShiftTargetGoal-v0", "ceiling", 4, 0, {}),
     "hold_target_goal": Animation("ndbmi/HoldTargetGoal-v0", "ceiling", 2, 0, {}),
     "shift_target_soc": Animation("ndbmi/ShiftTargetSOC-v1", "ceiling", 4, 0, {}),
+    "shift_target_arm": Animation("ndbmi/ShiftTargetArm-v0", "eq24", 3, 0, {}),
+    "hold_target_delayed": Animation("ndbmi/HoldTargetDelayed-v0", "filter", 2, 1, {}),
+    "degraded": Animation("ndbmi/Degraded-v0", "filter", 2, 0, {}),
+    "adaptation": Animation(
+        "ndbmi/Adaptation-v0",
+        "eq24",
+        1,
+        2,
+        {"session_trials": 4, "perturbation": {"curl": 1.5}},
+    ),
+    "avoid_obstacle": Animation("ndbmi/AvoidObstacle-v0", "filter", 4, 0, {}),
+    "rhythm": Animation("ndbmi/Rhythm-v0", "ceiling", 1, 0, {}),
 }
 
 

@@ -52,6 +52,15 @@ _IDS: dict[str, tuple[int | None, dict[str, Any]]] = {
         },
     ),
     "AvoidObstacle-v0": (30, {"task": "avoid"}),
+    "ChooseField-v0": (
+        25,
+        {
+            "task": "shift",
+            "targets": [[5.0, 0.0], [-5.0, 0.0]],
+            "cortex": "dedicated",
+            "field": "choice",
+        },
+    ),
     "Rhythm-v0": (80, {"task": "rhythm", "field": "limit_cycle"}),
 }
 

@@ -354,7 +354,7 @@ def _with_preset(
     """The choices with a preset's values, where nothing else is asked for."""
     values = load_preset(preset)
     given = values.options()
-    if choices["cortex"].kind != "topographic":
+    if choices["cortex"].kind not in ("topographic", "dedicated"):
         for own in ("window_s", "tau_s"):  # they suit the paper's cortex
             del given[own]
     if options.get("interface") is not None:  # it brings its own calibration

@@ -172,6 +172,7 @@ class Episodes:
         self._past = config.senses.begun(self.state)
         # asked at every step, and the same while an environment lives
         self._senses_differ, self._in_session = config.senses.active, config.session.on
+        self._clamps = _clamps(config)
         self.trial_step = np.zeros(n_trials, np.int64)
         self.trial_end = np.zeros(n_trials, np.bool_)
         self.action = np.zeros((n_trials, cortex.n_electrodes))
@@ -305,7 +306,8 @@ class Episodes:
             np.zeros((n, self.signals.activity.shape[1])),
             np.zeros((n, self.n_electrodes)),
         )
-        fresh = Trials(streams, animal, targets, rest, placed, sensed, Outcome(judged))
+        none = np.full((n, 2), np.nan)
+        fresh = Trials(streams, animal, targets, rest, placed, sensed, Outcome(judged), none)
         newest = len(self._tasks) - 1
         begun = self._run(fresh, still, np.full(n, newest) if newest else _ONLY, moves=False)
         # nothing above has changed this batch: a task without a fitting target leaves it whole
@@ -429,6 +431,7 @@ class Episodes:
                 "environment with it"
             )
         self.config, self._pools = config, pools
+        self._clamps = _clamps(config)
         if config.task != self.task:
             self.task = config.task
             self._tasks.append(self.task)
@@ -474,8 +477,13 @@ class Episodes:
         if resting is not None:
             given[resting] = 0.0
         activity, sensed = self.signals.activity, self.sensed
+        # the point that a trial begins with has no velocity: the device has not moved
+        last = self.signals.virtual_point
+        if self._compiled is None:
+            last = np.where(self.state.time_s[:, None] > 0, last, np.nan)
         now = Trials(
-            self.streams, self.animal, self.target, activity, self.state, sensed, self.outcome
+            *(self.streams, self.animal, self.target, activity, self.state, sensed, self.outcome),
+            last,
         )
         stepped = self._run(now, given, self._task_of, moves=True)
         self.action, self.signals, self.state, self.outcome, self._seen = stepped
@@ -541,7 +549,11 @@ class Episodes:
             here, carried = trials.device.select(members), trials.activity[members]
             sensed = here if trials.sensed is trials.device else trials.sensed.select(members)
             heard = loop.listen(
-                sensed, volition[members] if moves else None, own, carried if moves else None
+                sensed,
+                volition[members] if moves else None,
+                own,
+                carried if moves else None,
+                trials.virtual_point[members],
             )
             moved[members] = (loop.move(here, heard.force) if moves else here).values
             streams.draws[members] = own.draws
@@ -647,17 +659,12 @@ class Episodes:
         }
         if self._in_session:
             info |= self._of_session(trial)
-        if self._channels:
+        if self._clamps:
             across = lateral(self.start, self.target)
             here = self.state
             pressed = channel_force(here.forces, here.position, here.velocity, across)
             info["channel_force"] = pressed if trial is None else pressed.item(trial)
         return info
-
-    @property
-    def _channels(self) -> bool:
-        """Whether the environment's trials may be clamped to a channel."""
-        return bool(getattr(self.config.perturbation, "channels", False))
 
     def _of_session(self, trial: int | None) -> dict[str, Any]:
         """What info tells of a trial's place in its session."""
@@ -724,6 +731,11 @@ _ONLY = np.zeros(1, np.int64)  # the task of all trials
 # the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
 _FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)
 _FLAGS = slice(_FIRST_FLAG, int(Judged.SUCCESS) + 1)
+
+
+def _clamps(config: Config) -> bool:
+    """Whether trials may be clamped to a channel."""
+    return bool(getattr(config.perturbation, "channels", False))
 
 
 def _groups(numbers: IntArray) -> list[tuple[int, Any]]:

@@ -5,8 +5,20 @@ A field is any callable of that form. Those below also know the equilibrium that
 targets and observation bounds. One's own field is named as ``"module:attribute"``, or registered
 in `FIELDS` (`ndbmi_gym.parts`).
 
-Each of them is a sum of elementary terms, rows of numbers whose forces `pull` tells,
+Each of those here is a sum of elementary terms, rows of numbers whose forces `pull` tells,
 which compiled code can call (`terms_of`).
+
+A field may take more than a position, where it says so by an attribute ``takes`` (`takes_of`)::
+
+    def mine(position, velocity=0.0):
+        return -0.4 * position - 0.2 * velocity
+
+    mine.takes = ("velocity",)
+    mine.max_force = lambda reach_cm: ...
+
+What it takes comes by name, for every trial of a batch: ``velocity`` (..., 2), cm/s, of successive
+virtual points; ``counts`` (..., N), spikes on every electrode. Without, at a position alone, it
+gives its force at rest. `ndbmi_gym.steered` has examples.
 
 References
 ----------
@@ -29,9 +41,12 @@ from ndbmi_gym.compiled import compiled
 from ndbmi_gym.parts import Registry
 
 FloatArray = npt.NDArray[np.float64]
-Field = Callable[[FloatArray], FloatArray]
+Field = Callable[..., FloatArray]
 Point = tuple[float, float]
 Obstacles = tuple[tuple[Point, float], ...]
+
+TAKEN = ("velocity", "counts")
+"""What a field may take beside positions."""
 
 MOST = 1e6
 """Largest strength of a force, kg·cm/s²: beyond, nothing that a device does means anything."""
@@ -299,13 +314,19 @@ class SumField(Elementary):
             terms[-1][:, Term.SIZE] *= weight
         return np.concatenate(terms)
 
-    def __call__(self, position: FloatArray) -> FloatArray:
-        """Force (..., 2) at positions (..., 2)."""
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the fields take that are added."""
+        return tuple(name for name in TAKEN if any(name in takes_of(f) for f in self.fields))
+
+    def __call__(self, position: FloatArray, **taken: npt.NDArray[Any]) -> FloatArray:
+        """Force (..., 2) at positions (..., 2), and what else the fields take."""
         if self.terms is not None:
             return super().__call__(position)
         total = np.zeros_like(position, dtype=float)
         for weight, field in zip(self._weights(), self.fields, strict=True):
-            total += weight * field(position)
+            own = {name: taken[name] for name in takes_of(field) if name in taken}
+            total += weight * field(position, **own)
         return total
 
 
@@ -440,6 +461,8 @@ FIELDS: Registry[Field] = Registry(
         "linear": LinearField,
         "limit_cycle": LimitCycleField,
         "sum": SumField,
+        "damped": "ndbmi_gym.steered:DampedField",
+        "choice": "ndbmi_gym.steered:ChoiceField",
     },
 )
 """Desired force fields by name."""
@@ -456,6 +479,22 @@ def make_field(spec: str | Mapping[str, Any] | Field) -> Field:
     return FIELDS.make(spec)
 
 
+def takes_of(field: Field) -> tuple[str, ...]:
+    """What a field takes beside positions, of `TAKEN`: nothing, unless it says so.
+
+    Raises
+    ------
+    ValueError
+        If it says that it takes something else.
+    """
+    takes = getattr(field, "takes", ())
+    if not isinstance(takes, Sequence) or isinstance(takes, str) or not set(takes) <= set(TAKEN):
+        raise ValueError(
+            f"the field takes {shown(takes)}: give names out of {', '.join(TAKEN)}, in a tuple"
+        )
+    return tuple(takes)
+
+
 def terms_of(field: Field) -> FloatArray | None:
     """Elementary terms that a field is the sum of, columns of `Term`, (T, 8).
 
@@ -463,7 +502,9 @@ def terms_of(field: Field) -> FloatArray | None:
     those above and overrides what it is called with.
     """
     ours = (Elementary.__call__, SumField.__call__)
-    return field.terms if isinstance(field, Elementary) and type(field).__call__ in ours else None
+    if takes_of(field) or not isinstance(field, Elementary) or type(field).__call__ not in ours:
+        return None
+    return field.terms
 
 
 def target_of(field: Field) -> FloatArray | None:
@@ -490,13 +531,18 @@ def max_force(field: Field, reach_cm: float) -> float:
     declared = getattr(field, "max_force", None)
     if declared is not None:
         return float(declared(reach_cm))
+    if takes_of(field):
+        raise ValueError(
+            f"the field takes {', '.join(takes_of(field))}, and tells no bound of its force: give "
+            "it max_force(reach_cm)"
+        )
     axis = np.linspace(-reach_cm, reach_cm, 201)
     values = check_field(field, np.stack(np.meshgrid(axis, axis), axis=-1))
     return 2 * float(np.linalg.norm(values, axis=-1).max())
 
 
-def check_field(field: Field, position: FloatArray) -> FloatArray:
-    """Evaluate a field and check what it returns.
+def check_field(field: Field, position: FloatArray, **taken: npt.NDArray[Any]) -> FloatArray:
+    """Evaluate a field, of what it takes, and check what it returns.
 
     Raises
     ------
@@ -504,8 +550,9 @@ def check_field(field: Field, position: FloatArray) -> FloatArray:
         If the forces have another shape than the positions, or are not finite.
     """
     try:
-        force = np.asarray(field(position), dtype=float)
-    except TypeError as error:
+        own = {name: taken[name] for name in takes_of(field) if name in taken}
+        force = np.asarray(field(position, **own), dtype=float)
+    except (TypeError, IndexError) as error:
         raise ValueError(
             f"field = {shown(field)}: {error}; give a callable from (..., 2) positions to (..., 2) "
             "forces"

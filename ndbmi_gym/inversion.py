@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import lsq_linear
 
-from ndbmi_gym.cortex import RateCortex
+from ndbmi_gym.cortex import RateCortex, decoded
 from ndbmi_gym.interface import Interface
 from ndbmi_gym.loop import ClosedLoop
 
@@ -39,7 +39,9 @@ def command(loop: ClosedLoop, targets: FloatArray, low: float, high: float) -> F
     cortex, interface = loop.rates("the command (Eq 24)"), loop.interface
     if cortex.volition_adds:
         opposite = interface.sense(-targets)
-        return cortex.mean_counts(opposite, np.zeros((len(targets), cortex.n_electrodes)))
+        counts = cortex.mean_counts(opposite, np.zeros((len(targets), cortex.n_electrodes)))
+        counts[:, decoded(cortex) :] = 0.0  # what is not decoded leads nowhere
+        return counts
     return np.array([displacing(cortex, interface, -target, low, high) for target in targets])
 
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.cortex import Cortex, RateCortex, Response, with_rates
-from ndbmi_gym.fields import Field, check_field
+from ndbmi_gym.cortex import Cortex, RateCortex, Response, decoded, with_rates
+from ndbmi_gym.fields import Field, check_field, takes_of
 from ndbmi_gym.interface import DECODERS, Interface
 from ndbmi_gym.plants import Device, Plant
 from ndbmi_gym.streams import Source, Streams
@@ -82,7 +82,8 @@ class ClosedLoop:
     cortex : Cortex
     interface : Interface
     field : Field
-        Desired force field, any callable (..., 2) → (..., 2).
+        Desired force field, any callable (..., 2) → (..., 2), and what more it takes
+        (`ndbmi_gym.fields.takes_of`).
     plant : Plant
     decoder : str
         One of `ndbmi_gym.interface.DECODERS`.
@@ -108,14 +109,18 @@ class ClosedLoop:
         cortex, trains = self.cortex, self.interface.trains
         clock_s = self.interface.metric.clock_s
         calibrated = (trains.n_electrodes, trains.n_bins, clock_s, self.interface.n_stimuli)
-        present = (cortex.n_electrodes, cortex.n_bins, cortex.clock_s, cortex.n_stimuli)
+        present = (decoded(cortex), cortex.n_bins, cortex.clock_s, cortex.n_stimuli)
         if calibrated != present:
             raise ValueError(
                 "the interface was calibrated with {} electrodes, {} ticks of {} s and {} stimuli, "
                 "the cortex has {}, {} of {} s and {}: load the interface of this set-up, or "
                 "calibrate again".format(*calibrated, *present)
             )
-        check_field(self.field, self.interface.points)
+        points = self.interface.points
+        check_field(self.field, points)
+        if takes_of(self.field):
+            counts = np.zeros((len(points), cortex.n_electrodes), np.int64)
+            check_field(self.field, points, velocity=np.zeros_like(points), counts=counts)
 
     @cached_property
     def force_table(self) -> FloatArray:
@@ -141,6 +146,7 @@ class ClosedLoop:
         volition: FloatArray | None,
         rng: Source,
         activity: FloatArray | None = None,
+        last: FloatArray | None = None,
     ) -> tuple[Device, Signals]:
         """Run the loop once in each trial.
 
@@ -153,13 +159,16 @@ class ClosedLoop:
             Source of the spikes.
         activity : ndarray (B, n_states), optional
             `Signals.activity` of the last step; by default the cortex is at rest.
+        last : ndarray (B, 2), optional
+            `Signals.virtual_point` of the last step, for fields that take a velocity; NaN, as by
+            default, where there was none: the velocity is 0.
 
         Returns
         -------
         state : Device
         signals : Signals
         """
-        signals = self.listen(state, volition, rng, activity)
+        signals = self.listen(state, volition, rng, activity, last)
         return self.move(state, signals.force), signals
 
     def listen(
@@ -168,13 +177,17 @@ class ClosedLoop:
         volition: FloatArray | None,
         rng: Source,
         activity: FloatArray | None = None,
+        last: FloatArray | None = None,
     ) -> Signals:
         """Stimulate, record and decode, with the device held still."""
         stimulus = self.interface.sense(state.position)
-        return self.interpret(stimulus, self.cortex.respond(stimulus, volition, rng, activity))
+        response = self.cortex.respond(stimulus, volition, rng, activity)
+        return self.interpret(stimulus, response, last)
 
-    def interpret(self, stimulus: IntArray, response: Response) -> Signals:
-        """Decode responses into virtual points and forces."""
+    def interpret(
+        self, stimulus: IntArray, response: Response, last: FloatArray | None = None
+    ) -> Signals:
+        """Decode responses into virtual points and forces, after the last virtual points (B, 2)."""
         bank, trains = self.interface.bank, response.trains
         if self.decoder == "multiple-points":
             nearest = bank.nearest(trains)
@@ -189,7 +202,29 @@ class ClosedLoop:
         else:
             point = self.interface.project(trains)
             force = self.field(point)
+        if takes_of(self.field):
+            n = response.counts.shape[1] // 2
+            counts = response.counts[:, :n] + response.counts[:, n:]
+            force = self.steer(point, counts, last)
         return Signals(stimulus, response.counts, point, force, response.activity)
+
+    def steer(
+        self, point: FloatArray, counts: IntArray, last: FloatArray | None = None
+    ) -> FloatArray:
+        """Forces (B, 2) of a field that takes more than virtual points (B, 2).
+
+        Parameters
+        ----------
+        point : ndarray (B, 2)
+        counts : ndarray (B, n)
+            Spikes on every electrode.
+        last : ndarray (B, 2), optional
+            Virtual points of the step before; NaN where there was none: the velocity is 0.
+        """
+        velocity = np.zeros_like(point)
+        if last is not None:
+            velocity = np.nan_to_num((point - last) / self.plant.step_s)
+        return check_field(self.field, point, velocity=velocity, counts=counts)
 
     def move(self, state: Device, force: FloatArray) -> Device:
         """Move the devices for one step under given forces."""

@@ -553,7 +553,15 @@ def trials_in(env: Any) -> int:
 
 
 def batch_size(env_id: str, options: dict[str, Any], trials: int) -> int:
-    """How many episodes to play side by side for so many trials of an id."""
+    """How many episodes to play side by side for so many trials of an id.
+
+    Parameters
+    ----------
+    env_id : str
+    options : dict
+        Of the environment, beside those of the id.
+    trials : int
+    """
     given = dict(gymnasium.spec(env_id).kwargs) | options
     return max(1, min(BATCH, -(-trials // (given.get("session_trials") or 1))))
 

@@ -28,7 +28,7 @@ from ndbmi_gym.bank import (
     too_long,
 )
 from ndbmi_gym.compiled import compiled, inlined
-from ndbmi_gym.fields import pull, terms_of
+from ndbmi_gym.fields import pull, takes_of, terms_of
 from ndbmi_gym.interface import project, sense
 from ndbmi_gym.loop import ClosedLoop, Signals
 from ndbmi_gym.observation import Layout, show
@@ -56,6 +56,8 @@ class Trials(NamedTuple):
         Where the interface takes them to be.
     outcome : Outcome
         Of the last step.
+    virtual_point : ndarray (B, 2)
+        Of the last step, cm; NaN where there was none.
     """
 
     streams: Streams
@@ -65,6 +67,7 @@ class Trials(NamedTuple):
     device: Device
     sensed: Device
     outcome: Outcome
+    virtual_point: Array
 
 
 class Stepped(NamedTuple):
@@ -397,7 +400,7 @@ def natives_of(loops: Sequence[ClosedLoop], task: Task, general: bool) -> Native
     offered = all(hasattr(type(part), "native") for part in parts)
     if not offered or any(each.cortex is not cortex for each in loops):
         return None
-    if loop.decoder == "projection" and terms_of(loop.field) is None:
+    if takes_of(loop.field) or (loop.decoder == "projection" and terms_of(loop.field) is None):
         return None
     if loop.plant.place(np.zeros((1, 2))).values.shape[1] != len(Column):
         return None  # it has columns of its own, which have to be taken along

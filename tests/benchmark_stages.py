@@ -46,8 +46,8 @@ def stages(
     stimulus, activity = interface.sense(state.position), signals.activity
     trains = loop.cortex.respond(stimulus, added, streams, activity).trains
     point, given = interface.decode(trains, loop.decoder), action.astype(float)
-    judged = now.target, given, now.outcome.streak, now.half_side_cm
-    trials = Trials(streams, now.animal, now.target, activity, state, now.outcome)
+    judged = now.target, given, now.outcome, now.half_side_cm
+    trials = Trials(streams, now.animal, now.target, activity, state, now.sensed, now.outcome)
     task_of = np.zeros(num_envs, np.int64)
     parts: dict[str, Callable[[], Any]] = {
         "stimulus": lambda: interface.sense(state.position),

@@ -20,7 +20,17 @@ from ndbmi_gym.policies import make_policy
 REFUSED_S, MADE_S, PLAYED_S = 2.0, 15.0, 15.0
 """Longest that a refusal may take, the making of an environment, and a few steps."""
 
-IDS = ("FixedField", "ShiftTarget", "ShiftTargetCurl", "HoldTarget", "ShiftTargetSOC")
+IDS = (
+    *("FixedField-v1", "ShiftTarget-v1", "ShiftTargetCurl-v1", "HoldTarget-v1"),
+    *("ShiftTargetSOC-v1", "AvoidObstacle-v0", "Rhythm-v0"),
+)
+OF_ID = {
+    "ShiftTargetSOC-v1": {"cortex": "soc"},
+    "AvoidObstacle-v0": {"task": "avoid"},
+    "Rhythm-v0": {"task": "rhythm", "field": "limit_cycle"},
+}
+"""Parts of an id that are not the usual ones, as far as their options matter."""
+
 ERRORS = (TypeError, ValueError, FileNotFoundError, gymnasium.error.Error)
 REMEDY = re.compile(
     r"\b(give|choose|drop|lower|raise|widen|call|make|leave|set|load|name|soften|shorten|pass|"
@@ -88,6 +98,16 @@ OWN = {
         [{"trials": 1, "law": "math:sin"}, {}],
     ),
     "obstacle": ((4.0, 0.0), (-2, 2), (0, 0)),
+    "obstacle_cm": ((4.0, 0.0), (-3, 3), [0, 5], np.array([2.0, -1.0]), (0, 0), (30, 0)),
+    "obstacle_radius_cm": (1.5, 0.5, 2, 0.1, 3.0, 0, 20),
+    "demands": (
+        [(3, 0.25)],
+        ((5, 0.1), (4.0, -0.3)),
+        np.array([[2.0, 0.5]]),
+        [(0, 1)],
+        [(5, 2)],
+        [(11, 0.1)],
+    ),
     "repetitions": (1, 2, 2, 2, 3, 5, 10),
     "animal": (0, 0, 1, 7, 123, None),
     "n_animals": (1, 2, 3),
@@ -143,8 +163,8 @@ def configuration(rng):
     options = {"repetitions": 2} if rng.random() < 0.95 else {}
     kinds = {name: name for name in TABLES}
     name = pick(rng, IDS)
-    kinds["cortex"] = "soc" if name == "ShiftTargetSOC" else "topographic"
-    kinds |= {"task": "shift", "field": "gaussian", "perturbation": "draw", "plant": "point_mass"}
+    kinds |= {"task": "shift", "cortex": "topographic", "field": "gaussian"}
+    kinds |= {"perturbation": "draw", "plant": "point_mass"} | OF_ID.get(name, {})
     mappings = {}
     for part in CHOSEN:
         if rng.random() < 0.35:
@@ -174,7 +194,7 @@ def configuration(rng):
             options["autoreset_mode"] = pick(rng, ("NextStep", "SameStep", "Disabled"))
     if rng.random() < 0.1:
         options["max_episode_steps"] = pick(rng, (1, 3, -1, 25))
-    return f"ndbmi/{name}-v1", vector, options
+    return f"ndbmi/{name}", vector, options
 
 
 def make(env_id, vector, options):

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 from two_links import TURN, christoffel, followed, home, jacobian, joints, lagrange, mass_matrix
 
+from ndbmi_gym.config import Config
+from ndbmi_gym.episodes import Episodes
+from ndbmi_gym.experiments.protocol.conditions import loop_with, run_loop, starts_of
+from ndbmi_gym.experiments.protocol.runs import wtpe
 from ndbmi_gym.perturbations import forces_of
 from ndbmi_gym.plants import PLANTS
 from ndbmi_gym.plants.arm import Arm, accelerations, bent, links, move_arm, speeds
+from ndbmi_gym.presets import load_preset
+from ndbmi_gym.streams import Streams
 
 ARM = Arm()
 MOTION = ARM._motion
@@ -89,6 +95,14 @@ def test_joints_and_places_of_the_hand_are_one_to_one():
         np.testing.assert_allclose(
             [ux + fx + MOTION.shoulder_x, uy + fy + MOTION.shoulder_y], [x, y], atol=1e-12
         )
+
+
+def test_a_hand_is_lightest_across_the_forearm():
+    state = ARM.place(np.zeros((2, 2)))
+    along, across = np.array([-1.0, 1.0]) / math.sqrt(2), np.array([1.0, 1.0]) / math.sqrt(2)
+    short = Arm(step_s=0.01, viscosity=0.0)
+    gained = short.advance(state, np.array([along, across])).velocity
+    np.testing.assert_allclose(gained, np.array([along / 2.13, across / 0.637]) * 0.01, rtol=5e-3)
 
 
 def test_at_home_the_drag_of_the_hand_is_that_of_the_point_mass():
@@ -184,9 +198,9 @@ def test_a_force_channel_holds_the_hand_on_its_line(angle):
     across = np.array([-math.sin(angle), math.cos(angle)])
     wall = np.outer(across, across)
     given = {"spring": -6000 * wall, "viscous": -250 * wall, "centre": (1.0, 0.5)}
-    line = np.array([1.0, 0.5]) + np.array([[-3.0], [0.0], [2.0]]) * (-TURN @ across)
+    line = np.array([1.0, 0.5]) + np.array([[-3.0], [2.0]]) * (-TURN @ across)
     state = ARM.place(line, (0.0, 0.0), forces_of(**given))
-    force = np.array([[3.0, 1.0], [-1.0, 3.0], [2.0, -2.0]])
+    force = np.array([[3.0, 1.0], [-1.0, 3.0]])
     assert_followed(ARM, state, force, atol=1e-5, atol_velocity=1e-4)
     for _ in range(4):
         state = ARM.advance(state, force)
@@ -419,3 +433,44 @@ def test_what_breaks_a_rule_is_refused(name, value):
 def test_the_plant_is_chosen_by_name():
     assert PLANTS.make("arm") == ARM
     assert PLANTS.make({"kind": "arm", "step_s": 0.25}) == Arm(step_s=0.25)
+
+
+# In the loop
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("field", ["gaussian", "dipole"])
+def test_an_arm_in_the_loop_reaches_the_fields_target(preset, field):
+    values = load_preset(preset)
+    for animal in range(2):
+        loop = loop_with(values, {"plant": "arm"}, field, "multiple-points", animal)
+        starts = starts_of(animal, 0, 24, 1)
+        runs, ideal = run_loop(values, loop, np.random.default_rng(animal), starts)
+        assert runs.convergent.all()
+        assert ideal.convergent.all()
+        assert wtpe(runs, ideal).mean() < 1.0  # 0.44 to 0.75 in six animals
+
+
+class Told(Arm):
+    """An arm that is no part of the compiled step."""
+
+    def advance(self, state, force):
+        return super().advance(state, force)
+
+
+@pytest.mark.parametrize("perturbation", [{"curl": [-1, 1]}, {"channel": True, "from_s": 0.7}])
+def test_the_compiled_step_moves_arms_as_arms_move(perturbation):
+    few = {"repetitions": 3, "target_range_cm": (0.0, 20.0), "min_start_distance_cm": 0.0}
+    compiled, told = (
+        Episodes(Config.of(**few, plant=plant, perturbation=perturbation), 5)
+        for plant in ("arm", Told())
+    )
+    assert compiled.compiled
+    assert not told.compiled
+    for each in (compiled, told):
+        each.begin(Streams.of(np.random.default_rng(0), 5))
+        for size in (0.2, 1.0, 0.5):
+            each.step(np.full((5, 9), size))
+    np.testing.assert_array_equal(compiled.state.values, told.state.values)
+    np.testing.assert_array_equal(compiled.observe(), told.observe())
+    assert np.abs(compiled.state.position).max() > 0.5

@@ -81,7 +81,7 @@ def build(options):
         ({"volition": "both"}, "volition = 'both': choose one of positive, signed"),
         ({"field": "vortex"}, "unknown field 'vortex'.*gaussian"),
         ({"field": {"kind": "gaussian", "width": 3}}, "width"),
-        ({"perturbation": {"wind": 1}}, "no option 'wind': its options are curl, push, law"),
+        ({"perturbation": {"wind": 1}}, "no option 'wind': its options are curl, push, spring, "),
         (
             {"perturbation": {"curl": [1, 0]}},
             r"curl = \[1, 0\] \(low <= high, .*: give a",
@@ -155,7 +155,7 @@ def build(options):
         ({"interface": True}, "interface = True: give the path of a file"),
         ({"preset": 3}, "preset 3: choose one of default, paper, or give a JSON file"),
         ({"preset": []}, r"preset \[\]: choose one of default, paper"),
-        ({"plant": "arm"}, "unknown plant 'arm': choose one of point_mass"),
+        ({"plant": "leg"}, "unknown plant 'leg': choose one of point_mass, arm"),
         ({"field": 3}, "field = 3: choose one of gaussian"),
         ({"interface": "a.npz", "animal": None}, "drop either"),
     ],

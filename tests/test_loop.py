@@ -13,7 +13,7 @@ from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.fields import DipoleField, GaussianField, LinearField
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
-from ndbmi_gym.plants import Device
+from ndbmi_gym.perturbations import forces_of
 from ndbmi_gym.plants.point_mass import PointMass
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
@@ -48,8 +48,7 @@ def random_state(loop, n, seed=0):
     return loop.plant.place(
         rng.uniform(-9, 9, (n, 2)),
         rng.uniform(-3, 3, (n, 2)),
-        rng.choice([0.0, 0.6, -0.3], n),
-        rng.uniform(-1, 1, (n, 2)),
+        forces_of(rng.choice([0.0, 0.6, -0.3], n), rng.uniform(-1, 1, (n, 2))),
     ), rng.uniform(-20, 20, (n, loop.cortex.n_electrodes))
 
 
@@ -77,7 +76,7 @@ def test_trials_do_not_depend_on_each_other(decoder):
         alone = loop.interpret(stimulus[b : b + 1], one_response(response, b))
         for name in signals._fields:
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(signals, name)[b])
-        lonely = Device(state.values[b : b + 1].copy())
+        lonely = state.select(np.array([b]))
         np.testing.assert_array_equal(loop.move(lonely, alone.force).values[0], moved.values[b])
         np.testing.assert_array_equal(loop.interface.sense(lonely.position), stimulus[b : b + 1])
 
@@ -135,7 +134,7 @@ def test_perturbation_moves_the_device_but_is_not_decoded():
     loop = make()
     calm, _ = random_state(loop, 20)
     calm = loop.plant.place(calm.position, calm.velocity)
-    pushed = loop.plant.place(calm.position, calm.velocity, 0.8, (0.5, 0.0))
+    pushed = loop.plant.place(calm.position, calm.velocity, forces_of(0.8, (0.5, 0.0)))
     one, signals = loop.step(calm, None, np.random.default_rng(5))
     other, same = loop.step(pushed, None, np.random.default_rng(5))
     np.testing.assert_array_equal(signals.force, same.force)

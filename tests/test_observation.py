@@ -66,8 +66,8 @@ def test_a_range_of_trials_is_shown_as_each_is_alone(observe):
         seen = layout.observe(alone, state.select(one), action[one], target[one])
         np.testing.assert_array_equal(seen[0], whole[b])
     seen = np.full_like(whole, np.nan)
-    values, counts = state.values, signals.counts
-    show(seen, layout.starts, layout.factors, counts, values, action, target, 1, 3)
+    made_of = (layout.starts, layout.factors, signals.counts, *state, action, target)
+    show(seen, *made_of, 1, 3)
     np.testing.assert_array_equal(seen[1:3], whole[1:3])
     assert np.isnan(seen[[0, 3]]).all()
 

@@ -48,6 +48,12 @@ def test_the_field():
         written("Corridor")(strength=200)
 
 
+def test_the_schedule():
+    env = BMIEnv(perturbation=written("Alternating")(), **FEW)
+    curls = [env.reset(seed=0 if k == 0 else None)[1]["curl"] for k in range(4)]
+    assert curls == [0.0, 1.5, 0.0, 1.5]
+
+
 def test_the_task():
     env = BMIVectorEnv(20, max_episode_steps=25, task=written("StayRight")(fine=2.0), **FEW)
     starts = np.tile([[-3.0, 0.0], [3.0, 0.0]], (10, 1))

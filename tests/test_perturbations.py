@@ -16,8 +16,11 @@ from numbered import which
 from scipy import stats
 
 from ndbmi_gym.perturbations import (
+    N_FORCES,
+    N_SIMPLE,
     PERTURBATIONS,
     Draw,
+    Force,
     forces_of,
     make_perturbation,
     takes_time,
@@ -28,13 +31,13 @@ PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
 
 def test_no_perturbation_draws_zeros():
     drawn = make_perturbation(None).sample(np.random.default_rng(0), which(range(7)))
-    np.testing.assert_array_equal(drawn, np.zeros((7, 3)))
+    np.testing.assert_array_equal(drawn, forces_of(n_trials=7))
 
 
 def test_fixed_perturbation_is_exact():
     draw = Draw((0.6, 0.6), ((-0.1, -0.1), (0.3, 0.3)))
     drawn = draw.sample(np.random.default_rng(0), which(range(50)))
-    np.testing.assert_array_equal(drawn, np.tile([0.6, -0.1, 0.3], (50, 1)))
+    np.testing.assert_array_equal(drawn, forces_of(0.6, (-0.1, 0.3), n_trials=50))
 
 
 def test_columns_are_uniform_and_independent():
@@ -43,7 +46,9 @@ def test_columns_are_uniform_and_independent():
     drawn = Draw(ranges[0], (ranges[1], ranges[2])).sample(
         np.random.default_rng(3), which(range(n))
     )
-    assert drawn.shape == (n, 3)
+    assert drawn.shape == (n, N_FORCES)
+    np.testing.assert_array_equal(drawn[:, N_SIMPLE:], forces_of(n_trials=n)[:, N_SIMPLE:])
+    drawn = drawn[:, :N_SIMPLE]
     for column, (low, high) in zip(drawn.T, ranges, strict=True):
         assert low <= column.min()
         assert column.max() <= high
@@ -260,7 +265,8 @@ def test_any_json_makes_a_draw_or_a_value_error(spec):
         return
     low, high = draw.ranges().T
     drawn = draw.sample(np.random.default_rng(0), which(range(20)))
-    assert np.isfinite(drawn).all()
+    assert np.isfinite(np.delete(drawn, Force.UNTIL, axis=1)).all()
+    drawn = drawn[:, :N_SIMPLE]
     # low + span·u may exceed the end by rounding
     slack = 1e-12 * np.maximum(np.abs(low), np.abs(high))
     assert (drawn >= low - slack).all()

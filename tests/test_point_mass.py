@@ -12,7 +12,7 @@ from scipy.linalg import expm
 
 from ndbmi_gym.perturbations import forces_of
 from ndbmi_gym.plants import Device
-from ndbmi_gym.plants.point_mass import PointMass, move
+from ndbmi_gym.plants.point_mass import PointMass, move, move_under_any
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 OPEN = math.inf
@@ -155,23 +155,27 @@ def test_a_range_of_masses_moves_and_the_others_do_not():
     state, force = random_state(plant, 8, seed=3)
     wide = np.column_stack((state.values, np.arange(8.0)))  # a plant of one's own has columns more
     moved = np.full_like(wide, -1.0)
-    move(wide, moved, force, plant.native, 2, 7)
-    np.testing.assert_array_equal(moved[2:7, :10], plant.advance(state, force).values[2:7])
+    moving, motion = plant.native(general=False)
+    moving(wide, moved, state.forces, force, motion, 2, 7)
+    np.testing.assert_array_equal(moved[2:7, :7], plant.advance(state, force).values[2:7])
     assert (moved[[0, 1, 7]] == -1).all()
-    assert (moved[:, 10] == -1).all()
-    np.testing.assert_array_equal(plant.advance(Device(wide), force).values[:, 10], np.arange(8.0))
+    assert (moved[:, 7] == -1).all()
+    advanced = plant.advance(Device(wide, state.forces), force)
+    np.testing.assert_array_equal(advanced.values[:, 7], np.arange(8.0))
 
 
 def test_only_the_exact_step_is_native():
-    assert PointMass(2.0, 0.5, 0.1, 7.0).native == (2.0, 0.5, 0.1, 7.0)
-    assert PointMass().native.wall_cm == math.inf
-    assert PointMass(law=curl_law(1.0)).native is None
+    for general, kernel in ((False, move), (True, move_under_any)):
+        native = PointMass(2.0, 0.5, 0.1, 7.0).native(general)
+        assert native == (kernel, (2.0, 0.5, 0.1, 7.0))
+        assert PointMass().native(general)[1].wall_cm == math.inf
+        assert PointMass(law=curl_law(1.0)).native(general) is None
 
     class Stuck(PointMass):
         def advance(self, state, force):
             return state
 
-    assert Stuck().native is None
+    assert Stuck().native(general=False) is None
 
 
 def test_advance_leaves_its_arguments():

@@ -53,7 +53,7 @@ CIRCUITS = [
 ]
 ANIMALS = [{"animal": None, "n_animals": n} for n in (2, 7)]
 NATIVE = [
-    *({"field": name} for name in FIELDS if name != "sum"),
+    *({"field": name} for name in FIELDS if name not in ("sum", "damped", "choice")),
     {"field": {"kind": "sum", "fields": ["dipole", "limit_cycle"], "weights": [1.0, -0.3]}},
     *FORCES,
     *TASKS,

@@ -122,9 +122,9 @@ def test_a_picture_depends_on_the_trial_alone():
 def test_few_renderers_are_kept_those_used_last(monkeypatch):
     made, make = [], view.View._make
 
-    def count(self, animal, title):
+    def count(self, animal, *rest):
         made.append(animal)
-        return make(self, animal, title)
+        return make(self, animal, *rest)
 
     monkeypatch.setattr(view.View, "_make", count)
     env = gymnasium.make(FIXED, render_mode="rgb_array", animal=None, n_animals=10)

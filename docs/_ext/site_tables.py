@@ -16,6 +16,7 @@ import numpy as np
 import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.config import option_tables
 from ndbmi_gym.envs.scalar import BMIEnv
+from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.observation import OBSERVATIONS
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,7 @@ EXTRAS = {
 POLICIES = {
     "zero": "zero volition (floor)",
     "eq24": "Eq 24, the paper's command",
+    "greedy": "greedy look-ahead",
     "filter": "particle filter",
     "ceiling": "ceiling",
 }
@@ -115,20 +117,19 @@ def parts(env_id: str) -> str:
 
 def options(part: str) -> str:
     """The options of every kind of a part."""
-    kinds = option_tables()[part]
-    names = [[option.name for option in each] for each in kinds.values()]
-    if len(kinds) > 1 and all(each == names[0] for each in names):  # they differ in defaults alone
+    kinds, alike = option_tables()[part], dict[tuple[str, ...], list[str]]()
+    for kind, each in kinds.items():
+        alike.setdefault(tuple(option.name for option in each), []).append(kind)
+    written = []
+    for members in alike.values():  # those of one table differ in defaults alone
+        if len(kinds) > 1:
+            written += [", ".join(f'**`{part}="{kind}"`**' for kind in members), ""]
+        heads = [f'`"{kind}"`' for kind in members] if len(members) > 1 else ["default"]
         rows: list[Sequence[Any]] = [
             (f"`{same[0].name}`", *(_value(each.default) for each in same), _described(same[0]))
-            for same in zip(*kinds.values(), strict=True)
+            for same in zip(*(kinds[kind] for kind in members), strict=True)
         ]
-        return table(("option", *(f'`"{kind}"`' for kind in kinds), "meaning"), rows)
-    written = []
-    for kind, each in kinds.items():
-        if len(kinds) > 1:
-            written += [f'**`{part}="{kind}"`**', ""]
-        rows = [(f"`{o.name}`", _value(o.default), _described(o)) for o in each]
-        written += [table(("option", "default", "meaning"), rows), ""]
+        written += [table(("option", *heads, "meaning"), rows), ""]
     return "\n".join(written)
 
 
@@ -265,9 +266,20 @@ def _page(env_id: str) -> str:
 
 def _end(task: Any) -> str:
     within = f"within {task.radius_cm:g} cm of the target"
+    if hasattr(task, "circle_cm"):
+        within = "on the demanded circle at the demanded speed"
     if task.holds:
         return f"at the step limit ({within} is inside)"
-    return within + (f" at {task.dwell} consecutive step ends" if task.dwell > 1 else "")
+    within += f" at {task.dwell} consecutive step ends" if task.dwell > 1 else ""
+    return within + (", or on touching the obstacle" if obstacles_of(task) else "")
+
+
+def _limit(spec: Any, config: Any) -> str:
+    """Steps of an episode; of a session, those of its trials."""
+    session = config.session
+    if session.on:
+        return f"{session.session_trials} trials of at most {session.trial_steps}"
+    return str(spec.max_episode_steps)
 
 
 def _goals(env_id: str) -> dict[str, Any]:
@@ -282,14 +294,6 @@ def _space(space: Any) -> str:
     if isinstance(space, gymnasium.spaces.Dict):
         return f"Dict({', '.join(f'{name}: {_box(each)}' for name, each in space.items())})"
     return _box(space)
-
-
-def _limit(spec: Any, config: Any) -> str:
-    """Steps of an episode; of a session, those of its trials."""
-    session = config.session
-    if session.on:
-        return f"{session.session_trials} trials of at most {session.trial_steps}"
-    return str(spec.max_episode_steps)
 
 
 def _box(space: gymnasium.spaces.Box) -> str:

@@ -57,7 +57,9 @@ class Cortex(Protocol):
     n_stimuli : int
         Number of stimuli S.
     n_electrodes : int
-        Number of recording electrodes n.
+        Number of recording electrodes n. A cortex that has more than the interface hears tells by
+        an attribute ``n_decoded`` how many that are, the first ones; of the others it gives counts,
+        and no spikes.
     n_bins : int
         Clock ticks per recording window.
     clock_s : float
@@ -208,6 +210,7 @@ CORTICES: Registry[CortexModel] = Registry(
     ("for_animal", "calibrated"),
     {
         "topographic": "ndbmi_gym.cortex.topographic:Topographic",
+        "dedicated": "ndbmi_gym.cortex.dedicated:Dedicated",
         "soc": "ndbmi_gym.cortex.soc.cortex:SOC",
     },
 )
@@ -217,6 +220,11 @@ CORTICES: Registry[CortexModel] = Registry(
 def metric_tau_s(model: Any) -> float:
     """Time constant of the spike-train metric that suits a model, s."""
     return float(getattr(model, "metric_tau_s", 0.1))
+
+
+def decoded(cortex: Any) -> int:
+    """How many of a cortex's electrodes the interface hears: its first `n_decoded`, or all."""
+    return int(getattr(cortex, "n_decoded", cortex.n_electrodes))
 
 
 def with_rates(cortex: Any, who: str) -> RateCortex:

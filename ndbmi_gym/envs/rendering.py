@@ -113,6 +113,8 @@ class Frame:
     circle_cm : float, optional
         Radius of the circle around the centre that is to be kept to, within `target_radius_cm`: it
         is drawn in place of the target.
+    sensed : ndarray (2,), optional
+        Where the interface takes the device to be, cm; by default where it is.
     """
 
     trajectory: FloatArray
@@ -128,6 +130,7 @@ class Frame:
     caption: str
     perturbing_force: FloatArray = field(default_factory=lambda: np.zeros(2))
     circle_cm: float | None = None
+    sensed: FloatArray | None = None
 
 
 class Renderer:
@@ -285,9 +288,10 @@ class _Workspace(_Panel):
             self._draw_device(frame)
 
     def _draw_trial(self, frame: Frame) -> None:
-        """Where the mass has been and is to go, and the region that it is in."""
+        """Where the mass has been and is to go, and the region that it is sensed in."""
         canvas, path = self._canvas, self._at(frame.trajectory)
-        active = np.argmin(((self._sites - frame.trajectory[-1]) ** 2).sum(axis=1))
+        sensed = frame.trajectory[-1] if frame.sensed is None else frame.sensed
+        active = np.argmin(((self._sites - sensed) ** 2).sum(axis=1))
         canvas.polygon(self._cells[active], ACTIVE + "59", ACTIVE, 2.8)
         radius = frame.target_radius_cm * self._px_per_cm
         inside = TARGET + ("66" if frame.inside else "1f")

@@ -68,6 +68,7 @@ class View:
             step=len(path) - 1,
             inside=bool(info["inside"]),
             perturbing_force=info["perturbing_force"],
+            sensed=episodes.sensed.position[trial],
             caption=f", {info['distance']:.1f} cm to the target",
             circle_cm=None if circle_cm is None else circle_cm(episodes.target[trial]),
         )

@@ -7,11 +7,13 @@ privileged: they look into the environment that they were made for.
 
 from ndbmi_gym.parts import Registry
 from ndbmi_gym.policies.baselines import Eq24, HasEpisodes, Policy, Random, Zero
+from ndbmi_gym.policies.choosing import Choosing
 from ndbmi_gym.policies.filter import ParticleFilter
 from ndbmi_gym.policies.lookahead import LookAhead
 
 __all__ = [
     "POLICIES",
+    "Choosing",
     "Eq24",
     "HasEpisodes",
     "LookAhead",
@@ -44,6 +46,7 @@ POLICIES: Registry[Policy] = Registry(
         "eq24": Eq24,
         "random": Random,
         "greedy": LookAhead,
+        "choosing": Choosing,
         "filter": _filter,
         "ceiling": _ceiling,
     },

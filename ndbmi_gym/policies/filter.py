@@ -5,12 +5,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.cortex import decoded
 from ndbmi_gym.episodes import BoolArray, FloatArray, IntArray
+from ndbmi_gym.fields import takes_of
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.perturbations import N_FORCES, Which, channelled
 from ndbmi_gym.plants import POSITION, Device
 from ndbmi_gym.policies.baselines import HasEpisodes
 from ndbmi_gym.policies.lookahead import LookAhead
+from ndbmi_gym.senses import Senses
 from ndbmi_gym.spikes import SpikeTrains, place
 from ndbmi_gym.streams import Streams
 
@@ -38,6 +41,8 @@ class ParticleFilter(LookAhead):
         Particles per trial.
     jitter_cm : float
         Standard deviation of the noise that keeps resampled particles apart.
+    knows_senses : bool
+        Whether it knows the delay and noise of the senses, rather than take them for none.
     **options
         Of `LookAhead`.
     """
@@ -48,6 +53,7 @@ class ParticleFilter(LookAhead):
         knows_force: bool = True,
         particles: int = 200,
         jitter_cm: float = 0.05,
+        knows_senses: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(env, **options)
@@ -55,6 +61,7 @@ class ParticleFilter(LookAhead):
         self._particles = particles
         self._jitter_cm = jitter_cm
         self._seed = options.get("seed", 0)
+        self._senses = self.episodes.config.senses if knows_senses else Senses()
 
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
@@ -64,7 +71,7 @@ class ParticleFilter(LookAhead):
         if state is None:
             begun[:] = True
             shape = n_trials, self._particles
-            past = self.episodes.config.senses.delay_steps + 1
+            past = self._senses.delay_steps + 1
             state = Cloud(
                 np.empty((*shape, past, self.episodes.state.values.shape[1])),
                 np.empty((*shape, N_FORCES)),
@@ -83,7 +90,7 @@ class ParticleFilter(LookAhead):
         counts = np.rint(self._see(observation, "counts"))
         volition = self._see(observation, "action") * self.episodes.max_count
         comb = streams.random(n_trials)
-        noise_cm = self.episodes.config.senses.noise_cm
+        noise_cm = self._senses.noise_cm
         sensed = cloud.values[:, :, 0, POSITION]
         if noise_cm > 0:
             sensed = sensed + streams.normal(0.0, noise_cm, sensed.shape)
@@ -128,7 +135,7 @@ class ParticleFilter(LookAhead):
             drawn = episodes.config.perturbation.sample(each, of)
             forces = channelled(drawn, starts, target[which])
         placed = episodes.loops[0].plant.place(starts, forces=forces)
-        past = episodes.config.senses.begun(placed)
+        past = self._senses.begun(placed)
         return Cloud(past.reshape(*shape, *past.shape[1:]), forces.reshape(*shape, -1))
 
     def _move(
@@ -146,7 +153,12 @@ class ParticleFilter(LookAhead):
             force = np.repeat(self.episodes.signals.force[trials], self._particles, axis=0)
         else:
             trains = _retimed(loop, counts.astype(np.int64), volition, stimulus, streams)
-            force = loop.field(loop.interface.decode(trains, loop.decoder))
+            point = loop.interface.decode(trains, loop.decoder)
+            if takes_of(loop.field):
+                heard = np.repeat(counts.astype(np.int64), self._particles, axis=0)
+                force = loop.steer(point, heard)
+            else:
+                force = loop.field(point)
         n_trials, n_particles, _, n_columns = cloud.values.shape
         now = Device(
             np.ascontiguousarray(cloud.values[:, :, -1].reshape(-1, n_columns)),
@@ -223,13 +235,13 @@ def _retimed(
 ) -> SpikeTrains:
     """Responses of counts and volition (B, n) under stimuli (B, P), at times drawn anew, B·P."""
     cortex = loop.rates("a filter")
-    every = np.arange(cortex.n_stimuli)
+    every, n = np.arange(cortex.n_stimuli), decoded(cortex)
     rows, sizes = [], []
     trials = zip(streams.generators(), counts, volition, stimulus, strict=True)
     for rng, own, added, particles in trials:
         profile = cortex.profile(every, np.tile(added, (len(every), 1)))[particles]
-        tiled = np.tile(own, (len(particles), 1))
+        tiled = np.tile(own[:n], (len(particles), 1))
         rows.append(place(rng, tiled, profile, cortex.nodes).rows)
-        sizes += [int(own.sum())] * len(particles)
+        sizes += [int(own[:n].sum())] * len(particles)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    return SpikeTrains(np.concatenate(rows), offsets, cortex.n_electrodes, cortex.n_bins)
+    return SpikeTrains(np.concatenate(rows), offsets, n, cortex.n_bins)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndbmi_gym.cortex import decoded
 from ndbmi_gym.episodes import FloatArray
 from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.inversion import displacing
@@ -134,7 +135,14 @@ def _candidates(loop: ClosedLoop, gains: tuple[float, ...], low: float, high: fl
     wanted = np.concatenate([gain * evoked for gain in gains])  # (C', n)
     alone = np.broadcast_to(wanted, (n_stimuli, *wanted.shape))
     filled = wanted - evoked[:, None]
-    return np.clip(np.concatenate([nothing, alone, filled], axis=1), low, high)
+    every = np.clip(np.concatenate([nothing, alone, filled], axis=1), low, high)
+    n = decoded(cortex)
+    if n == n_electrodes:
+        return every
+    # each of them with every electrode that is not decoded at rest, or one at its most
+    every[..., n:] = 0.0
+    beside = np.vstack((np.zeros(n_electrodes), high * np.eye(n_electrodes)[n:]))
+    return (every[:, :, None] + beside).reshape(n_stimuli, -1, n_electrodes)
 
 
 _DIRECTIONS = 16

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from ndbmi_gym.fields import Field
+from ndbmi_gym.fields import Field, takes_of
 from ndbmi_gym.perturbations import forces_of
 from ndbmi_gym.plants import Device, Plant
 from ndbmi_gym.streams import Source, Streams
@@ -103,7 +103,18 @@ def run_protocol(
     stop : bool
         End a run when it enters the target region, as the text does; its path stays there. That
         is all that wtpe looks at, and several times as fast.
+
+    Raises
+    ------
+    ValueError
+        If the loop's field takes more than a position: its ideal runs know nothing else.
     """
+    takes = takes_of(getattr(loop, "field", np.zeros_like))
+    if takes:
+        raise ValueError(
+            f"the field takes {', '.join(takes)}: give one of positions to the protocol, or play "
+            "trials of an environment"
+        )
     state, streams = loop.plant.place(starts, forces=forces_of(curl)), Streams.of(rng, len(starts))
     added = None if volition is None else np.tile(volition, (len(starts), 1))
     running, activity = np.arange(len(starts)), None
