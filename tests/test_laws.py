@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 from test_point_mass import OPEN, curl_law, random_state
 
 from ndbmi_gym.perturbations import forces_of
