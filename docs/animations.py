@@ -41,7 +41,7 @@ ANIMATIONS = {
         2,
         {"session_trials": 4, "perturbation": {"curl": 1.5}},
     ),
-    "avoid_obstacle": Animation("ndbmi/AvoidObstacle-v0", "filter", 4, 0, {}),
+    "avoid_obstacle": Animation("ndbmi/AvoidObstacle-v0", "filter", 4, 2, {}),
     "choose_field": Animation(
         "ndbmi/ChooseField-v0", "ndbmi_gym.policies.choosing:Choosing", 4, 4, {}
     ),
