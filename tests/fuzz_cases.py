@@ -97,6 +97,7 @@ OWN = {
         [{}, {}],
         [{"trials": 1, "law": "math:sin"}, {}],
     ),
+    "until_s": (math.inf, 2.0, 1, 0.0, -1),
     "obstacle": ((4.0, 0.0), (-2, 2), (0, 0)),
     "obstacle_cm": ((4.0, 0.0), (-3, 3), [0, 5], np.array([2.0, -1.0]), (0, 0), (30, 0)),
     "obstacle_radius_cm": (1.5, 0.5, 2, 0.1, 3.0, 0, 20),
@@ -144,7 +145,7 @@ def value_of(rng, option):
         if "low <= high" in rule:
             drawn = np.sort(3 + np.abs(drawn) * [1, 4])
         return pick(rng, (drawn, drawn.tolist(), tuple(map(tuple, np.atleast_2d(drawn)))))[:2]
-    bounds = [(sign, float(end)) for sign, end in re.findall(r"(>=|<=|>) ([^\s,]+)", rule)]
+    bounds = [(sign, float(end)) for sign, end in re.findall(r"(>=|<=|>) (-?\d[^\s,)]*)", rule)]
     if bounds and how < 0.2:
         _, end = pick(rng, bounds)
         beside = pick(rng, (end, np.nextafter(end, -np.inf), np.nextafter(end, np.inf)))
