@@ -30,7 +30,7 @@ def held(policy: Any) -> float:
 
 
 def learn(
-    hindsight: bool, seed: int = 0, steps: int = 12_500, every: int = 2_500
+    hindsight: bool, seed: int = 0, steps: int = 10_000, every: int = 2_500
 ) -> Iterator[tuple[int, float]]:
     """Train SAC: steps so far, and the share of them `held`, time and again."""
     agent = SAC(
@@ -63,7 +63,7 @@ if __name__ == "__main__":
         for steps, share in learn(hindsight):
             print(f"{name:>14}: {share:.3f} after {steps:,} steps", flush=True)
             curve.append((steps, share))
-        ax.plot(*zip((0, 0.0), *curve, strict=True), "o-", label=name)
+        ax.plot(*zip(*curve, strict=True), "o-", label=name)
     ax.set(xlabel="steps of training", ylabel="share of steps inside", ylim=(0, 1))
     ax.legend()
     plt.show()

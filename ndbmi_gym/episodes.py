@@ -662,7 +662,7 @@ class Episodes:
         if self._clamps:
             across = lateral(self.start, self.target)
             here = self.state
-            pressed = channel_force(here.forces, here.position, here.velocity, across)
+            pressed = channel_force(here.forces, here.position, here.velocity, across, here.time_s)
             info["channel_force"] = pressed if trial is None else pressed.item(trial)
         return info
 

@@ -205,12 +205,16 @@ def lateral(start: FloatArray, target: FloatArray) -> FloatArray:
 
 
 def channel_force(
-    forces: FloatArray, position: FloatArray, velocity: FloatArray, across: FloatArray
+    forces: FloatArray,
+    position: FloatArray,
+    velocity: FloatArray,
+    across: FloatArray,
+    time_s: FloatArray | float,
 ) -> FloatArray:
     """Force that devices exert on their channel, to the left of the line positive, (B,), kg·cm/s².
 
     The channel answers with its opposite. It is what adaptation is measured by where errors are
-    clamped; 0 without a channel.
+    clamped; 0 without a channel, before its onset and after its end.
 
     Parameters
     ----------
@@ -219,11 +223,15 @@ def channel_force(
         cm, cm/s.
     across : ndarray (B, 2)
         See `lateral`.
+    time_s : ndarray (B,) or float
+        Since the trials began, s.
     """
     off, speed = position - forces[:, _C], velocity
     beside = off[:, 0] * across[:, 0] + off[:, 1] * across[:, 1]
     drift = speed[:, 0] * across[:, 0] + speed[:, 1] * across[:, 1]
-    return np.asarray(forces[:, _CHANNEL_K] * beside + forces[:, _CHANNEL_B] * drift)
+    acts = (forces[:, _FROM] <= time_s) & (time_s < forces[:, _UNTIL])
+    pressed = forces[:, _CHANNEL_K] * beside + forces[:, _CHANNEL_B] * drift
+    return np.where(acts, pressed, 0.0)
 
 
 @inlined

@@ -8,11 +8,12 @@ from gymnasium.envs.registration import EnvSpec
 import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.fields import GaussianField, make_field, max_force, takes_of, target_of, terms_of
-from ndbmi_gym.policies import make_policy
+from ndbmi_gym.policies import Choosing
 from ndbmi_gym.rollout import score
 from ndbmi_gym.steered import ChoiceField
 
 ID = "ndbmi/ChooseField-v0"
+CHOOSING = "ndbmi_gym.policies.choosing:Choosing"
 PLACES = np.random.default_rng(0).uniform(-9, 9, (40, 2))
 COUNTS = np.random.default_rng(1).integers(0, 40, (40, 11))
 
@@ -124,16 +125,16 @@ def test_scalar_and_vector_are_the_same():
 def test_choosing_reaches_what_no_volition_does_not():
     shares = {
         name: score(ID, name, 100, 0, observe="state")["success"].mean()
-        for name in ("zero", "choosing")
+        for name in ("zero", CHOOSING)
     }
     assert shares["zero"] < 0.15
-    assert shares["choosing"] > 0.6
+    assert shares[CHOOSING] > 0.6
 
 
 def test_the_controller_favours_the_field_of_the_target():
     env = gymnasium.make_vec(ID, num_envs=40, repetitions=3)
     seen, info = env.reset(seed=0)
-    action, _ = make_policy("choosing", env).predict(seen)
+    action, _ = Choosing(env).predict(seen)
     right = info["target"][:, 0] > 0
     np.testing.assert_array_equal(action[:, 9], right)
     np.testing.assert_array_equal(action[:, 10], ~right)
@@ -142,14 +143,14 @@ def test_the_controller_favours_the_field_of_the_target():
         ID, num_envs=40, repetitions=3, field={"kind": "choice", "slope": -0.25}
     )
     seen, info = turned.reset(seed=0)
-    action, _ = make_policy("choosing", turned).predict(seen)
+    action, _ = Choosing(turned).predict(seen)
     np.testing.assert_array_equal(action[:, 10], info["target"][:, 0] > 0)
 
 
 def test_the_controller_needs_something_to_choose():
     env = BMIVectorEnv(1, repetitions=2)
     with pytest.raises(ValueError, match="the field GaussianField is none to choose from: make"):
-        make_policy("choosing", env)
+        Choosing(env)
 
 
 def test_the_filter_takes_the_counts_into_account():

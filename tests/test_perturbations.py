@@ -246,6 +246,50 @@ def test_a_registered_schedule_has_a_name(monkeypatch):
     assert isinstance(make_perturbation({"kind": "catch"}), Catch)
 
 
+@pytest.mark.parametrize(
+    ("options", "because"),
+    [
+        ({"spring": "stiff"}, "spring = 'stiff'.*: give a number or a 2 x 2 matrix"),
+        ({"spring": 1e7}, r"spring = 10000000.0 \(an entry is beyond 1e\+06\): give a number"),
+        ({"spring": [1, 2]}, r"spring = \[1, 2\].*: give a number or a 2 x 2 matrix"),
+        ({"spring": math.nan}, "spring = nan.*: give a number or a 2 x 2 matrix"),
+        ({"viscous": -1001}, r"viscous = -1001 \(an entry is beyond 1000\): give a number or a"),
+        ({"spring_centre_cm": 3}, "spring_centre_cm = 3: give 2 "),
+        ({"channel": 7}, "channel = 7.*: give two numbers from 0 to 1e[+]06"),
+        ({"channel": (-1, 0)}, r"channel = \(-1, 0\) \(out of range\): give two numbers from 0"),
+        ({"from_s": -1}, "from_s = -1: give a finite number >= 0"),
+        ({"until_s": 0}, r"until_s = 0 \(no time > 0\): give a time > from_s, or infinity"),
+        ({"from_s": 2, "until_s": 1}, "until_s = 1: give a time after from_s = 2 s"),
+        ({"law": "math:sin", "spring": 1.0}, "a law of your own is integrated alone.*or drop it"),
+        ({"law": "math:sin", "until_s": 1.0}, "a law of your own is integrated alone.*or drop it"),
+    ],
+)
+def test_forces_out_of_range_are_refused_with_the_rule(options, because):
+    with pytest.raises(ValueError, match=because):
+        Draw(**options)
+
+
+def test_a_number_is_that_times_the_identity_and_a_channel_has_a_usual_size():
+    draw = Draw(spring=-2, viscous=0.5, channel=True, spring_centre_cm=[1, 2], from_s=1, until_s=2)
+    made = draw.sample(np.random.default_rng(0), which([3]))
+    expected = forces_of(
+        spring=-2.0, viscous=0.5, centre=(1, 2), from_s=1, until_s=2, channel=(6000, 250)
+    )
+    np.testing.assert_array_equal(made, expected)
+    assert draw == Draw(
+        spring=[[-2, 0], [0, -2]],
+        viscous=[[0.5, 0], [0, 0.5]],
+        channel=[6000, 250],
+        spring_centre_cm=(1, 2),
+        from_s=1,
+        until_s=2,
+    )
+    assert Draw(channel=False) == Draw()
+    assert draw.channels
+    assert draw.unbounded
+    assert not Draw(curl=3, push=(1, 1)).unbounded
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),

@@ -11,6 +11,7 @@ from ndbmi_gym.policies import (
     Random,
     make_policy,
 )
+from ndbmi_gym.policies.filter import Cloud
 from ndbmi_gym.streams import Streams
 
 
@@ -107,7 +108,7 @@ def test_the_filter_finds_the_device(knows_force):
     state, start, errors = None, np.ones(128, bool), []
     for _ in range(6):
         action, state = policy.predict(observation, state, start)
-        error = state.mean(axis=1)[:, 0:2] - env.episodes.state.position
+        error = state.values[:, :, -1].mean(axis=1)[:, 0:2] - env.episodes.state.position
         errors.append(np.median(np.linalg.norm(error, axis=1)))
         observation, _, terminated, truncated, _ = env.step(action)
         start = terminated | truncated
@@ -119,12 +120,16 @@ def test_the_filter_forgets_at_an_episodes_start():
     env = make("ndbmi/ShiftTarget-v1", 4)
     observation, _ = env.reset(seed=5)
     fresh = ParticleFilter(env).predict(observation)[1]
-    old = np.full_like(fresh, 3.0)
+    old = Cloud(np.full_like(fresh.values, 3.0), fresh.forces)
+    stale = old.select(slice(None))
     again = ParticleFilter(env).predict(observation, old, np.ones(4, bool))[1]
-    np.testing.assert_array_equal(fresh, again)
+    for one, other in zip(fresh, again, strict=True):
+        np.testing.assert_array_equal(one, other)
     kept = ParticleFilter(env).predict(observation, old, np.array([1, 0, 1, 0], bool))[1]
-    assert (np.abs(kept[1, :, 0:2] - 3.0) < 5).all()
-    np.testing.assert_allclose(np.abs(kept[0, :, 0:2]).max(axis=1), 8.0)
+    assert (np.abs(kept.values[1, :, -1, 0:2] - 3.0) < 5).all()
+    np.testing.assert_allclose(np.abs(kept.values[0, :, -1, 0:2]).max(axis=1), 8.0)
+    for one, other in zip(old, stale, strict=True):  # what is handed on is left as it was
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_unprivileged_filter_reads_nothing_but_the_observation():
@@ -150,7 +155,8 @@ def test_no_policy_draws_from_the_trials_stream():
         streams = env.episodes.streams
         before = streams.draws.copy()
         policy = ParticleFilter(env, False, seed=seed, gains=(1.0,))
-        cloud = policy._prior(np.ones(64, bool), policy._streams(seed, "filter"))
+        own = policy._streams(seed, "filter")
+        cloud = policy._prior(np.ones(64, bool), env.episodes.target, own).values
         assert not np.isin(cloud[..., 0:2], env.episodes.state.position[np.newaxis]).all(-1).any()
         policy.predict(observation)
         action, _ = Random(env, seed).predict(observation)

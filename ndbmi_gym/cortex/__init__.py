@@ -210,8 +210,8 @@ CORTICES: Registry[CortexModel] = Registry(
     ("for_animal", "calibrated"),
     {
         "topographic": "ndbmi_gym.cortex.topographic:Topographic",
-        "dedicated": "ndbmi_gym.cortex.dedicated:Dedicated",
         "soc": "ndbmi_gym.cortex.soc.cortex:SOC",
+        "dedicated": "ndbmi_gym.cortex.dedicated:Dedicated",
     },
 )
 """Models of the cortex by name."""

@@ -46,7 +46,6 @@ POLICIES: Registry[Policy] = Registry(
         "eq24": Eq24,
         "random": Random,
         "greedy": LookAhead,
-        "choosing": Choosing,
         "filter": _filter,
         "ceiling": _ceiling,
     },
