@@ -67,12 +67,13 @@ def work(pipe, cases, seed):
     """Try cases one after another, in a process of its own."""
     gymnasium.logger.min_level = gymnasium.logger.ERROR
     rng = np.random.default_rng(0)
-    for options in ({}, {"decoder": "single-point"}, {"decoder": "projection"}, {"gamma_shape": 2}):
-        options |= {"repetitions": 2, "num_envs": 2}
-        play(make("ndbmi/HoldTarget-v1", True, options), rng)
-    for core in ("linear", "nonlinear"):
-        cortex = {"kind": "soc", "core": core, "stimuli": 32}
-        play(make("ndbmi/ShiftTarget-v1", False, {"cortex": cortex, "repetitions": 2}), rng)
+    decoders = ({}, {"decoder": "single-point"}, {"decoder": "projection"}, {"gamma_shape": 2})
+    for few in ({"repetitions": 2}, {"repetitions": 2, "from_s": 0.1}):  # by either kernel
+        for options in decoders:
+            play(make("ndbmi/HoldTarget-v1", True, options | few | {"num_envs": 2}), rng)
+        for core in ("linear", "nonlinear"):
+            cortex = {"kind": "soc", "core": core, "stimuli": 32}
+            play(make("ndbmi/ShiftTarget-v1", False, few | {"cortex": cortex}), rng)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     pipe.send(None)
     for case in cases:

@@ -96,8 +96,25 @@ OWN = {
         [{"trials": 0}, {}],
         [{}, {}],
         [{"trials": 1, "law": "math:sin"}, {}],
+        [
+            {"trials": 2, "channel": True},
+            {"trials": 2, "laws": [{"curl": 1}, {}], "switch": 0.5},
+            {},
+        ],
+        [{"trials": 2, "ramp": True, "viscous": -1}, {"catch": {"each": 2}, "channels": [1]}],
+        [{"laws": [{}, {}]}],
+        [{"catch": {"each": 0}}],
     ),
-    "until_s": (math.inf, 2.0, 1, 0.0, -1),
+    "spring": (0, -2.0, 0.5, [[-1, 0.5], [0, -2]], np.eye(2) * -6000, 1e7, "stiff"),
+    "spring_centre_cm": ((0, 0), (3.0, -2.0), [30, 1], 3),
+    "viscous": (0, -1, 0.8, [[0, 1], [-1, 0]], -250, 1001),
+    "channel": (None, True, False, (100, 5), [6000, 250], [-1, 0], 7),
+    "from_s": (0, 0.3, 0.5, 7, -1),
+    "until_s": (math.inf, 0.7, 1, 0.25, 0, -math.inf),
+    "session_trials": (None, None, None, 2, 0),  # see `configuration`
+    "trial_steps": (None, None, None, 2, 0),
+    "delay_steps": (0, 1, 2, 30, 1001, -1),
+    "noise_cm": (0, 0.5, 3.0, 1e5, -0.1),
     "obstacle": ((4.0, 0.0), (-2, 2), (0, 0)),
     "obstacle_cm": ((4.0, 0.0), (-3, 3), [0, 5], np.array([2.0, -1.0]), (0, 0), (30, 0)),
     "obstacle_radius_cm": (1.5, 0.5, 2, 0.1, 3.0, 0, 20),
@@ -182,6 +199,8 @@ def configuration(rng):
         held[option.name] = value_of(rng, option)
     for part, mapping in mappings.items():
         options[part] = mapping["kind"] if len(mapping) == 1 else mapping
+    if rng.random() < 0.15:  # one without the other is refused
+        options |= {"session_trials": int(rng.integers(1, 4)), "trial_steps": 2}
     if rng.random() < 0.1:
         options["preset"] = pick(rng, ("paper", "paper", "default", "nope", "/nope.json", 3, None))
     if rng.random() < 0.05:

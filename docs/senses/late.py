@@ -4,7 +4,7 @@ Without volition, under the fixed Gaussian field (80 steps): the share of trials
 within 1.5 cm of its centre, their mean distance from the ideal path until then (wtpe), and the
 share of the last 25 steps spent there. On HoldTarget-v1: the score of the paper's command, of a
 look-ahead on the true state, and of two particle filters, one that knows delay and noise and one
-that takes what it hears to be of now. Means over ten animals with the standard deviation over them.
+that takes what it hears to be of now. Means over five animals with the standard deviation over them.
 """
 
 import csv
@@ -21,8 +21,8 @@ from ndbmi_gym.rollout import score
 
 OUT = Path(__file__).with_name("late.csv")
 CASES = ((0, 0.0), (1, 0.0), (2, 0.0), (3, 0.0), (4, 0.0), (0, 1.0), (0, 2.0))
-ANIMALS, STEPS, LATE, RADIUS_CM = range(10), 80, 25, 1.5
-TRIALS, FILTERED = 100, 50
+ANIMALS, STEPS, LATE, RADIUS_CM = range(5), 80, 25, 1.5
+TRIALS, FILTERED = 100, 20
 
 
 def fixed_field(animal: int, senses: dict[str, float]) -> tuple[float, float, float]:
