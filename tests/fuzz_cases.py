@@ -24,11 +24,9 @@ IDS = (
     *("FixedField-v1", "ShiftTarget-v1", "ShiftTargetCurl-v1", "HoldTarget-v1"),
     *("ShiftTargetSOC-v1", "AvoidObstacle-v0", "Rhythm-v0"),
 )
-OF_ID = {
-    "ShiftTargetSOC-v1": {"cortex": "soc"},
-    "AvoidObstacle-v0": {"task": "avoid"},
-    "Rhythm-v0": {"task": "rhythm", "field": "limit_cycle"},
-}
+_RHYTHM = {"task": "rhythm", "field": "limit_cycle"}
+OF_ID = {"AvoidObstacle-v0": {"task": "avoid"}, "Rhythm-v0": _RHYTHM}
+OF_ID["ShiftTargetSOC-v1"] = {"cortex": "soc"}
 """Parts of an id that are not the usual ones, as far as their options matter."""
 
 ERRORS = (TypeError, ValueError, FileNotFoundError, gymnasium.error.Error)
@@ -118,14 +116,7 @@ OWN = {
     "obstacle": ((4.0, 0.0), (-2, 2), (0, 0)),
     "obstacle_cm": ((4.0, 0.0), (-3, 3), [0, 5], np.array([2.0, -1.0]), (0, 0), (30, 0)),
     "obstacle_radius_cm": (1.5, 0.5, 2, 0.1, 3.0, 0, 20),
-    "demands": (
-        [(3, 0.25)],
-        ((5, 0.1), (4.0, -0.3)),
-        np.array([[2.0, 0.5]]),
-        [(0, 1)],
-        [(5, 2)],
-        [(11, 0.1)],
-    ),
+    "demands": ([(3, 0.25)], ((5, 0.1), (4.0, -0.3)), np.full((1, 2), 0.5), [(0, 1)], [(11, 0)]),
     "repetitions": (1, 2, 2, 2, 3, 5, 10),
     "animal": (0, 0, 1, 7, 123, None),
     "n_animals": (1, 2, 3),
@@ -162,7 +153,7 @@ def value_of(rng, option):
         if "low <= high" in rule:
             drawn = np.sort(3 + np.abs(drawn) * [1, 4])
         return pick(rng, (drawn, drawn.tolist(), tuple(map(tuple, np.atleast_2d(drawn)))))[:2]
-    bounds = [(sign, float(end)) for sign, end in re.findall(r"(>=|<=|>) ([^\s,]+)", rule)]
+    bounds = [(sign, float(end)) for sign, end in re.findall(r"(>=|<=|>) (-?\d[^\s,)]*)", rule)]
     if bounds and how < 0.2:
         _, end = pick(rng, bounds)
         beside = pick(rng, (end, np.nextafter(end, -np.inf), np.nextafter(end, np.inf)))

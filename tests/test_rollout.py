@@ -10,6 +10,7 @@ from quick_runs import native
 from ndbmi_gym import rollout
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.policies import make_policy
+from ndbmi_gym.sessions import Session
 
 
 class Durations:
@@ -22,8 +23,9 @@ class Durations:
     def __init__(self, n, **task):
         self.num_envs, self.first = n, 0
         asked = SimpleNamespace(**{"holds": False, "radius_cm": 1.0} | task)
+        told = SimpleNamespace(session=Session())
         self.unwrapped = SimpleNamespace(
-            episodes=SimpleNamespace(task=asked), max_episode_steps=100
+            episodes=SimpleNamespace(task=asked, config=told), max_episode_steps=100
         )
 
     def reset(self, seed=None, options=None):
