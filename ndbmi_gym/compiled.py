@@ -17,7 +17,22 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.serialize import dumps
+
+
+class _Files(IndexDataCacheFile):  # type: ignore[misc]
+    """Files of machine code, each named by what it was compiled for.
+
+    numba numbers them. Of two processes that compile at once, for other types or compositions, both
+    take the next number, and one would find the other's code under its own.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        name = self._index_name.removesuffix(".nbi")
+        name = f"{name}.{sha256(dumps(key)).hexdigest()[:20]}.nbc"
+        self._save_data(name, data)
+        self._save_index(self._load_index() | {key: name})
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
@@ -28,6 +43,11 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     (as in `ndbmi_gym.step`) apart by numbers that differ in every process, so that it never finds
     them again.
     """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        base, stamp = self._impl.filename_base, self._impl.locator.get_source_stamp()
+        self._cache_file = _Files(self._cache_path, base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

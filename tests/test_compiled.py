@@ -12,7 +12,7 @@ import numba
 import pytest
 
 import ndbmi_gym
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import _Files, compiled
 
 OPTIONS = {"dataset": 1, "window_s": 0.05, "repetitions": 3, "observe": "full"}
 
@@ -101,7 +101,7 @@ ROOMS = {
     ),
     "outer": """
 from typing import NamedTuple
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import _Files, compiled
 from rooms.middle import middle
 
 class Pair(NamedTuple):
@@ -186,7 +186,7 @@ def test_kept_code_is_found_again_and_forgotten_when_what_it_calls_has_changed(t
 
 
 CONSTANT = """
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import _Files, compiled
 from rooms.limits import FACTORS, LIMIT
 
 @compiled
@@ -220,7 +220,7 @@ def test_kept_code_is_forgotten_when_a_constant_of_another_module_has_changed(tm
 
 PAIRED = """
 from typing import NamedTuple
-from ndbmi_gym.compiled import compiled
+from ndbmi_gym.compiled import _Files, compiled
 
 class {0}(NamedTuple):
     a: float
@@ -335,3 +335,16 @@ def test_other_troubles_of_numba_are_not_hidden(monkeypatch):
 def test_no_module_compiles_in_another_way():
     for path in Path(ndbmi_gym.__file__).parent.rglob("*.py"):
         assert path.name == "compiled.py" or "njit" not in path.read_text(), path
+
+
+def test_processes_that_compile_at_once_cannot_swap_their_code(tmp_path, monkeypatch):
+    files = _Files(str(tmp_path), "step", "stamp")
+    with monkeypatch.context() as at_once:  # neither sees what the other has kept
+        at_once.setattr(_Files, "_load_index", lambda self: {})
+        for key in ("floats", "integers"):
+            files.save((key,), f"code for {key}")
+    assert files.load(("integers",)) == "code for integers"
+    assert files.load(("floats",)) is None  # compiled once more, rather than another's
+    files.save(("floats",), "code for floats")
+    for key in ("floats", "integers"):
+        assert files.load((key,)) == f"code for {key}"

@@ -4,7 +4,7 @@ Without volition, under the fixed Gaussian field (80 steps): the share of trials
 within 1.5 cm of its centre, their mean distance from the ideal path until then (wtpe), and the
 share of the last 25 steps spent there. On HoldTarget-v1: the score of the paper's command, of a
 look-ahead on the true state, and of two particle filters, one that knows delay and noise and one
-that takes what it hears to be of now. Means over five animals with the standard deviation over them.
+that takes what it hears to be of now. Means over five animals, with the standard deviation.
 """
 
 import csv
