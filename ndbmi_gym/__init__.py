@@ -25,7 +25,7 @@ _IDS: dict[str, tuple[int | None, dict[str, Any]]] = {
     "Adaptation-v0": (
         None,  # a session ends by itself
         {
-            "task": "shift",
+            "task": "straight",
             "targets": {"centre_out": 8, "radius_cm": 5.0},
             "min_start_distance_cm": 0.0,
             "starts": "centre",

@@ -147,6 +147,7 @@ TASKS: Registry[Task] = Registry(
         "fixed": "ndbmi_gym.tasks.reach:Fixed",
         "shift": "ndbmi_gym.tasks.reach:Reach",
         "hold": "ndbmi_gym.tasks.reach:Hold",
+        "straight": "ndbmi_gym.tasks.straight:Straight",
         "avoid": "ndbmi_gym.tasks.avoid:AvoidObstacle",
         "rhythm": "ndbmi_gym.tasks.rhythm:Rhythm",
     },
