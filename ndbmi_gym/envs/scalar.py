@@ -119,10 +119,15 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     | the same | 25 | the same |
     | ShiftTargetArm-v0 | the same as ShiftTarget-v1, with a two-joint arm as the device \
     | the same | 25 | the same |
+    | AvoidObstacle-v0 | 6-8.5 cm out, behind a disc, radius 1.0 cm | after two consecutive step \
+    ends inside, or on touching the disc | 30 | the same |
     | HoldTargetDelayed-v0 | as HoldTarget-v1; the device is sensed three steps late | never | 50 \
     | the same as HoldTarget-v1 |
     | Degraded-v0 | as HoldTarget-v1; half of the tuning is lost after calibration | never | 50 \
     | the same as HoldTarget-v1 |
+    | Rhythm-v0 | a radius and an angular speed | never | 80 | share of the last 40 steps |
+    | ChooseField-v0 | one of two fields' centres, radius 1.0 cm; two electrodes weigh the fields \
+    | after two consecutive step ends inside | 25 | steps, success |
     | Adaptation-v0 | 112 reaches in a session, under a hidden curl field in 64 of them \
     | on entry, each | 24 each | steps, success, errors by trial |
 
