@@ -55,6 +55,15 @@ def test_own_cortex(printed):
         assert x**2 + y**2 < 1.5**2
 
 
+def test_session(printed):
+    ignorant, learner, knowing = printed("session")
+    assert ignorant[0] > 2 < learner[0]
+    assert max(map(abs, knowing)) < 0.5 < 1.5 < ignorant[1]
+    assert abs(learner[1]) < 0.8
+    assert abs(ignorant[2]) < 0.5
+    assert learner[2] < -2.5  # the after-effect
+
+
 def test_hidden_switch(printed):
     blocks, change = printed("hidden_switch")
     assert blocks[0] > blocks[1] + 0.2
