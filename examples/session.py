@@ -7,6 +7,8 @@ goes. Three controllers play the session side by side: one that knows of no fiel
 from trial to trial, and one that is told.
 """
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,7 @@ from matplotlib import pyplot as plt
 import ndbmi_gym  # noqa: F401 (registers the ids)
 from ndbmi_gym.policies import make_policy
 
-BLOCKS = [
+BLOCKS: list[dict[str, Any]] = [
     {"name": "baseline", "trials": 8},
     {"name": "adaptation", "trials": 24, "curl": 1.5, "catch": [15, 20]},
     {"name": "washout", "trials": 8},
