@@ -34,6 +34,7 @@ exclude_patterns = [
     "_build",
     "gallery/*.ipynb",
     # tables without a title, which pages of studies/ include
+    "adaptation/study.md",
     "circuit/study/study.md",
     "recovery/readings.md",
     "reproduction/claims.md",

@@ -113,7 +113,7 @@ def test_eq_24_leaves_them_alone_and_look_ahead_tries_them():
     np.testing.assert_array_equal(found[:, :9], command(plain, target, 0.0, 40.0))
     np.testing.assert_array_equal(found[:, 9:], 0)
     env = BMIVectorEnv(2, cortex="dedicated", repetitions=3)
-    volition, _, _ = LookAhead(env, samples=2)._tables[0]
+    volition, _, _ = LookAhead(env, samples=2).tables[0]
     beside = np.unique(volition[..., 9:].reshape(-1, 2), axis=0)
     full = env.episodes.max_count
     np.testing.assert_allclose(beside, [[0, 0], [0, full], [full, 0]])

@@ -5,21 +5,33 @@ what an agent sees and on knowledge of interface and plant, and the reference ce
 privileged: they look into the environment that they were made for.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from ndbmi_gym.parts import Registry
 from ndbmi_gym.policies.baselines import Eq24, HasEpisodes, Policy, Random, Zero
 from ndbmi_gym.policies.choosing import Choosing
+from ndbmi_gym.policies.feedforward import Feedforward, Plan
 from ndbmi_gym.policies.filter import ParticleFilter
+from ndbmi_gym.policies.learners import Bayes, Knowing, TrialByTrial
+from ndbmi_gym.policies.listener import Listener
 from ndbmi_gym.policies.lookahead import LookAhead
 
 __all__ = [
     "POLICIES",
+    "Bayes",
     "Choosing",
     "Eq24",
+    "Feedforward",
     "HasEpisodes",
+    "Knowing",
+    "Listener",
     "LookAhead",
     "ParticleFilter",
+    "Plan",
     "Policy",
     "Random",
+    "TrialByTrial",
     "Zero",
     "make_policy",
 ]
@@ -38,6 +50,16 @@ def _filter(env: HasEpisodes) -> Policy:
     return ParticleFilter(env, knows_force=False, avoids=True)
 
 
+LEARNERS: dict[str, Callable[..., Policy]] = {
+    "ignorant": Feedforward,
+    "knowing": Knowing,
+    "trial_by_trial": TrialByTrial,
+    "bayes": Bayes,
+    "listener": Listener,
+    "forgetful": partial(Listener, carries=False),
+}
+"""Reference learners of a hidden curl field; the last two hear spikes, the others see the state."""
+
 POLICIES: Registry[Policy] = Registry(
     "policy",
     ("predict",),
@@ -48,7 +70,8 @@ POLICIES: Registry[Policy] = Registry(
         "greedy": LookAhead,
         "filter": _filter,
         "ceiling": _ceiling,
-    },
+    }
+    | LEARNERS,
 )
 """Baseline policies by name, each made from the environment that it is for."""
 
@@ -59,10 +82,11 @@ def make_policy(name: str, env: HasEpisodes) -> Policy:
     Parameters
     ----------
     name : {"zero", "eq24", "random", "greedy", "filter", "ceiling"}
-        Or another that `POLICIES` knows. Greedy is `LookAhead` on the true state, straight for the
-        target. The filter is a `ParticleFilter` that sees no more than an agent; the ceiling is one
-        that knows the commanded force for neural observation, else `LookAhead`; both go round
-        obstacles that the task names. For policies of one's own see `ndbmi_gym.rollout.as_actor`.
+        Or a learner (`LEARNERS`), or another that `POLICIES` knows. Greedy is `LookAhead` on the
+        true state, straight for the target. The filter is a `ParticleFilter` that sees no more than
+        an agent; the ceiling is one that knows the commanded force for neural observation, else
+        `LookAhead`; both go round obstacles that the task names. For policies of one's own see
+        `ndbmi_gym.rollout.as_actor`.
     env : BMIEnv or BMIVectorEnv
         Wrapped or not.
 

@@ -66,6 +66,18 @@ class ParticleFilter(LookAhead):
     def _act(
         self, observation: npt.NDArray[Any], state: Any, episode_start: npt.NDArray[Any] | None
     ) -> tuple[FloatArray, Any]:
+        cloud = self._filtered(observation, state, episode_start)
+        mean = cloud.values.mean(axis=1)
+        estimate = Device(mean[:, -1], cloud.forces.mean(axis=1))
+        return self._choose(estimate, mean[:, 0, POSITION], self._goal(observation)), cloud
+
+    def _filtered(
+        self,
+        observation: npt.NDArray[Any],
+        state: "Cloud | None",
+        episode_start: npt.NDArray[Any] | None,
+    ) -> "Cloud":
+        """The particles by what is observed now, from those of the step before."""
         n_trials = len(observation)
         begun = np.zeros(n_trials, np.bool_)
         if state is None:
@@ -73,17 +85,19 @@ class ParticleFilter(LookAhead):
             shape = n_trials, self._particles
             past = self._senses.delay_steps + 1
             state = Cloud(
-                np.empty((*shape, past, self.episodes.state.values.shape[1])),
-                np.empty((*shape, N_FORCES)),
+                np.zeros((*shape, past, self.episodes.state.values.shape[1])),
+                np.zeros((*shape, N_FORCES)),
             )
         elif episode_start is not None:
             begun[:] = episode_start
+        first = begun.copy()  # of a session, or trials by themselves
         if self.episodes.config.session.on:
             begun |= self.episodes.trial_step == 0
         cloud, streams = state.select(slice(None)), self._streams(self._seed, "filter")
         if begun.any():
             own = streams.select(begun)
-            cloud.put(begun, self._prior(begun, self._see(observation, "target"), own))
+            target = self._see(observation, "target")
+            cloud.put(begun, self._begin(begun, first, cloud, target, own))
             streams.draws[begun] = own.draws
 
         # the counts were recorded where the device was before its last move, if it has moved
@@ -117,9 +131,18 @@ class ParticleFilter(LookAhead):
                 )
                 cloud.put(moving, moved)
                 streams.draws[moving] = own.draws
-        mean = cloud.values.mean(axis=1)
-        estimate = Device(mean[:, -1], cloud.forces.mean(axis=1))
-        return self._choose(estimate, mean[:, 0, POSITION], self._goal(observation)), cloud
+        return cloud
+
+    def _begin(
+        self,
+        begun: BoolArray,
+        first: BoolArray,
+        before: "Cloud",
+        target: FloatArray,
+        streams: Streams,
+    ) -> "Cloud":
+        """Particles of the trials that begin: the same whether first of a session or not."""
+        return self._prior(begun, target, streams)
 
     def _prior(self, begun: BoolArray, target: FloatArray, streams: Streams) -> "Cloud":
         """Particles at the start of trials."""

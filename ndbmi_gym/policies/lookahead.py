@@ -15,6 +15,8 @@ from ndbmi_gym.policies.baselines import HasEpisodes, Policy
 from ndbmi_gym.policies.waypoint import detour, intrusion
 from ndbmi_gym.streams import policy_rng
 
+Tables = list[tuple[FloatArray, FloatArray, FloatArray]]
+
 
 class LookAhead(Policy):
     """Privileged ceiling: one step of look-ahead on the true state.
@@ -42,6 +44,15 @@ class LookAhead(Policy):
     avoids : bool
         Whether it goes round the obstacles that the task names (`ndbmi_gym.policies.waypoint`).
         Otherwise it is greedy: it goes straight for the target.
+    tables : list of tuple, optional
+        `LookAhead.tables` of a policy for the same loops, in place of making them, which takes
+        seconds.
+
+    Attributes
+    ----------
+    tables : list of tuple
+        For each animal the candidates (S, C, n), in spikes per window, with mean (S, C, 2) and
+        variance (S, C) of their force.
     """
 
     def __init__(
@@ -52,6 +63,7 @@ class LookAhead(Policy):
         samples: int = 32,
         seed: int = 0,
         avoids: bool = False,
+        tables: Tables | None = None,
     ) -> None:
         super().__init__(env)
         self._lead_s = lead_s
@@ -60,7 +72,7 @@ class LookAhead(Policy):
             loop.rates(type(self).__name__)
         rng = policy_rng(seed, "lookahead")
         low = self.episodes.low * self.episodes.max_count
-        self._tables = [
+        self.tables: Tables = tables or [
             _tabulate(
                 loop,
                 _candidates(loop, gains, low, self.episodes.max_count),
@@ -90,7 +102,7 @@ class LookAhead(Policy):
             target = detour(device.position, target, obstacles)
         action = np.zeros((len(target), self.episodes.n_electrodes))
         for (loop, mine), (volition, mean, variance) in zip(
-            self._by_loop(), self._tables, strict=True
+            self._by_loop(), self.tables, strict=True
         ):
             if not mine.any():
                 continue

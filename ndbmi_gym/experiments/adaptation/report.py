@@ -1,0 +1,101 @@
+"""The study's tables, as Markdown."""
+
+from collections.abc import Sequence
+
+from ndbmi_gym.experiments.adaptation.summary import spread, summarise
+from ndbmi_gym.experiments.bench.statistics import Interval
+from ndbmi_gym.experiments.bench.tables import Table, Tables, where
+
+WORDS = {
+    "ignorant": "ignorant",
+    "knowing": "knows the field",
+    "trial_by_trial": "corrects trial by trial (sees the state)",
+    "bayes": "Bayes within the trial (sees the state)",
+    "listener": "listener: Bayes on spikes, posterior carried",
+    "forgetful": "the same, nothing carried",
+}
+"""Policies in words; others are called as they are."""
+
+
+def markdown(tables: Tables) -> str:
+    """All tables.
+
+    Parameters
+    ----------
+    tables : Tables
+        ``effects`` of `ndbmi_gym.experiments.adaptation.study.write`.
+    """
+    effects = tables["effects"]
+    parts = [
+        (
+            "Means over animals, or over training runs where a policy has several (n), in brackets "
+            "their 95 % intervals (Student's). Errors (largest perpendicular ones) in cm, signed "
+            "by the animal's field: positive is where the field deflects to.",
+            _LEARNING,
+        ),
+        (
+            "Force channels: share of the field that is compensated where nothing is deflected, "
+            "and the largest force, kg·cm/s².",
+            _CHANNELS,
+        ),
+        (
+            "Savings and interference: mean error of the first five trials of the first and of the "
+            "second adaptation, cm, after washout (savings) or after the opposite field "
+            "(interference).",
+            _AGAIN,
+        ),
+        (
+            "Generalisation: compensation in channels, less that of the baseline, by the angle "
+            "between the target and the only one that was trained.",
+            _TURNED,
+        ),
+    ]
+    written = [(caption, _shown(effects, names)) for caption, names in parts]
+    return "\n\n".join(f"{caption}\n\n{table}" for caption, table in written if table)
+
+
+_LEARNING = (
+    *("trial 1", "trial 2", "trial 5", "trial 10"),
+    *("late", "catch − baseline", "wash 1 − baseline", "success, late"),
+)
+_CHANNELS = (
+    *("compensation, baseline", "compensation, late", "compensation, early washout"),
+    "channel force, late",
+)
+_AGAIN = tuple(
+    f"{protocol}: {which}"
+    for protocol in ("savings", "interference")
+    for which in ("first", "second", "second − first")
+)
+_TURNED = tuple(f"compensation at {angle}°" for angle in (0, 45, 90, 135, 180))
+_SHORT = ("trial 1", "trial 2", "trial 5", "trial 10", "success, late")
+"""Effects that are told without their intervals."""
+
+
+def cases_of(effects: Table) -> list[tuple[str, str, int]]:
+    """Policies, devices and delays of a table, in their order."""
+    columns = (effects[name].tolist() for name in ("policy", "device", "delay"))
+    return list(dict.fromkeys(zip(*columns, strict=True)))
+
+
+def _shown(effects: Table, names: Sequence[str]) -> str:
+    """The given effects, a row for each policy and device that has any of them."""
+    rows = []
+    for policy, device, delay in cases_of(effects):
+        labels = {"policy": policy, "device": device, "delay": delay}
+        found = summarise(effects, **labels)
+        if not set(names) & set(found):
+            continue
+        runs = len(spread(where(effects, **labels), next(iter(found))))
+        cells = [_cell(name, found[name]) if name in found else "" for name in names]
+        rows.append([WORDS.get(policy, policy), device, f"{delay}", f"{runs}", *cells])
+    if not rows:
+        return ""
+    head = ["policy", "device", "delay", "n", *names]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(name: str, found: Interval) -> str:
+    text = f"{found.estimate:.2f}" if name in _SHORT else str(found)
+    return text.replace("-0.00", "0.00").replace("-", "−").replace("nan (nan to nan)", "–")

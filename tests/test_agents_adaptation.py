@@ -1,0 +1,44 @@
+import pytest
+from quick_runs import like, quick
+
+from agents import adaptation, train
+from ndbmi_gym.experiments.adaptation.protocols import PROTOCOLS, Protocol
+from ndbmi_gym.experiments.bench.tables import read_csv, where
+
+SHORT = Protocol(
+    "adaptation",
+    (
+        {"name": "baseline", "trials": 2},
+        {"name": "adaptation", "trials": 12, "curl": 1.5, "catch": [9]},
+        {"name": "washout", "trials": 2},
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    settings = quick(tmp_path_factory.mktemp("adaptation"), steps=256)
+    train.train(settings)
+    return settings.out
+
+
+def test_runs_of_one_label_are_pooled_in_the_study(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(PROTOCOLS, "adaptation", SHORT)
+    other = like(tmp_path / "other", run, seed=7)
+    out = tmp_path / "study"
+    words = ["--policy", str(run), str(other), "--out", str(out), "--sessions", "2"]
+    words += ["--protocol", "adaptation"]
+    for _ in range(2):  # the second time in place of the first
+        adaptation.main(words)
+    assert "| quick | point mass | 3 | 2 |" in capsys.readouterr().out
+    effects = read_csv(out / "effects.csv")
+    late = where(effects, effect="late", policy="quick")
+    assert late["run"].tolist() == [0, 1]
+    assert (out / "curves.png").exists()
+
+
+def test_what_cannot_be_played_is_refused(run):
+    with pytest.raises(ValueError, match=r"protocol 'forgetting': choose from adaptation, "):
+        adaptation.Settings(policy=(str(run),), protocol=("forgetting",))
+    with pytest.raises(ValueError, match="no policy"):
+        adaptation.Settings()
