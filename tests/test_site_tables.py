@@ -11,6 +11,8 @@ import pytest
 
 import ndbmi_gym
 from ndbmi_gym.config import option_tables
+from ndbmi_gym.experiments.adaptation.summary import summarise
+from ndbmi_gym.experiments.bench.tables import read_folder
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "environments"
@@ -77,7 +79,7 @@ def test_every_option_of_every_part(tables):
 def test_options_that_differ_in_their_defaults_share_a_table(tables):
     rows = [row for row in cells(tables.options("task")) if row[0] == "`dwell`"]
     assert rows[0][1:4] == ["`1`", "`2`", "`0`"]
-    assert [row[1] for row in rows[1:]] == ["`2`"]  # of a task that has other options, too
+    assert {row[1] for row in rows[1:]} == {"`2`"}  # of tasks that have other options, too
 
 
 def test_parts_of_an_id(tables):
@@ -138,6 +140,22 @@ def test_the_readme_shows_what_was_found(tables):
         for cell, policy in zip(row[1:], ("zero", "eq24", "ppo", "filter", "ceiling"), strict=True):
             numbers = [float(each) for each in re.findall(r"[01]?\.\d+", cell)]
             assert numbers == pytest.approx(values[policy], abs=5.1e-4), (file, policy)
+
+
+def test_the_readme_shows_the_after_effects_of_the_study():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("| | error in trial 1") : readme.index("Of the 24 statements")]
+    shown = {row[0]: row[1:] for row in cells(table.replace("−", "-"))[2:]}
+    effects = read_folder(ROOT / "docs" / "adaptation")["effects"]
+    known = {"no learning": "ignorant", "corrects": "trial_by_trial", "Bayes on spikes": "listener"}
+    known |= {"the same, nothing carried": "forgetful", "**recurrent PPO**": "recurrent_ppo"}
+    assert len(shown) >= 4
+    for words, row in shown.items():
+        (policy,) = (name for start, name in known.items() if words.startswith(start))
+        found = summarise(effects, policy=policy, device="point mass", delay=3)
+        for cell, effect in zip(row, ("trial 1", "trial 10", "catch − baseline"), strict=True):
+            numbers = [float(each) for each in re.findall(r"-?\d+\.\d+", cell)]
+            assert numbers == pytest.approx(found[effect], abs=5.1e-3), (policy, effect)
 
 
 def test_every_extra_says_what_it_is_for(tables):
