@@ -15,6 +15,7 @@ SCRIPTS = (
     "her",
     "centre_out",
     "hidden_switch",
+    "session",
     "own_field",
     "own_task",
     "own_cortex",

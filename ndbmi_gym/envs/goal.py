@@ -189,20 +189,11 @@ class BMIGoalEnv(_GoalConditioned, BMIEnv):
     """`BMIEnv` whose observation tells the goal apart, for hindsight experience replay.
 
     Trials, rewards and ends are those of `BMIEnv` with the same seed, options and actions. What
-    differs is what is shown, a dictionary:
-
-    | entry | what | unit | bounds |
-    |---|---|---|---|
-    | observation | that of `BMIEnv`, less the target | as there | as there |
-    | achieved_goal | where the device is, (2,), float64 | cm | the wall |
-    | desired_goal | where it should be, (2,), float64 | cm | the wall |
-
-    and one more key of the info:
-
-    | key | what |
-    |---|---|
-    | recent_goals | where the dwell − 1 steps before this one ended, the oldest first, cm; \
-    infinite where the trial had no such step |
+    differs is what is shown, a dictionary: ``"observation"``, that of `BMIEnv` less the target;
+    ``"achieved_goal"``, where the device is, and ``"desired_goal"``, where it should be, each (2,)
+    in float64, cm, within the wall. The info has one more key, ``"recent_goals"``: where the
+    dwell − 1 steps before this one ended, the oldest first, cm; infinite where the trial had no
+    such step.
 
     Whoever reads the achieved goal knows the device's position, without delay and noise. So the
     registered ids have ``observe="state"``, unless told otherwise.
