@@ -185,6 +185,7 @@ class Episodes:
         self._tasks: list[Task] = [self.task]
         self._task_of = np.zeros(n_trials, np.int64)
         self._threads = threads
+        self._check_forces(config.perturbation)
         self._general = False  # whether a trial's forces have gone beyond curl and push
         self._compiled = self._compile()
 
@@ -200,6 +201,20 @@ class Episodes:
                     f"{MAX_SPIKES:,} can be decoded: lower max_rate_hz ({self.max_rate_hz:g} Hz "
                     "here) or the evoked rates, or shorten window_s"
                 )
+
+    def _check_forces(self, perturbation: Any) -> None:
+        """Raise ValueError if the plant cannot follow forces that trials may have.
+
+        Those of the first trials are tried, of as many sessions as there are animals and more.
+        """
+        n = np.arange(_TRIED)
+        streams = Streams.of(np.random.default_rng(0), _TRIED)
+        animal = self.animals[n % len(self.animals)]
+        for number in np.unique(getattr(perturbation, "seams", np.zeros(1, np.int64))):
+            forces = perturbation.sample(streams, Which(np.full(_TRIED, number), animal, streams))
+            if beyond_curl_and_push(forces):
+                across = np.zeros((_TRIED, 2)), np.tile([1.0, 0.0], (_TRIED, 1))
+                self.loops[0].plant.place(across[0], forces=channelled(forces, *across))
 
     def _compile(self) -> CompiledStep | None:
         natives = natives_of(self.loops, self.task, self._general)
@@ -357,6 +372,7 @@ class Episodes:
             ``"start"`` and ``"target"`` in cm, (2,) or (B, 2); ``"animal"``, a number or (B,) of
             them, of those that the environment draws from; ``"trial"``, the number of the trial, or
             (B,) of them; ``"perturbation"`` as the environment's option of that name, without law.
+            In a session start, target and perturbation are those of its first trial.
 
         Raises
         ------
@@ -391,6 +407,7 @@ class Episodes:
                 "push to reset()"
             )
         self.layout.refuse(perturbation, self._pools)
+        self._check_forces(perturbation)
         return given._replace(perturbation=perturbation)
 
     def change(self, **options: Any) -> None:
@@ -425,6 +442,7 @@ class Episodes:
             config.task.check(loop.field, loop.interface.half_side_cm)
         pools = [config.task.pool(loop) for loop in self.loops]
         self.layout.refuse(config.perturbation, pools)
+        self._check_forces(config.perturbation)
         if memory_of(config.task) != memory_of(self.task):
             raise ValueError(
                 "the new task remembers other things of a trial than the old one: make another "
@@ -707,6 +725,11 @@ class Episodes:
                 f"trial = {shown(value)}: give a whole number from 0 to {MOST_TRIALS}, or "
                 f"{self.n_trials} for the trials"
             )
+        trials = self.config.session.session_trials
+        if trials is not None and numbers.max() >= trials:
+            raise ValueError(
+                f"trial = {shown(value)}: a session here has {trials} trials, numbered from 0"
+            )
         return np.broadcast_to(numbers.astype(np.int64), (self.n_trials,))
 
     def _indices(self, value: Any) -> IntArray | None:
@@ -727,6 +750,7 @@ class Episodes:
 # looking a member of an enumeration up takes as long as indexing an array
 _CURL, _TIME, _STREAK = int(Force.CURL), int(Column.TIME), int(Judged.STREAK)
 _PUSHES, _N_KNOWN = slice(Force.PUSH_X, Force.K_XX), int(Force.K_XX)
+_TRIED = 16  # trials of which it is asked whether a plant can follow their forces
 _ONLY = np.zeros(1, np.int64)  # the task of all trials
 # the order of Judged: reward, distance, effort; inside, arrived, failed, success; streak; terms
 _FIRST_FLAG, _FIRST_TERM = int(Judged.INSIDE), int(Judged.REWARD_DISTANCE)

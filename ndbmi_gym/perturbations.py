@@ -305,6 +305,10 @@ def _law(value: Any) -> ForceLaw | None:
         found = _only(found)
     if not (found is None or callable(found)):
         raise TypeError
+    if found is not None and not takes_time(found):
+        late = [each.name for each in _places(found)[2:] if each.name in ("t", "time", "time_s")]
+        if late:
+            raise RuleError(f"its argument {late[0]!r} has a default, so it is given none: drop it")
     return found
 
 
@@ -459,12 +463,17 @@ def speeds_up(perturbation: Perturbation) -> bool:
 
 def takes_time(law: ForceLaw) -> bool:
     """Whether a law is of (position, velocity, time)."""
+    return sum(each.default is each.empty for each in _places(law)) == 3
+
+
+def _places(law: ForceLaw) -> list[Parameter]:
+    """What a law may be given by place."""
     try:
         known = signature(law).parameters.values()
     except (TypeError, ValueError):  # a compiled function may not tell
-        return False
-    places = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(each.kind in places and each.default is each.empty for each in known) == 3
+        return []
+    by_place = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [each for each in known if each.kind in by_place]
 
 
 PERTURBATIONS: Registry[Perturbation] = Registry(

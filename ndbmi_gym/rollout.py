@@ -600,7 +600,13 @@ def _checked(made: Vector, env: Any) -> None:
             f"autoreset_mode = {name!r}: make the batch with 'NextStep', so that a step tells of "
             "the trial that it ends"
         )
-    if _step_limit(made) is None and not session_of(made).on:
+    most, limit = session_of(made).most_steps, _step_limit(made)
+    if most is not None and limit is not None and limit < most:
+        raise ValueError(
+            f"a session takes up to {most} steps, and the step limit is {limit}: give "
+            "max_episode_steps=-1, a session ends by itself"
+        )
+    if limit is None and most is None:
         raise ValueError(
             "trials without a step limit could last for ever: give max_episode_steps, or wrap the "
             "environment in gymnasium.wrappers.TimeLimit"

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ndbmi_gym.checks import RuleError, choice, declare, integer, real, settle, shown
+from ndbmi_gym.compiled import compiled
 from ndbmi_gym.perturbations import (
     CHANNEL,
     N_FORCES,
@@ -152,6 +153,10 @@ class Block(NamedTuple):
             raise RuleError(f"switch = {switch!r} is no probability")
         if len(laws) > 1 and not (trials or _MOST_SWITCHING + 1) <= _MOST_SWITCHING:
             raise RuleError(f"a block of several laws has at most {_MOST_SWITCHING:,} trials")
+        for what, places in (("catch", catch), ("channels", channels)):
+            beyond = [*places.listed, places.first if places.each else 0]
+            if trials is not None and max(beyond) >= integer(trials):
+                raise RuleError(f"{what}: the block has no trial {max(beyond)}")
         if not isinstance(ramp, bool) or (ramp and trials is None):
             raise RuleError(f"ramp = {ramp!r}: it is true or false, and wants 'trials'")
         count = None if trials is None else integer(trials)
@@ -159,19 +164,22 @@ class Block(NamedTuple):
 
     def law_of(self, within: IntArray, drawn_from: Streams) -> IntArray:
         """Which of the laws holds, by the number of a trial in the block, (B,)."""
-        n_laws, n = len(self.laws), int(within.max()) + 1
-        if n_laws == 1:
-            return np.zeros(len(within), np.int64)
-        share = drawn_from.random((len(within), n, 2))
-        switches = share[..., 0] < self.switch
-        switches[:, 0] = True  # the first law is drawn like any other
-        to = (share[..., 1] * n_laws).astype(np.int64)
-        later = (share[..., 1] * (n_laws - 1)).astype(np.int64) + 1  # to another than before
-        law = to[:, 0]
-        for k in range(1, n):
-            moved = switches[:, k] & (k <= within)
-            law = np.where(moved, (law + later[:, k]) % n_laws, law)
-        return law
+        holding = np.zeros(len(within), np.int64)
+        if len(self.laws) > 1:
+            share = drawn_from.random((len(within), int(within.max()) + 1, 2))
+            _switch(share, within, self.switch, len(self.laws), holding)
+        return holding
+
+
+@compiled
+def _switch(share, within, probability, n_laws, holding):  # type: ignore[no-untyped-def]
+    """Write which law holds in trials, from uniform numbers (B, K, 2) for the block's first K."""
+    for b in range(within.size):
+        law = int(share[b, 0, 1] * n_laws)
+        for k in range(1, within[b] + 1):
+            if share[b, k, 0] < probability:  # to another than before
+                law = (law + int(share[b, k, 1] * (n_laws - 1)) + 1) % n_laws
+        holding[b] = law
 
 
 _LAW = {each.name for each in fields(Draw)} - {"law"}
@@ -244,6 +252,12 @@ class Blocks:
     def unbounded(self) -> bool:
         """Whether a force may speed the device up beyond what commands and pushes do."""
         return self.channels or any(law.unbounded for block in self.blocks for law in block.laws)
+
+    @property
+    def seams(self) -> IntArray:
+        """Numbers of the first and last trials of all blocks, where forces are at their largest."""
+        ends = self._begins + [(block.trials or 1) - 1 for block in self.blocks]
+        return np.concatenate((self._begins, ends))
 
     def ranges(self) -> FloatArray:
         """Low and high of curl and both components of push over all blocks, (3, 2)."""

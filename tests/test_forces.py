@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import gymnasium
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -295,3 +296,20 @@ def test_steps_with_all_forces_are_the_same_compiled_and_part_by_part():
         told = fast.info()["channel_force"]
         assert told.any() == (0.7 <= fast.state.time_s[0] < 2.3)
         np.testing.assert_array_equal(told[4], one.info(0)["channel_force"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"viscous": 720}, {"viscous": 200, "step_s": 2}, {"spring": 1e6, "step_s": 1}],
+    ids=str,
+)
+def test_forces_beyond_what_numbers_can_tell_are_refused_when_an_environment_is_made(options):
+    with pytest.raises(ValueError, match=r"drives the mass away .* time constants within a step"):
+        gymnasium.make("ndbmi/HoldTarget-v1", **options)
+    env = gymnasium.make("ndbmi/HoldTarget-v1", step_s=options.get("step_s", 0.5))
+    law = {name: value for name, value in options.items() if name != "step_s"}
+    with pytest.raises(ValueError, match="drives the mass away"):
+        env.reset(options={"perturbation": law})
+    late = {"kind": "blocks", "blocks": [{"trials": 5}, {"trials": 9, "ramp": True} | law]}
+    with pytest.raises(ValueError, match="drives the mass away"):
+        gymnasium.make("ndbmi/HoldTarget-v1", perturbation=late, step_s=options.get("step_s", 0.5))

@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 from test_point_mass import OPEN, curl_law, random_state
 
-from ndbmi_gym.perturbations import forces_of
+from ndbmi_gym.perturbations import forces_of, make_perturbation
 from ndbmi_gym.plants.point_mass import PointMass
 
 
@@ -159,3 +159,25 @@ def test_an_easy_law_takes_no_more_steps_than_asked_for():
 def test_the_bound_of_speed_is_force_over_drag():
     assert PointMass(viscosity=2.0).max_speed(3.0) == 1.5
     assert PointMass(viscosity=0.0).max_speed(3.0) == math.inf
+
+
+def late_spring(position, velocity, time_s):
+    """Stiff from the second second of a trial on."""
+    return -3e4 * position * (time_s > 1)[:, None]
+
+
+def test_a_law_that_stiffens_later_is_followed_or_refused():
+    plant = PointMass().within(10.0, late_spring)
+    assert plant.substeps > 100
+    state = plant.place([[6.8, 0.0]])
+    for _ in range(4):
+        state = plant.advance(state, np.zeros((1, 2)))
+    # it swings by then: a free oscillation under drag b loses half of its size in m·ln 2/(b/2)
+    assert abs(state.position[0, 0]) + abs(state.velocity[0, 0]) / 245 > 1.0
+    with pytest.raises(ValueError, match="sub-steps for a step"):
+        PointMass().within(10.0, lambda x, v, t: -1e9 * x * (t > 1)[:, None])
+
+
+def test_a_time_with_a_default_would_never_be_given():
+    with pytest.raises(ValueError, match="its argument 't' has a default"):
+        make_perturbation({"law": lambda position, velocity, t=0.0: 0 * position})

@@ -78,6 +78,8 @@ def test_a_block_draws_from_its_ranges_as_a_draw_does():
         ([{"trials": 0}, {}], r" \(0 trials are not from 1 to 1,000,000,000\)"),
         ([{"trials": 10**25}, {}], r" \(1000.* trials are not from 1 to 1,000,000,000\)"),
         ([{"trials": -3}, {}], r" \(-3 trials are not"),
+        ([{"trials": 8, "catch": [3, 8]}], "catch: the block has no trial 8"),
+        ([{"trials": 8, "channels": {"each": 8, "from": 50}}], "channels: the block has no tri"),
         ([{"trials": 2.5}, {}], ""),
         ([{"trials": True}, {}], ""),
         ([{"trials": "many"}, {}], ""),

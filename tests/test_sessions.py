@@ -11,6 +11,7 @@ from test_vector_alone import check_reset, check_run, pair
 
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.rollout import score
 from ndbmi_gym.sessions import Session
 
 FEW = {"dataset": 5, "repetitions": 3}
@@ -208,3 +209,31 @@ def test_what_is_no_session_is_refused(options, because):
         Session(**options)
     with pytest.raises(ValueError, match=because):
         gymnasium.make("ndbmi/ShiftTarget-v1", **options)
+
+
+# Refusals
+
+
+def test_a_step_limit_that_would_cut_sessions_is_refused_or_told():
+    shift, options = "ndbmi/ShiftTarget-v1", {"session_trials": 3, "trial_steps": 25}
+    rule = r"max_episode_steps = 25: a session of 3 trials takes up to 77 steps"
+    with pytest.raises(ValueError, match=rule):
+        gymnasium.make_vec(shift, num_envs=2, **options)
+    with pytest.raises(ValueError, match="up to 77 steps, and the step limit is 25"):
+        score(gymnasium.make(shift, **options), "zero", trials=3)
+    found = score(shift, "zero", trials=5, max_episode_steps=-1, **options)
+    assert (found["steps"] >= 1).all()
+    env = gymnasium.make(shift, **options)  # what wraps it cannot be known
+    env.reset(seed=0)
+    for _ in range(25):
+        truncated = env.step(np.zeros(9, np.float32))[3]
+    assert truncated
+    with pytest.warns(UserWarning, match="max_episode_steps=-1"):
+        env.reset()
+
+
+def test_a_session_has_no_trial_beyond_its_last():
+    env = gymnasium.make("ndbmi/Adaptation-v0")
+    assert env.reset(options={"trial": 111})[1]["trial"] == 111
+    with pytest.raises(ValueError, match="trial = 112: a session here has 112 trials"):
+        env.reset(options={"trial": 112})

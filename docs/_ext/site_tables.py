@@ -177,6 +177,23 @@ def scores(env_id: str) -> str:
     return "\n".join(written)
 
 
+def late() -> str:
+    """What late and noisy senses do: what `docs/senses/late.py` found."""
+    with open(ROOT / "docs" / "senses" / "late.csv", encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    names = [name for name in found[0] if f"{name} sd" in found[0]]
+    rows = [
+        (
+            row["delay_steps"],
+            row["noise_cm"],
+            *(f"{float(row[name]):.2f} ± {float(row[f'{name} sd']):.2f}" for name in names),
+        )
+        for row in found
+    ]
+    heads = ("converge", "wtpe, cm", "late steps inside", *names[3:])
+    return table(("delay, steps", "noise, cm", *heads), rows)
+
+
 def clients() -> str:
     """The libraries that have a page, side by side."""
     rows = [

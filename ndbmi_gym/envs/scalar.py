@@ -265,13 +265,14 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
         self.action_space = action_space(self.episodes)
         self.observation_space = observation_space(self.episodes)
         self._view = View(self.episodes, METADATA["render_fps"])
-        self._begun = False
+        self._begun, self._steps = False, 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; see the class for `options`."""
         given = self.episodes.check_begin(options)
+        self._tell_of_a_cut_session()
         before = stream(self)
         try:
             super().reset(seed=None if seed is None else checked_seed(seed))
@@ -280,7 +281,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
         except Exception:
             rewind(self, *before)
             raise
-        self._begun = True
+        self._begun, self._steps = True, 0
         if self.render_mode is not None:
             self._view.restart()
         if self.render_mode == "human":
@@ -296,6 +297,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
         reward, terminated = episodes.outcome.alone()
         if episodes.config.session.on:
             terminated = bool(episodes.terminated[0])
+            self._steps += 1
         if self.render_mode is not None:
             self._view.record()
             if self.render_mode == "human":
@@ -307,6 +309,16 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
             False,
             episodes.info(0),
         )
+
+    def _tell_of_a_cut_session(self) -> None:
+        """Warn where the id's step limit, which only a wrapper knows, has ended a session."""
+        if not (self._steps and self._spec) or self.episodes.terminated[0]:
+            return
+        if self._steps == gymnasium.spec(self._spec.id).max_episode_steps:
+            gymnasium.logger.warn(
+                f"a session was left after {self._steps} steps, the step limit of {self._spec.id}: "
+                "give max_episode_steps=-1 to make(), a session ends by itself"
+            )
 
     def change(self, **options: Any) -> None:
         """Change task and perturbation for the trials that begin from now on (a curriculum).

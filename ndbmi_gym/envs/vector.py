@@ -115,7 +115,15 @@ class BMIVectorEnv(Written, VectorEnv[Any, Any, npt.NDArray[Any]]):
                 f"autoreset_mode = {autoreset_mode!r}: choose one of {choices}"
             ) from None
         self.metadata = {**METADATA, "autoreset_mode": self.autoreset_mode}
-        self.episodes = Episodes(made(type(self).__name__, options), self.num_envs, int(threads))
+        config = made(type(self).__name__, options)
+        most = config.session.most_steps
+        if most is not None and max_episode_steps is not None and max_episode_steps < most:
+            raise ValueError(
+                f"max_episode_steps = {max_episode_steps}: a session of "
+                f"{config.session.session_trials} trials takes up to {most} steps; give as many, "
+                "or -1 for no limit: a session ends by itself"
+            )
+        self.episodes = Episodes(config, self.num_envs, int(threads))
         self.single_action_space = action_space(self.episodes)
         self.single_observation_space = observation_space(self.episodes)
         self.action_space = batch_space(self.single_action_space, self.num_envs)

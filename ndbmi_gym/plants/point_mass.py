@@ -35,6 +35,8 @@ _FROM, _UNTIL = int(Force.FROM), int(Force.UNTIL)
 
 _FINE = 0.5  # Runge-Kutta steps are at most this many time constants of the law
 _MOST_SUBSTEPS = 5000
+_PROBED_STEPS = 64  # of a law of time
+_MOST_GROWTH = 300.0  # time constants by which a law may drive a mass away within a step
 _PROBE_CM, _PROBE_CM_S = 1e-3, 1e-3  # steps of the finite differences that tell how stiff a law is
 
 
@@ -163,8 +165,16 @@ class PointMass:
         velocity: npt.ArrayLike = (0.0, 0.0),
         forces: npt.ArrayLike | None = None,
     ) -> Device:
-        """Put masses at positions (B, 2); the other quantities are broadcast to them."""
+        """Put masses at positions (B, 2); the other quantities are broadcast to them.
+
+        Raises
+        ------
+        ValueError
+            If a force drives the mass away faster than numbers can tell.
+        """
         device = placed(position, velocity, forces)
+        if beyond_curl_and_push(device.forces):
+            self._check_growth(device.forces)
         self._feel(device)
         return device
 
@@ -180,6 +190,24 @@ class PointMass:
         _stop_all(moved.values, self.reach_cm)
         self._feel(moved)
         return moved
+
+    def _check_growth(self, forces: FloatArray) -> None:
+        """Raise ValueError if a linear law drives the mass away too fast."""
+        for row in np.unique(forces, axis=0):
+            slopes = np.zeros((4, 4))
+            slopes[:2, 2:] = np.eye(2)
+            slopes[2:, :2] = row[_K:_CX].reshape(2, 2)
+            slopes[2:, 2:] = row[_B:_FROM].reshape(2, 2) - self.viscosity * np.eye(2)
+            slopes[2, 3] -= row[_CURL]
+            slopes[3, 2] += row[_CURL]
+            slopes[2:] /= self.mass
+            growth = float(np.linalg.eigvals(slopes).real.max())
+            if growth * self.step_s > _MOST_GROWTH:
+                raise ValueError(
+                    f"the perturbation drives the mass away {growth * self.step_s:.3g} time "
+                    f"constants within a step (at most {_MOST_GROWTH:g}): lower spring or viscous, "
+                    "raise the mass or shorten step_s"
+                )
 
     def _feel(self, device: Device) -> None:
         """Note all perturbing force."""
@@ -215,18 +243,28 @@ class PointMass:
     def _needed(self, law: ForceLaw, half_side_cm: float) -> int:
         """Runge-Kutta steps that follow a law, by its slopes throughout the workspace.
 
+        Of a law of time, at the beginnings of the first 64 steps of a trial, too.
+
         Raises
         ------
         ValueError
             If there would be too many.
         """
+        if takes_time(law):  # it may stiffen later
+            return max(
+                self._needed_at(law, half_side_cm, k * self.step_s) for k in range(_PROBED_STEPS)
+            )
+        return self._needed_at(law, half_side_cm, 0.0)
+
+    def _needed_at(self, law: ForceLaw, half_side_cm: float, time_s: float) -> int:
+        """The same at a time in the trial."""
         axis = np.linspace(-half_side_cm, half_side_cm, 5)
         places = np.stack(np.meshgrid(axis, axis, axis, axis), axis=-1).reshape(-1, 4)
         position, velocity = (
             np.ascontiguousarray(places[:, POSITION]),
             places[:, VELOCITY] / self.step_s,
         )
-        still = np.zeros(len(places))
+        still = np.full(len(places), time_s)
         base = self._outer_force(law, position, velocity, still)
         slopes = np.zeros((len(places), 4, 4))
         slopes[:, :2, 2:] = np.eye(2)

@@ -30,7 +30,8 @@ class ParticleFilter(LookAhead):
     stimulus and volition make them likely, so each particle decodes such times of its own. This
     filter sees no more than an agent does, but knows interface, cortex, plant, the delay and noise
     of the senses, and the schedule of perturbations: it tells what the observation allows. What a
-    cortex carries from step to step is not known to it. In a session every trial begins anew.
+    cortex carries from step to step is not known to it. In a session every trial begins anew. A
+    field of velocity is taken at rest.
 
     Parameters
     ----------
