@@ -20,6 +20,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.parts import attribute
+from ndbmi_gym.perturbations import lateral
 from ndbmi_gym.policies import POLICIES, make_policy
 from ndbmi_gym.sessions import Session
 from ndbmi_gym.tasks import Task
@@ -27,13 +28,14 @@ from ndbmi_gym.tasks import Task
 REACHING = ("time_s", "efficiency", "throughput")
 """What is measured of a trial that arrives; see `reaching`."""
 
-QUANTITIES = ("score", "success", "return", "effort", "steps", *REACHING)
+QUANTITIES = ("score", "success", "return", "effort", "steps", *REACHING, "deviation")
 """What is measured of a trial.
 
 The score is the number of steps to arrival (a miss takes all there are), or in tasks that do not
 end on arrival the share of the last steps that ended in the target: of 25, or of as many as the
-task's `scored_steps`. The effort is the mean of the absolute action over electrodes and steps. The
-last three are `REACHING`, which are NaN in trials that do not arrive.
+task's `scored_steps`. The effort is the mean of the absolute action over electrodes and steps. Of
+`REACHING`, trials that do not arrive have NaN. The deviation is the largest distance of a step's
+end from the line between start and target, cm, positive to its left.
 """
 
 LAST_STEPS = 25  # those that count when a target is to be held
@@ -380,7 +382,7 @@ def measure(
 
     Returns
     -------
-    ndarray (8, B·n)
+    ndarray (9, B·n)
         Of sessions of n trials those of the first, then those of the next; else n is 1.
     """
     session = session_of(env)
@@ -415,7 +417,8 @@ class _Tally:
         n = env.num_envs
         self._sums = np.zeros((7, n))
         self._inside = np.zeros((steps_scored(self._task), n))
-        self._start, self._end, self._target = np.zeros((3, n, 2))
+        self._start, self._end, self._target, self._left = np.zeros((4, n, 2))
+        self._deviation = np.zeros(n)
         self.begin(np.ones(n, np.bool_), info)
 
     def begin(self, which: BoolArray, info: dict[str, Any]) -> None:
@@ -423,6 +426,8 @@ class _Tally:
         self._sums[:, which], self._inside[:, which] = 0.0, 0.0
         self._start[which] = self._end[which] = info["position"][which]
         self._target[which] = info["target"][which]
+        self._left[which] = lateral(self._start[which], self._target[which])
+        self._deviation[which] = 0.0
 
     def add(self, which: BoolArray, reward: FloatArray, info: dict[str, Any]) -> None:
         """Add a step of some trials."""
@@ -433,13 +438,16 @@ class _Tally:
         here = np.where(which[:, None], info["position"], self._end)
         path += np.hypot(*(here - self._end).T)
         self._end = here
+        beside = ((here - self._start) * self._left).sum(axis=1)
+        farther = which & (np.abs(beside) > np.abs(self._deviation))
+        self._deviation[farther] = beside[farther]
         for values, name in zip(last, ("is_success", "failed", "time_s"), strict=True):
             values[which] = info[name][which]
         self._inside[:-1, which] = self._inside[1:, which]
         self._inside[-1, which] = info["inside"][which]
 
     def told(self) -> FloatArray:
-        """`QUANTITIES` of the trials as they stand, (8, B)."""
+        """`QUANTITIES` of the trials as they stand, (9, B)."""
         steps, rewards, efforts, path, success, failed, time_s = self._sums
         taken = np.maximum(steps, 1)
         reached, score = success, np.where(failed, self._limit, steps)
@@ -451,6 +459,7 @@ class _Tally:
             [
                 *(score, success, rewards, efforts / taken, steps),
                 *np.where(reached, reaching(*reach), np.nan),
+                self._deviation,
             ]
         )
 
@@ -532,7 +541,7 @@ def measured(
 
     Yields
     ------
-    ndarray (8, B)
+    ndarray (9, B)
         The last one is cut to size.
     """
     batch = env.num_envs * trials_in(env)

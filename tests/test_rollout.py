@@ -93,13 +93,31 @@ class TestMeasures:
 
     def test_reaches_that_arrive_are_told_of_by_time_and_path(self):
         env = Durations(4)
-        *_, time_s, efficiency, throughput = rollout.measure(env, Watcher(), seed=0)
+        *_, time_s, efficiency, throughput, _ = rollout.measure(env, Watcher(), seed=0)
         np.testing.assert_array_equal(time_s, [np.nan, 1.0, np.nan, 2.0])
         # 0, 0.75, 1, 1.75, 2 cm: straight; the target is 5 cm away and 2 cm wide
         np.testing.assert_allclose(efficiency, [np.nan, 1.0, np.nan, 1.0])
         np.testing.assert_allclose(throughput, np.log2(3.5) / time_s)
         held = rollout.measure(Durations(4, holds=True), Watcher(), seed=0)
-        assert np.isnan(held[-3:]).all()
+        assert np.isnan(held[-4:-1]).all()
+
+    def test_the_deviation_is_the_largest_and_leftwards_positive(self):
+        options = {"session_trials": 2, "trial_steps": 10, "max_episode_steps": -1}
+        for curl in (1.5, -1.5):  # the field bends the way to one side
+            found = rollout.score(
+                "ndbmi/Adaptation-v0", "eq24", 16, **options | {"perturbation": {"curl": curl}}
+            )
+            assert np.sign(curl) * found["deviation"].mean() > 1
+        env = gymnasium.make_vec("ndbmi/ShiftTarget-v1", num_envs=3)
+        _, info = env.reset(seed=0)
+        start, way = info["position"], info["target"] - info["position"]
+        largest, still = np.zeros(3), np.zeros((3, 9), np.float32)
+        for _ in range(25):
+            gone = env.step(still)[4]["position"] - start
+            across = (way[:, 0] * gone[:, 1] - way[:, 1] * gone[:, 0]) / np.hypot(*way.T)
+            largest = np.where(np.abs(across) > np.abs(largest), across, largest)
+        found = rollout.score("ndbmi/ShiftTarget-v1", "zero", 3, seed=0)
+        np.testing.assert_allclose(found["deviation"], largest, atol=1e-12)
 
     def test_statistics_of_reaches_by_hand(self):
         start, end = np.zeros((3, 2)), np.array([[3.0, 4.0], [0.0, 5.0], [0.0, 0.0]])

@@ -10,6 +10,7 @@ from ndbmi_gym.experiments.adaptation.measures import Paths, measured
 from ndbmi_gym.experiments.adaptation.protocols import (
     CURL,
     DELAY_STEPS,
+    DEVICES,
     N_TARGETS,
     PROTOCOLS,
     STEP_S,
@@ -58,7 +59,16 @@ def study_of(
     -------
     Tables
         For each protocol a table with a row for each trial (`trials_of`).
+
+    Raises
+    ------
+    ValueError
+        If there is no such protocol or device.
     """
+    for names, known in ((protocols, PROTOCOLS), ((device,), DEVICES)):
+        for name in names:
+            if name not in known:
+                raise ValueError(f"{name!r}: choose from {', '.join(known)}")
     tables = {}
     for name in protocols:
         protocol = PROTOCOLS[name]

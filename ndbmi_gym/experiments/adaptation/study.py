@@ -27,9 +27,10 @@ from ndbmi_gym.experiments.bench.tables import (
     write_csv,
 )
 from ndbmi_gym.files import whole_file, write_json, write_text
+from ndbmi_gym.observation import OBSERVATIONS
 from ndbmi_gym.policies import LEARNERS, LookAhead
 from ndbmi_gym.provenance import JSON, versions
-from ndbmi_gym.rollout import Actor, as_actor
+from ndbmi_gym.rollout import Actor, as_actor, named
 
 NEURAL = ("listener", "forgetful")
 """Learners that hear spikes; the others see the state."""
@@ -103,6 +104,10 @@ class Plan:
             value = getattr(self, name)
             if value < least:
                 raise ValueError(f"{name} {value}: give at least {least}")
+        if self.observe not in OBSERVATIONS:
+            raise ValueError(f"observe {self.observe!r}: choose one of {', '.join(OBSERVATIONS)}")
+        for policy in self.policies:
+            named(policy)  # raises unless it can be imported
 
     def cases(self) -> list[Case]:
         """All cases, the scored sessions first."""
@@ -239,7 +244,10 @@ def redraw(out: Path) -> str:
         raise ValueError(
             f"{out} holds no tables of the study: measure them first, without --redraw"
         )
+    told = set(tables["effects"]["effect"].tolist())
     for name, draw in PICTURES.items():
+        if name == "transfer" and "savings: first" not in told:
+            continue  # --quick measures nothing of it
         with whole_file(out / f"{name}.png") as part:
             draw(tables).savefig(part, dpi=DPI)
     text = markdown(tables)
