@@ -149,10 +149,10 @@ class Block(NamedTuple):
         laws = tuple(Draw(**dict(law)) for law in ([options] if several is None else several))
         if any(law.law is not None for law in laws):
             raise RuleError(f"{given!r} holds a law of your own, which blocks do not have")
-        if switch and len(laws) < 2:
-            raise RuleError("switch: give several 'laws' to switch between")
         if not 0 <= switch <= 1:
             raise RuleError(f"switch = {switch!r} is no probability")
+        if switch and len(laws) < 2:
+            raise RuleError("switch: give several 'laws' to switch between")
         if len(laws) > 1 and not (trials or _MOST_SWITCHING + 1) <= _MOST_SWITCHING:
             raise RuleError(f"a block of several laws has at most {_MOST_SWITCHING:,} trials")
         for what, places in (("catch", catch), ("channels", channels)):

@@ -13,6 +13,7 @@ WORDS = {
     "bayes": "Bayes within the trial (sees the state)",
     "listener": "listener: Bayes on spikes, posterior carried",
     "forgetful": "the same, nothing carried",
+    "recurrent_ppo": "recurrent PPO, trained (sees the state)",
 }
 """Policies in words; others are called as they are."""
 
