@@ -116,6 +116,8 @@ class Episodes:
         Volitional firing rate, and spikes per window, for an action entry of 1.
     low : float
         Lower end of the action box.
+    in_session : bool
+        Whether episodes are sessions.
     layout : Layout
         Where each quantity stands in an observation, in what unit, and the bounds.
 
@@ -171,7 +173,7 @@ class Episodes:
         self.state = self.sensed = loop.plant.place(self.target)
         self._past = config.senses.begun(self.state)
         # asked at every step, and the same while an environment lives
-        self._senses_differ, self._in_session = config.senses.active, config.session.on
+        self._senses_differ, self.in_session = config.senses.active, config.session.on
         self._clamps = _clamps(config)
         self.trial_step = np.zeros(n_trials, np.int64)
         self.trial_end = np.zeros(n_trials, np.bool_)
@@ -274,7 +276,7 @@ class Episodes:
         if trials is not None and not trials.all():
             which = np.flatnonzero(trials)
         number = self.trial[which] + 1
-        if self._in_session:
+        if self.in_session:
             number[:] = 0
         if given is not None and given.trial is not None:
             number = given.trial[which].copy()
@@ -304,7 +306,8 @@ class Episodes:
         else:
             targets = given.target[which]
         targets = np.array(targets, float, order="C")
-        forces = channelled(forces, starts, targets)
+        if self._clamps or given.perturbation is not None:
+            forces = channelled(forces, starts, targets)
         if not self._general and beyond_curl_and_push(forces):
             self._general = True
             self._compiled = self._compile()
@@ -339,7 +342,7 @@ class Episodes:
         self.target, self.start = _put(self.target, which, targets), _put(self.start, which, starts)
         self.animal, self.trial = _put(self.animal, which, animal), _put(self.trial, which, number)
         self.streams = _put_streams(self.streams, which, streams)
-        if self._in_session:
+        if self.in_session:
             zero = np.zeros(n, np.int64)
             self.trial_step = _put(self.trial_step, which, zero)
             self.trial_end = _put(self.trial_end, which, zero != 0)
@@ -491,16 +494,21 @@ class Episodes:
         given = np.asarray(action)
         self.check_action(given)
         given = np.array(given, float, order="C")
-        resting = self._resting() if self._in_session else None
+        resting = self._resting() if self.in_session else None
         if resting is not None:
             given[resting] = 0.0
-        activity, sensed = self.signals.activity, self.sensed
         # the point that a trial begins with has no velocity: the device has not moved
         last = self.signals.virtual_point
         if self._compiled is None:
             last = np.where(self.state.time_s[:, None] > 0, last, np.nan)
         now = Trials(
-            *(self.streams, self.animal, self.target, activity, self.state, sensed, self.outcome),
+            self.streams,
+            self.animal,
+            self.target,
+            self.signals.activity,
+            self.state,
+            self.sensed,
+            self.outcome,
             last,
         )
         stepped = self._run(now, given, self._task_of, moves=True)
@@ -511,7 +519,7 @@ class Episodes:
             self._past = senses.after(self._past, self.state)
             self.sensed = senses.sense(self._past, self.state.forces, self.streams)
             self._seen = None
-        if self._in_session:
+        if self.in_session:
             self.trial_step = self.trial_step + 1
             late = self.trial_step >= (self.config.session.trial_steps or 0)
             self.trial_end = self.outcome.terminated | late
@@ -641,8 +649,8 @@ class Episodes:
             evoked, volitional = counts[:n], counts[n:]
             state, judged = self.state.values[trial].copy(), self.outcome.values[trial].tolist()
             position, velocity = state[POSITION], state[VELOCITY]
-            forces, perturbing = self.state.forces[trial, :_N_KNOWN].copy(), state[PERTURBING_FORCE]
-            curl, push, time_s = forces.item(_CURL), forces[_PUSHES], state.item(_TIME)
+            forces, perturbing = self.state.forces[trial], state[PERTURBING_FORCE]
+            curl, push, time_s = forces.item(_CURL), forces[_PUSHES].copy(), state.item(_TIME)
             target, number = self.target[trial].copy(), self.trial.item(trial)
             animal = self.animals.item(self.animal.item(trial))
             inside, _, failed, success = judged[_FLAGS]
@@ -675,7 +683,7 @@ class Episodes:
             "reward_inside": by_inside,
             "reward_penalty": penalty,
         }
-        if self._in_session:
+        if self.in_session:
             info |= self._of_session(trial)
         if self._clamps:
             across = lateral(self.start, self.target)

@@ -295,7 +295,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
             raise ResetNeeded("there is no trial to step: call reset() first")
         episodes.step(np.asarray(action)[None])
         reward, terminated = episodes.outcome.alone()
-        if episodes.config.session.on:
+        if episodes.in_session:
             terminated = bool(episodes.terminated[0])
             self._steps += 1
         if self.render_mode is not None:
