@@ -8,12 +8,14 @@ training runs.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from agents.options import check_positive, parse, plain_errors, setting
 from agents.runs import Agent
+from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.experiments.adaptation import study
 from ndbmi_gym.experiments.adaptation.protocols import DELAY_STEPS, DEVICES, PROTOCOLS
 from ndbmi_gym.experiments.adaptation.runs import study_of
@@ -33,6 +35,7 @@ class Settings:
     sessions: int = setting(10, "sessions of each animal")
     seed: int = setting(0, "of the sessions")
     threads: int = setting(1, "threads of torch")
+    forget: bool = setting(False, "let agents forget between trials, as a control")
     trust: bool = setting(False, "let code in the folders run")
 
     def __post_init__(self) -> None:
@@ -52,7 +55,7 @@ def play(settings: Settings) -> str:
         agent = Agent(folder, settings.trust)
         options = agent.config["settings"]["option"]
         tables = study_of(
-            agent,
+            forgetting(agent) if settings.forget else agent,
             settings.protocol,
             settings.device,
             settings.animals,
@@ -61,7 +64,8 @@ def play(settings: Settings) -> str:
             settings.delay,
             settings.seed,
         )
-        pools.setdefault(agent.label, []).append(tables)
+        label = f"{agent.label}, forgetting" if settings.forget else agent.label
+        pools.setdefault(label, []).append(tables)
     text = ""
     for label, runs in pools.items():
         pooled = {
@@ -71,6 +75,30 @@ def play(settings: Settings) -> str:
         labels = {"policy": label, "device": settings.device, "delay": settings.delay}
         text = study.add(Path(settings.out), labels, pooled)
     return text
+
+
+def forgetting(agent: Agent) -> type:
+    """What makes a policy of an agent that remembers nothing from one trial to the next."""
+
+    class Forgetting:
+        """The agent, told at the beginning of every trial that an episode begins.
+
+        Parameters
+        ----------
+        env : BMIVectorEnv
+        """
+
+        def __init__(self, env: BMIVectorEnv) -> None:
+            self._episodes = env.episodes
+
+        def predict(
+            self, observation: Any, state: Any, begun: Any, deterministic: bool
+        ) -> tuple[Any, Any]:
+            """Act as the agent, whatever has begun besides."""
+            begun = begun | (self._episodes.trial_step == 0)
+            return agent.predict(observation, state, begun, deterministic)
+
+    return Forgetting
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

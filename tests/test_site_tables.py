@@ -149,6 +149,7 @@ def test_the_readme_shows_the_after_effects_of_the_study():
     effects = read_folder(ROOT / "docs" / "adaptation")["effects"]
     known = {"no learning": "ignorant", "corrects": "trial_by_trial", "Bayes on spikes": "listener"}
     known |= {"the same, nothing carried": "forgetful", "**recurrent PPO**": "recurrent_ppo"}
+    known |= {"the same agents": "recurrent_ppo, forgetting"}
     assert len(shown) >= 4
     for words, row in shown.items():
         (policy,) = (name for start, name in known.items() if words.startswith(start))

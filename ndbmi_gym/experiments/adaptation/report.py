@@ -14,6 +14,7 @@ WORDS = {
     "listener": "listener: Bayes on spikes, posterior carried",
     "forgetful": "the same, nothing carried",
     "recurrent_ppo": "recurrent PPO, trained (sees the state)",
+    "recurrent_ppo, forgetting": "the same agents, made to forget between trials",
 }
 """Policies in words; others are called as they are."""
 
