@@ -36,7 +36,8 @@ def draw_curves(tables: Tables) -> Canvas:
     for axes, device, letter in zip(panels, devices, "ABCDEF", strict=False):
         own = where(curves, device=device)
         for policy in _policies(own):
-            _curve(axes, where(own, policy=policy), "mpe", policy)
+            color = _style(policy, _policies(curves))["color"]
+            _curve(axes, where(own, policy=policy), "mpe", color)
         _shade(axes, own)
         letter_panel(axes, letter, 24)
         axes.set_title(device, size=FONT + 1, loc="left")
@@ -89,7 +90,8 @@ def draw_transfer(tables: Tables) -> Canvas:
     """Compensation in channels; by direction; and what a second adaptation gains or loses."""
     effects = where(_late(tables["effects"]), device="point mass")
     curves = where(_late(tables["curves"]), device="point mass", protocol="channels")
-    policies = [p for p in _policies(effects) if p != "forgetful"]
+    told = where(effects, effect="savings: first")  # by those who played more than one protocol
+    policies = _policies(told)
     figure = canvas(NARROW, 7.6)
     upper, middle, lower = figure.subplots(3, 1)
     for policy in policies:
@@ -175,9 +177,8 @@ def _handles(policies: list[str]) -> list[Line2D]:
     ]
 
 
-def _curve(axes: Axes, own: Table, measure: str, policy: str) -> None:
+def _curve(axes: Axes, own: Table, measure: str, color: str) -> None:
     """A line with its interval as a band."""
-    color = _style(policy, [policy])["color"]
     number = own["trial"] + 1
     axes.plot(number, own[measure], color=color, lw=1.2)
     low, high = own[f"{measure}_low"], own[f"{measure}_high"]
