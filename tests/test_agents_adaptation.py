@@ -1,3 +1,7 @@
+from typing import ClassVar
+
+import gymnasium
+import numpy as np
 import pytest
 from quick_runs import like, quick
 
@@ -42,3 +46,25 @@ def test_what_cannot_be_played_is_refused(run):
         adaptation.Settings(policy=(str(run),), protocol=("forgetting",))
     with pytest.raises(ValueError, match="no policy"):
         adaptation.Settings()
+
+
+def test_an_agent_that_forgets_is_told_of_every_trial(run):
+    class Remembers:
+        """Tells what it is told, and when."""
+
+        told: ClassVar[list] = []
+
+        def predict(self, observation, state, begun, deterministic):
+            self.told.append(begun.copy())
+            return np.zeros((len(observation), 9), np.float32), None
+
+    agent = Remembers()
+    env = gymnasium.make_vec("ndbmi/Adaptation-v0", num_envs=3, session_trials=3, trial_steps=5)
+    policy, _ = adaptation.forgetting(agent)(env), env.reset(seed=0)
+    begins = []
+    for step in range(17):
+        begins.append(env.episodes.trial_step == 0)
+        action, _ = policy.predict(np.zeros((3, 2)), None, np.full(3, step == 0), True)
+        env.step(action)
+    np.testing.assert_array_equal(agent.told, begins)
+    assert np.sum(begins) > 3
