@@ -169,6 +169,34 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
     return TASKS.make(spec)
 
 
+def assessed(
+    judge: Any,
+    rules: Any,
+    before: Device,
+    after: Device,
+    target: FloatArray,
+    action: FloatArray,
+    last: Outcome,
+) -> Outcome:
+    """The judgement of steps by a compiled function (`ndbmi_gym.tasks.reach.judge`).
+
+    Parameters
+    ----------
+    judge : compiled function
+    rules : NamedTuple
+        What it judges by.
+    before, after : Device
+        States of B devices at the beginning and the end of the steps.
+    target : ndarray (B, 2)
+    action : ndarray (B, n)
+    last : Outcome
+        Judgement of the steps before.
+    """
+    values, states = np.empty_like(last.values), (before.values, after.values)
+    judge(last.values, values, *states, target, action, rules, 0, len(values))
+    return Outcome(values)
+
+
 def memory_of(task: Task) -> int:
     """Number of columns that a task remembers things in."""
     return int(getattr(task, "n_memory", 0))

@@ -13,7 +13,7 @@ from ndbmi_gym.fields import Field, Obstacles, Point
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plants import Column, Device
 from ndbmi_gym.streams import Source
-from ndbmi_gym.tasks import Judged, Outcome
+from ndbmi_gym.tasks import Judged, Outcome, assessed
 from ndbmi_gym.tasks.reach import REWARDS, Reach
 from ndbmi_gym.tasks.reach import judge as judge_reach
 
@@ -207,10 +207,8 @@ class AvoidObstacle:
         half_side_cm : float
             Half side L of the workspace.
         """
-        values = np.empty_like(last.values)
-        states, rules = (before.values, after.values), self._rules(half_side_cm)
-        judge(last.values, values, *states, target, action, rules, 0, len(values))
-        return Outcome(values)
+        rules = self._rules(half_side_cm)
+        return assessed(judge, rules, before, after, target, action, last)
 
     def native(self, half_side_cm: float) -> tuple[Any, Any] | None:
         """How compiled code judges, and what it is to be told in a workspace of half side L.

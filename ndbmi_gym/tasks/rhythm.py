@@ -14,7 +14,7 @@ from ndbmi_gym.fields import Field
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.plants import Column, Device
 from ndbmi_gym.streams import Source
-from ndbmi_gym.tasks import N_JUDGED, Judged, Outcome
+from ndbmi_gym.tasks import N_JUDGED, Judged, Outcome, assessed
 from ndbmi_gym.tasks.reach import REWARDS, Reach
 
 FloatArray = npt.NDArray[np.float64]
@@ -213,10 +213,8 @@ class Rhythm:
         half_side_cm : float
             Half side L of the workspace.
         """
-        values = np.empty_like(last.values)
-        states, rules = (before.values, after.values), self._rules(half_side_cm)
-        judge(last.values, values, *states, target, action, rules, 0, len(values))
-        return Outcome(values)
+        rules = self._rules(half_side_cm)
+        return assessed(judge, rules, before, after, target, action, last)
 
     def native(self, half_side_cm: float) -> tuple[Any, Any] | None:
         """How compiled code judges, and what it is to be told in a workspace of half side L.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ndbmi_gym.checks import number
 from ndbmi_gym.compiled import compiled
 from ndbmi_gym.plants import Column, Device
-from ndbmi_gym.tasks import N_JUDGED, Judged, Outcome
+from ndbmi_gym.tasks import N_JUDGED, Judged, Outcome, assessed
 from ndbmi_gym.tasks.reach import Reach
 from ndbmi_gym.tasks.reach import judge as judge_reach
 
@@ -72,10 +72,8 @@ class Straight(Reach):
         half_side_cm: float,
     ) -> Outcome:
         """Judge a step; see `Reach.assess`. The last judgement tells where the trial started."""
-        values = np.empty_like(last.values)
-        states, rules = (before.values, after.values), self._straight(half_side_cm)
-        judge(last.values, values, *states, target, action, rules, 0, len(values))
-        return Outcome(values)
+        rules = self._straight(half_side_cm)
+        return assessed(judge, rules, before, after, target, action, last)
 
     def native(self, half_side_cm: float) -> tuple[Any, Any] | None:
         """How compiled code judges, and what it is to be told in a workspace of half side L.
