@@ -8,6 +8,7 @@ from dataclasses import dataclass
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # one core for each process, before numpy is imported
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -17,6 +18,10 @@ from ndbmi_gym.cortex.soc.circuit import random_circuit, stabilise
 from ndbmi_gym.cortex.topographic import Topographic, TopographicCortex, topographic_cortex
 from ndbmi_gym.spikes import SpikeTrains
 from ndbmi_gym.stimuli import stimulus_set
+
+# the first example may have to wait until something is compiled
+hypothesis.settings.register_profile("ndbmi_gym", deadline=None)
+hypothesis.settings.load_profile("ndbmi_gym")
 
 
 @dataclass(frozen=True)

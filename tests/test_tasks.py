@@ -7,7 +7,7 @@ from scipy.stats import chisquare, kstest
 from ndbmi_gym import config
 from ndbmi_gym.config import Config
 from ndbmi_gym.plants import placed
-from ndbmi_gym.tasks import N_JUDGED, TASKS, Judged, Outcome, make_task
+from ndbmi_gym.tasks import N_JUDGED, TASKS, Judged, Outcome, make_task, memory_of
 from ndbmi_gym.tasks.reach import Reach
 from ndbmi_gym.tasks.reach import judge as judge_range
 
@@ -51,9 +51,9 @@ def test_a_task_without_targets_says_so():
         )
 
 
-def with_streak(streak):
+def with_streak(streak, memory=0):
     """Last judgements with these consecutive step ends inside."""
-    values = np.zeros((len(streak), N_JUDGED))
+    values = np.zeros((len(streak), N_JUDGED + memory))
     values[:, Judged.STREAK] = streak
     return Outcome(values)
 
@@ -65,7 +65,7 @@ def judge(task, position, target=(0.0, 0.0), action=(0.5, -0.5, 0.2), streak=0):
         placed([position]),
         np.array([target]),
         np.array([action]),
-        with_streak([float(streak)]),
+        with_streak([float(streak)], memory_of(task)),
         10.0,
     ).values[0]
 
@@ -370,3 +370,9 @@ def test_a_task_that_assesses_in_another_way_is_not_native():
 
     assert Own().native(10.0) is None
     assert Elsewhere().native(10.0) == Reach().native(10.0) is not None
+
+
+def test_a_judgement_without_room_for_what_is_remembered_is_refused():
+    task, one = TASKS["straight"](), placed([[1.0, 0.0]])
+    with pytest.raises(ValueError, match=r"shape \(1, 13\): the task Straight has 15 columns"):
+        task.assess(one, one, np.zeros((1, 2)), np.zeros((1, 9)), with_streak([0.0]), 10.0)

@@ -170,6 +170,7 @@ def make_task(spec: str | Mapping[str, Any] | Task) -> Task:
 
 
 def assessed(
+    task: Task,
     judge: Any,
     rules: Any,
     before: Device,
@@ -182,6 +183,8 @@ def assessed(
 
     Parameters
     ----------
+    task : Task
+        Whose judgement it is.
     judge : compiled function
     rules : NamedTuple
         What it judges by.
@@ -191,7 +194,18 @@ def assessed(
     action : ndarray (B, n)
     last : Outcome
         Judgement of the steps before.
+
+    Raises
+    ------
+    ValueError
+        If the last judgement has no room for what the task remembers.
     """
+    width = N_JUDGED + memory_of(task)
+    if last.values.shape != (len(action), width):
+        raise ValueError(
+            f"last judgement of shape {last.values.shape}: the task {type(task).__name__} has "
+            f"{width} columns, give shape ({len(action)}, {width})"
+        )
     values, states = np.empty_like(last.values), (before.values, after.values)
     judge(last.values, values, *states, target, action, rules, 0, len(values))
     return Outcome(values)

@@ -214,7 +214,7 @@ class Rhythm:
             Half side L of the workspace.
         """
         rules = self._rules(half_side_cm)
-        return assessed(judge, rules, before, after, target, action, last)
+        return assessed(self, judge, rules, before, after, target, action, last)
 
     def native(self, half_side_cm: float) -> tuple[Any, Any] | None:
         """How compiled code judges, and what it is to be told in a workspace of half side L.

@@ -73,7 +73,7 @@ class Straight(Reach):
     ) -> Outcome:
         """Judge a step; see `Reach.assess`. The last judgement tells where the trial started."""
         rules = self._straight(half_side_cm)
-        return assessed(judge, rules, before, after, target, action, last)
+        return assessed(self, judge, rules, before, after, target, action, last)
 
     def native(self, half_side_cm: float) -> tuple[Any, Any] | None:
         """How compiled code judges, and what it is to be told in a workspace of half side L.
