@@ -104,7 +104,9 @@ def test_sparse_reward_keeps_bonus_and_inside_only():
 def test_reward_is_the_sum_of_its_terms(x, y, streak):
     for task in map(make_task, TASKS):
         judged = judge(task, (x, y), streak=streak)
-        assert judged[Judged.REWARD] == pytest.approx(judged[Judged.REWARD_DISTANCE :].sum())
+        assert judged[Judged.REWARD] == pytest.approx(
+            judged[Judged.REWARD_DISTANCE : N_JUDGED].sum()
+        )
 
 
 @pytest.mark.parametrize(
