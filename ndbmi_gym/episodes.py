@@ -174,7 +174,7 @@ class Episodes:
         self._past = config.senses.begun(self.state)
         # asked at every step, and the same while an environment lives
         self._senses_differ, self.in_session = config.senses.active, config.session.on
-        self._clamps = _clamps(config)
+        self._clamps = self._tells_of_channels = _clamps(config)
         self.trial_step = np.zeros(n_trials, np.int64)
         self.trial_end = np.zeros(n_trials, np.bool_)
         self.action = np.zeros((n_trials, cortex.n_electrodes))
@@ -685,7 +685,7 @@ class Episodes:
         }
         if self.in_session:
             info |= self._of_session(trial)
-        if self._clamps:
+        if self._tells_of_channels:
             across = lateral(self.start, self.target)
             here = self.state
             pressed = channel_force(here.forces, here.position, here.velocity, across, here.time_s)

@@ -47,7 +47,8 @@ def stages(
     trains = loop.cortex.respond(stimulus, added, streams, activity).trains
     point, given = interface.decode(trains, loop.decoder), action.astype(float)
     judged = now.target, given, now.outcome, now.half_side_cm
-    trials = Trials(streams, now.animal, now.target, activity, state, now.sensed, now.outcome)
+    places = state, now.sensed, now.outcome, signals.virtual_point
+    trials = Trials(streams, now.animal, now.target, activity, *places)
     task_of = np.zeros(num_envs, np.int64)
     parts: dict[str, Callable[[], Any]] = {
         "stimulus": lambda: interface.sense(state.position),

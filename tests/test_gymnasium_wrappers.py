@@ -177,10 +177,16 @@ def quiet(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+def short(env_id):
+    """Options with which episodes are soon over, sessions too."""
+    session = {"session_trials": 1, "trial_steps": LIMIT} if "Adaptation" in env_id else {}
+    return {"max_episode_steps": LIMIT} | session
+
+
 @pytest.mark.parametrize("name", SCALAR)
 @pytest.mark.parametrize("env_id", IDS)
 def test_scalar(env_id, name, quiet):
-    env = gymnasium.make(env_id, max_episode_steps=LIMIT, render_mode="rgb_array")
+    env = gymnasium.make(env_id, render_mode="rgb_array", **short(env_id))
     wrapped = SCALAR[name](env)
     assert isinstance(wrapped, getattr(wrappers, name))
     play(wrapped)
@@ -190,7 +196,7 @@ def test_scalar(env_id, name, quiet):
 @pytest.mark.parametrize("name", VECTOR)
 @pytest.mark.parametrize("env_id", IDS)
 def test_vector(env_id, name, quiet):
-    env = gymnasium.make_vec(env_id, num_envs=2, max_episode_steps=LIMIT, render_mode="rgb_array")
+    env = gymnasium.make_vec(env_id, num_envs=2, render_mode="rgb_array", **short(env_id))
     wrapped = VECTOR[name](env)
     assert isinstance(wrapped, getattr(vector, name))
     play(wrapped)
@@ -200,7 +206,7 @@ def test_vector(env_id, name, quiet):
 @pytest.mark.parametrize("name", ALIKE)
 @pytest.mark.parametrize("env_id", IDS)
 def test_both_families_do_the_same(env_id, name):
-    options = {"max_episode_steps": LIMIT}
+    options = short(env_id)
     one = VECTOR[name](gymnasium.make_vec(env_id, num_envs=1, **options))
     other = SyncVectorEnv([lambda: SCALAR[name](gymnasium.make(env_id, **options))])
     assert one.single_observation_space == other.single_observation_space

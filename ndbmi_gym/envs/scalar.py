@@ -213,8 +213,8 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     reward |
     | block, trial_step, trial_end | in sessions: index of the block of trials, steps since the \
     trial began, whether this step ended it |
-    | channel_force | where trials may be clamped to a channel: force against it, leftwards \
-    positive |
+    | channel_force | where the environment is made with force channels: force of the device \
+    against it at the end of the step, leftwards positive |
 
     ## Arguments
     ``task``, ``cortex``, ``field``, ``perturbation`` and ``plant`` choose parts, each by a name, a
