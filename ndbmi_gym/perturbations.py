@@ -401,6 +401,11 @@ class Draw:
             raise ValueError(
                 f"until_s = {self.until_s:g}: give a time after from_s = {self.from_s:g} s"
             )
+        if any(self.spring_centre_cm) and not np.any(self.spring):
+            raise ValueError(
+                f"spring_centre_cm = {self.spring_centre_cm}: there is no spring; give it by "
+                "spring, or drop spring_centre_cm"
+            )
         if self.law is not None and (self.unbounded or (self.from_s, self.until_s) != _ALWAYS):
             raise ValueError(
                 "a law of your own is integrated alone with curl and push: put spring, viscous, "

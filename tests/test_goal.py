@@ -280,7 +280,7 @@ class Costly(Reach):
         return super().assess(*args, **kwargs)
 
 
-@pytest.mark.parametrize("task", [Costly(), "avoid", "rhythm", "third_party:Obstacle"])
+@pytest.mark.parametrize("task", [Costly(), "avoid", "rhythm", "straight", "third_party:Obstacle"])
 @pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
 def test_a_task_that_judges_otherwise_is_refused(make, task):
     assert third_party.Obstacle

@@ -255,6 +255,7 @@ def test_a_registered_schedule_has_a_name(monkeypatch):
         ({"spring": math.nan}, "spring = nan.*: give a number or a 2 x 2 matrix"),
         ({"viscous": -1001}, r"viscous = -1001 \(an entry is beyond 1000\): give a number or a"),
         ({"spring_centre_cm": 3}, "spring_centre_cm = 3: give 2 "),
+        ({"spring_centre_cm": [1, 0]}, r"spring_centre_cm = \(1.0, 0.0\): there is no spring"),
         ({"channel": 7}, "channel = 7.*: give two numbers from 0 to 1e[+]06"),
         ({"channel": (-1, 0)}, r"channel = \(-1, 0\) \(out of range\): give two numbers from 0"),
         ({"from_s": -1}, "from_s = -1: give a finite number >= 0"),

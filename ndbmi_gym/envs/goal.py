@@ -295,6 +295,9 @@ class BMIGoalVectorEnv(_GoalConditioned, BMIVectorEnv):
         return {"recent_goals": self._recent.copy(), "_recent_goals": info["_position"]}
 
 
+_JUDGE = ("assess", "_judging")  # what a task overrides to judge in another way
+
+
 def goal_task(config: Config) -> Reach:
     """The task of a configuration, if it can be judged for any goal.
 
@@ -308,7 +311,8 @@ def goal_task(config: Config) -> Reach:
         If it cannot.
     """
     task: Task = config.task
-    if not isinstance(task, Reach) or type(task).assess is not Reach.assess:
+    own = any(getattr(type(task), name, None) is not getattr(Reach, name) for name in _JUDGE)
+    if not isinstance(task, Reach) or own:
         raise ValueError(
             f"task = {shown(task)}: a goal environment can judge a step for another target only "
             "where its end says all; choose 'shift', 'hold', 'fixed' or a Reach that leaves "

@@ -370,16 +370,18 @@ class Reach:
         half_side_cm : float
             Half side L of the workspace.
         """
-        rules = self._rules(half_side_cm)
-        return assessed(self, judge, rules, before, after, target, action, last)
+        judging = self._judging(half_side_cm)
+        return assessed(self, *judging, before, after, target, action, last)
 
     def native(self, half_side_cm: float) -> tuple[Any, Any] | None:
         """How compiled code judges, and what it is to be told in a workspace of half side L.
 
         None where a class of one's own assesses in another way.
         """
-        if type(self).assess is not Reach.assess:
-            return None
+        return self._judging(half_side_cm) if type(self).assess is Reach.assess else None
+
+    def _judging(self, half_side_cm: float) -> tuple[Any, Any]:
+        """The compiled function that judges, and what it is to be told."""
         return judge, self._rules(half_side_cm)
 
     def _rules(self, half_side_cm: float) -> Rules:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from ndbmi_gym.checks import number
 from ndbmi_gym.compiled import compiled
-from ndbmi_gym.plants import Column, Device
-from ndbmi_gym.tasks import N_JUDGED, Judged, Outcome, assessed
+from ndbmi_gym.plants import Column
+from ndbmi_gym.tasks import N_JUDGED, Judged
 from ndbmi_gym.tasks.reach import Reach
 from ndbmi_gym.tasks.reach import judge as judge_reach
 
@@ -62,31 +62,9 @@ class Straight(Reach):
 
     n_memory: ClassVar[int] = 2  # where the trial started
 
-    def assess(
-        self,
-        before: Device,
-        after: Device,
-        target: FloatArray,
-        action: FloatArray,
-        last: Outcome,
-        half_side_cm: float,
-    ) -> Outcome:
-        """Judge a step; see `Reach.assess`. The last judgement tells where the trial started."""
-        rules = self._straight(half_side_cm)
-        return assessed(self, judge, rules, before, after, target, action, last)
-
-    def native(self, half_side_cm: float) -> tuple[Any, Any] | None:
-        """How compiled code judges, and what it is to be told in a workspace of half side L.
-
-        None where a class of one's own assesses in another way.
-        """
-        if type(self).assess is not Straight.assess:
-            return None
-        return judge, self._straight(half_side_cm)
-
-    def _straight(self, half_side_cm: float) -> StraightRules:
+    def _judging(self, half_side_cm: float) -> tuple[Any, Any]:
         price = self.deviation_weight if self.reward == "dense" else 0.0
-        return StraightRules(*self._rules(half_side_cm), price)
+        return judge, StraightRules(*self._rules(half_side_cm), price)
 
 
 @compiled
