@@ -46,8 +46,8 @@ class StraightRules(NamedTuple):
 class Straight(Reach):
     """`Reach`, at a price for the distance from the straight line between start and target.
 
-    Without it, a bent reach costs hardly more than a straight one, and nothing is gained by
-    learning what bends it.
+    Without it, a bent reach costs hardly more than a straight one, and little is gained by learning
+    what bends it.
 
     Attributes
     ----------
