@@ -21,6 +21,9 @@ from ndbmi_gym.streams import experiment_rng
 
 N_TARGETS, N_STARTS = 4, 16
 
+SHIFTED = ("arrived", "unmoved", "shifted", "turn")
+"""What `shift_shares` tells of every target."""
+
 _SETTLED = 10
 """Last steps of a run over which the place where it settles is averaged."""
 
@@ -71,6 +74,7 @@ def run_volition(
     curl: float = 0.0,
     options: Mapping[str, Any] = MappingProxyType({}),
     low: float = 0.0,
+    moved: bool = True,
 ) -> Volition:
     """Run Fig 12 in one animal.
 
@@ -84,13 +88,35 @@ def run_volition(
         Of `ndbmi_gym.config.Config`, on top of the preset.
     low : float
         Least volition in units of full volition, 0 or −1.
+    moved : bool
+        Without, volition stays zero, with the same targets, starts and noise.
     """
     loop = loop_with(preset, options, "gaussian", DECODERS[0], animal)
     rng, places = (
         experiment_rng(seed, animal, "volition"),
         experiment_rng(seed, animal, "volition starts"),
     )
-    return command_runs(preset, loop, rng, places, curl, low)
+    return command_runs(preset, loop, rng, places, curl, low, moved)
+
+
+def shift_shares(
+    preset: Preset,
+    animal: int,
+    seed: int,
+    curl: float = 0.0,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    low: float = 0.0,
+) -> dict[str, FloatArray]:
+    """`SHIFTED` of `run_volition`, by target (4,).
+
+    Share of runs that arrive, and that do without volition; whether the runs settle nearer to the
+    target than to the field's own; their mean turn, rad.
+    """
+    moved, still = (
+        run_volition(preset, animal, seed, curl, options, low, moved) for moved in (True, False)
+    )
+    found = (moved.arrived, still.arrived, moved.shifted.astype(float), moved.turns)
+    return dict(zip(SHIFTED, found, strict=True))
 
 
 def command_runs(

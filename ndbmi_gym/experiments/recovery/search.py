@@ -52,8 +52,8 @@ FINAL_ANIMALS = tuple(range(1010, 1018))
 
 FINALISTS = 8
 
-SEARCHED = tuple(claim.id for claim in CLAIMS if claim.id != "C24")
-"""Claims that trials are scored on; C24 is about another interface."""
+SEARCHED = tuple(claim.id for claim in CLAIMS)
+"""Claims that trials are scored on."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Range:
 
 
 SPACE: dict[str, Range] = {
-    "tau_s": Range(0.01, 1.0, log=True),
-    "repetitions": Range(choices=(5, 10, 20, 30)),
+    "tau_s": Range(0.01, 3.0, log=True),
+    "repetitions": Range(choices=(5, 10, 20, 30, 60)),
     "scaling": Range(choices=SCALINGS),
     "amplitude": Range(0.2, 12.0, log=True),
     "sigma": Range(3.0, 12.0),
@@ -92,7 +92,7 @@ SPACE: dict[str, Range] = {
     "obstacle_sigma": Range(1.0, 4.0),
     "mass": Range(0.05, 4.0, log=True),
     "step_s": Range(0.2, 3.0, log=True),
-    "radius_cm": Range(0.75, 4.0),
+    "radius_cm": Range(0.75, 5.0),
     "ideal": Range(choices=IDEALS),
     "misplaced_electrode": Range(choices=(7, 1, 5, 8, 0)),
     "lost_site": Range(choices=(7, 1, 5, 8, 0)),
@@ -104,7 +104,7 @@ Of the electrodes of the 3 x 3 grid, 7 and 1 are the sides towards +x, where the
 stimulated one, which the centre is not.
 """
 
-DESIGN = 200
+DESIGN = 100
 """Trials drawn at random before the estimator takes over."""
 
 _STUDY = "recovery"

@@ -1,4 +1,11 @@
-"""Checks of quantities against bounds, and what follows from them for a claim."""
+"""Checks of quantities against bounds, and what follows from them for a claim.
+
+One scale for the text's adjectives, as factors by which an error differs:
+
+- *nearly the same*, *nearly as well*, *no gain*, *no loss*: below 1.1 (`NEARLY`);
+- *small*, *stable*, *robust*, *insensitive*: below 1.25 (`SMALL`);
+- *mild*: below 1.5, and *large*, *marked*: above it (`LARGE`).
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +24,8 @@ from ndbmi_gym.experiments.protocol.runs import (
 from ndbmi_gym.experiments.vato2014.evidence import Evidence
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+DEPENDS = "depends on the reading"
+NEARLY, SMALL, LARGE = 1.1, 1.25, 1.5
 MIN_ANIMALS = 10
 """Fewer decide nothing: one lucky calibration could."""
 _RATIO = 0.3  # a margin of 1: 30 % in a ratio
@@ -35,6 +44,8 @@ class Check(NamedTuple):
         Whether the quantity should lie above the bound, or below.
     scale : float
         What counts as a margin of 1 in a search.
+    reading : str
+        Of the text, under which alone this is asked; empty: under every one.
     """
 
     what: str
@@ -42,6 +53,7 @@ class Check(NamedTuple):
     bound: float
     above: bool
     scale: float
+    reading: str = ""
 
     @property
     def verdict(self) -> str:
@@ -64,7 +76,8 @@ class Check(NamedTuple):
         return float(np.clip(distance if self.above else -distance, -2.0, 1.0))
 
     def __str__(self) -> str:
-        return f"{self.what} {self.interval} {'>' if self.above else '<'} {self.bound:.2f}"
+        what = f"{self.reading}: {self.what}" if self.reading else self.what
+        return f"{what} {self.interval} {'>' if self.above else '<'} {self.bound:.2f}"
 
 
 @dataclass(frozen=True)
@@ -97,18 +110,27 @@ class Finding(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Holds, does not hold or undecided."""
+        """Holds, does not hold, undecided; or depends on the reading, of which one fails."""
         if self.animals < MIN_ANIMALS or not self.checks:
             return UNDECIDED
-        verdicts = [check.verdict for check in self.checks]
-        if FAILS in verdicts:
-            return FAILS
-        return UNDECIDED if UNDECIDED in verdicts else HOLDS
+        readings = {check.reading for check in self.checks} - {""} or {""}
+        verdicts = {
+            _joined(check.verdict for check in self.checks if check.reading in ("", reading))
+            for reading in readings
+        }
+        if verdicts == {HOLDS, FAILS}:
+            return DEPENDS
+        return _joined(verdicts)
 
     @property
     def margin(self) -> float:
         """The least margin of the checks."""
         return min((check.margin for check in self.checks), default=-2.0)
+
+
+def _joined(verdicts: Iterable[str]) -> str:
+    found = set(verdicts)
+    return next((verdict for verdict in (FAILS, UNDECIDED) if verdict in found), HOLDS)
 
 
 def ratio_check(what: str, ratios: FloatArray, bound: float, above: bool) -> Check:

@@ -34,7 +34,8 @@ from ndbmi_gym.experiments.protocol.geometry import (
 from ndbmi_gym.experiments.protocol.runs import (
     FloatArray,
 )
-from ndbmi_gym.experiments.protocol.volition import run_volition
+from ndbmi_gym.experiments.protocol.volition import SHIFTED, shift_shares
+from ndbmi_gym.experiments.vato2014.both_interfaces import linear_measures, run_both
 from ndbmi_gym.presets import Preset
 
 
@@ -47,14 +48,15 @@ class Evidence:
     measured : dict of Setting to Measured
         Figs 6 to 11 and the short windows.
     volition : dict of str to ndarray (A, 4)
-        Fig 12: ``"arrived"`` and ``"shifted"`` by target, ``"curl arrived"``, and the mean turn
-        without and with a curl field, ``"turn"`` and ``"curl turn"``.
+        Fig 12, by target: share of runs that arrive, ``"arrived"``, and that do without volition,
+        ``"unmoved"``; whether runs settle there, ``"shifted"``; their mean ``"turn"``. The same in
+        a curl field: ``"curl arrived"`` and so on.
     geometry : dict of str to ndarray (A,)
         Fig 4, the shares of `ndbmi_gym.experiments.protocol.geometry.Geometry` by "name set".
     linear : dict of str to ndarray (A,)
         Section "earlier interface": share of convergent runs of the linear interface on a linear
-        field, ``"linear"``; of this one on the dipole, ``"dipole"``; and whether the linear one
-        refused the dipole, ``"refused"``.
+        field, ``"linear"``; of this one on the dipole, ``"dipole"``; and how far the forces of
+        either on the dipole are off, ``"linear force error"`` and ``"force error"``.
     """
 
     measured: Measurements
@@ -96,19 +98,16 @@ def from_tables(figures: Mapping[str, Tables]) -> Evidence:
         if "runs" in tables:
             measured |= _measurements(tables["runs"])
     volition = figures["fig12"]["shares"]
-    still = where(volition, curl=0.0)
-    curled = {name: column[volition["curl"] != 0.0] for name, column in volition.items()}
     shape = (len(np.unique(volition["animal"])), -1)
+    curls = {"": 0.0, "curl ": volition["curl"][volition["curl"] > 0].min()}
     shares = figures["fig4"]["shares"]
     linear = figures["linear"]["shares"]
     return Evidence(
         measured=measured,
         volition={
-            "arrived": still["arrived"].reshape(shape),
-            "shifted": still["shifted"].reshape(shape),
-            "turn": still["turn"].reshape(shape),
-            "curl arrived": curled["arrived"].reshape(shape),
-            "curl turn": curled["turn"].reshape(shape),
+            prefix + name: where(volition, curl=curl)[name].reshape(shape)
+            for prefix, curl in curls.items()
+            for name in SHIFTED
         },
         geometry={
             f"{name} set {number}": where(shares, set=number)[name]
@@ -134,9 +133,6 @@ def gather(
 ) -> tuple[Evidence, float]:
     """Measure what the claims need, and the misfit of the f factors.
 
-    The earlier linear interface, which owes little to the parameters, is taken to behave as
-    published.
-
     Parameters
     ----------
     preset : Preset
@@ -147,7 +143,6 @@ def gather(
         and no second decoder with set 7, whose distances take longest: it is taken to be the first.
     """
     parts = [_gather_one(preset, animal, seed, fast) for animal in animals]
-    published = np.ones(len(parts))
     first = parts[0]
     evidence = Evidence(
         measured={
@@ -159,7 +154,7 @@ def gather(
         },
         volition={n: np.stack([part.volition[n] for part in parts]) for n in first.volition},
         geometry={n: np.array([part.geometry[n] for part in parts]) for n in first.geometry},
-        linear=dict.fromkeys(("refused", "linear", "dipole"), published),
+        linear={n: np.array([part.linear[n] for part in parts]) for n in first.linear},
     )
     factors = {n: _geometric_mean([part.f_factors[n] for part in parts]) for n in first.f_factors}
     return evidence, f_factor_misfit(factors)
@@ -176,6 +171,7 @@ class _Part(NamedTuple):
     measured: Measurements
     volition: dict[str, FloatArray]
     geometry: dict[str, float]
+    linear: dict[str, float]
     f_factors: dict[int, FloatArray]
 
 
@@ -193,7 +189,7 @@ def _gather_one(preset: Preset, animal: int, seed: int, fast: bool) -> _Part:
         look_at_map(number)
     repetitions = 5 if fast else 10
     for condition, options in conditions(preset).items():
-        if condition.startswith(("truncated", "window")) and condition != "window 50 ms":
+        if condition.startswith(("truncated", "window")) and " 50 ms" not in condition:
             continue
         compared = ("set 5", "set 6") if fast else ("set 5", "set 6", "set 7")
         decoders = DECODERS if condition in compared else DECODERS[:1]
@@ -209,15 +205,13 @@ def _gather_one(preset: Preset, animal: int, seed: int, fast: bool) -> _Part:
             first, second = (Setting("set 7", field, decoder) for decoder in DECODERS)
             measured[second] = measured[first]
 
-    still, curled = (run_volition(preset, animal, seed, curl) for curl in (0.0, preset.curl))
     volition = {
-        "arrived": still.arrived,
-        "shifted": still.shifted.astype(float),
-        "turn": still.turns,
-        "curl arrived": curled.arrived,
-        "curl turn": curled.turns,
+        prefix + name: column.astype(float)
+        for prefix, curl in (("", 0.0), ("curl ", preset.curl))
+        for name, column in shift_shares(preset, animal, seed, curl).items()
     }
-    return _Part(measured, volition, geometry, factors)
+    linear = linear_measures(run_both(preset, animal, seed))
+    return _Part(measured, volition, geometry, linear, factors)
 
 
 def _measurements(runs: Table) -> Measurements:

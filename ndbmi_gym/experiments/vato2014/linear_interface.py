@@ -104,6 +104,7 @@ def calibrate_linear(
     repetitions: int = 20,
     half_side_cm: float = 10.0,
     n_count_bins: int = 6,
+    check: bool = True,
 ) -> LinearInterface:
     """Record K responses to every stimulus and build the linear interface from them.
 
@@ -120,14 +121,18 @@ def calibrate_linear(
         Half side L of the workspace.
     n_count_bins : int
         Bins of the recording window in which spikes are counted.
+    check : bool
+        Without, a field that has no inverse is not refused: of the places where it has a stimulus'
+        force, one is taken that a search from the nearest node of a grid finds.
 
     Raises
     ------
     ValueError
-        If the field has no inverse on the workspace, a parameter is out of range, there are too few
-        responses for a fit, or they span no plane.
+        If the field is checked and has no inverse on the workspace, a parameter is out of range,
+        there are too few responses for a fit, or they span no plane.
     """
-    check_invertible(field, half_side_cm)
+    if check:
+        check_invertible(field, half_side_cm)
     for name, value in (("repetitions", repetitions), ("n_count_bins", n_count_bins)):
         if not (isinstance(value, int | np.integer) and value >= 1):
             raise ValueError(f"{name} = {value!r}: give a whole number >= 1")
@@ -155,7 +160,7 @@ def calibrate_linear(
     return LinearInterface(
         weights=fitted[:-1],
         offset=fitted[-1],
-        sites=invert_field(field, forces, half_side_cm),
+        sites=invert_field(field, forces, half_side_cm, check=False),
         half_side_cm=float(half_side_cm),
         n_count_bins=int(n_count_bins),
         n_bins=cortex.n_bins,
@@ -212,7 +217,9 @@ def check_invertible(field: Field, half_side_cm: float = 10.0) -> None:
         )
 
 
-def invert_field(field: Field, forces: npt.ArrayLike, half_side_cm: float = 10.0) -> FloatArray:
+def invert_field(
+    field: Field, forces: npt.ArrayLike, half_side_cm: float = 10.0, check: bool = True
+) -> FloatArray:
     """Places of the workspace at which a field has given forces.
 
     Parameters
@@ -222,6 +229,8 @@ def invert_field(field: Field, forces: npt.ArrayLike, half_side_cm: float = 10.0
         kg·cm/s².
     half_side_cm : float
         Half side L of the workspace.
+    check : bool
+        Without, a field that has no inverse is not refused (`calibrate_linear`).
 
     Returns
     -------
@@ -232,9 +241,10 @@ def invert_field(field: Field, forces: npt.ArrayLike, half_side_cm: float = 10.0
     Raises
     ------
     ValueError
-        If the field has no inverse on the workspace, or a force is not finite.
+        If the field is checked and has no inverse on the workspace, or a force is not finite.
     """
-    check_invertible(field, half_side_cm)
+    if check:
+        check_invertible(field, half_side_cm)
     forces = np.asarray(forces, dtype=float)
     if forces.ndim != 2 or forces.shape[1] != 2 or not np.isfinite(forces).all():
         raise ValueError(f"forces of shape {forces.shape}: give finite forces of shape (S, 2)")
