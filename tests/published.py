@@ -31,7 +31,6 @@ PUBLISHED = {
         "set 7": 0.6,
         "flatten 0.7": 1.2,
         "flatten 0.9": 2.5,
-        "shape 0.2": 1.2,
         "shape 10.0": 0.7,
         "spontaneous 100": 1.1,
         "test flatten 0.3": 1.2,
@@ -85,8 +84,11 @@ def evidence(changes=(), n_animals=N, lost=(), **others):
     made = {
         "volition": {
             "arrived": np.full((n_animals, 4), 0.99),
+            "unmoved": np.full((n_animals, 4), 0.25),
             "shifted": np.ones((n_animals, 4)),
             "curl arrived": np.full((n_animals, 4), 0.98),
+            "curl unmoved": np.full((n_animals, 4), 0.45),
+            "curl shifted": np.ones((n_animals, 4)),
             "turn": np.tile([0.1, -0.1, 0.2, -0.2], (n_animals, 1)),
             "curl turn": np.tile([0.3, 0.1, 0.4, 0.2], (n_animals, 1)),
         },
@@ -95,7 +97,7 @@ def evidence(changes=(), n_animals=N, lost=(), **others):
             for name, value in GEOMETRY.items()
             for number in range(1, 8)
         },
-        "linear": {name: np.ones(n_animals) for name in ("refused", "linear", "dipole")},
+        "linear": {name: np.full(n_animals, value) for name, value in LINEAR.items()},
     }
     for name, values in others.items():
         made[name] = made[name] | values
@@ -104,6 +106,7 @@ def evidence(changes=(), n_animals=N, lost=(), **others):
 
 GEOMETRY = dict.fromkeys(("clustered", "angle_kept", "radius_rises", "pair_between"), 0.97)
 GEOMETRY |= {"skew": 5.0}
+LINEAR = {"linear": 1.0, "dipole": 1.0, "forced_error": 0.6, "dipole_error": 0.3}
 
 
 def _published_mean(setting):

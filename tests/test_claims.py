@@ -13,6 +13,7 @@ from ndbmi_gym.experiments.protocol.conditions import (
     SHAPES,
 )
 from ndbmi_gym.experiments.vato2014.checks import (
+    DEPENDS,
     FAILS,
     HOLDS,
     MIN_ANIMALS,
@@ -77,11 +78,11 @@ CONTRADICTIONS = [
         ("C5", {(s, field, DECODERS[1]): PUBLISHED[field].get(s, 1.0) * factor}, {})
         for s in ("set 5", "set 6", "set 7")
         for field in FIELDS
-        for factor in (0.7, 1.4)
+        for factor in (0.85, 1.2)
     ),
     ("C6", {("flatten 0.3", "gaussian"): 1.4}, {}),
     ("C6", {("flatten 0.5", "gaussian"): 1.4}, {}),
-    ("C6", {("flatten 0.7", "gaussian"): 1.7}, {}),
+    ("C6", {("flatten 0.7", "gaussian"): 1.4}, {}),
     ("C7", {("flatten 0.9", "gaussian"): 1.3}, {}),
     ("C7", {("flatten 0.7", "gaussian"): 1.4, ("flatten 0.9", "gaussian"): 1.6}, {}),
     # twice as bad at 0.7 already, however much worse still at 0.9
@@ -93,7 +94,9 @@ CONTRADICTIONS = [
     # from the same α on
     ("C8", {(f"flatten {a}", "gaussian"): PUBLISHED["dipole"][f"flatten {a}"] for a in ALPHAS}, {}),
     ("C9", {("flatten 0.9", "dipole"): 1.3}, {}),
-    ("C10", {("shape 0.2", "gaussian"): 1.8}, {}),
+    ("C10", {("shape 0.2", "gaussian"): 1.4}, {}),
+    # small, and yet significant where only very regular firing should be
+    *(("C10", {(f"shape {k}", "gaussian"): 1.15}, {}) for k in SHAPES[:-1]),
     ("C10", {("shape 0.2", "gaussian"): 0.5}, {}),
     ("C10", {("shape 0.5", "gaussian"): 1.5}, {}),
     ("C10", {("shape 0.5", "gaussian"): 0.6}, {}),
@@ -103,6 +106,7 @@ CONTRADICTIONS = [
     ("C10", {("shape 10.0", "gaussian"): 0.5}, {}),
     ("C10", {("shape 10.0", "gaussian"): 1.0}, {}),
     ("C11", {("shape 0.2", "dipole"): 1.0}, {}),
+    ("C11", {("shape 0.2", "dipole"): 1.4}, {}),
     ("C11", {("shape 2.0", "dipole"): 4.0, ("shape 10.0", "dipole"): 4.0}, {}),
     ("C12", {("spontaneous 100", "gaussian"): 1.4}, {}),
     ("C13", {("spontaneous 40", "dipole"): 1.5}, {}),
@@ -113,6 +117,7 @@ CONTRADICTIONS = [
     ("C16", {("misplaced electrode", "dipole"): 1.15}, {}),
     ("C16", {("misplaced electrode", "dipole"): 1.8}, {}),
     ("C17", {("lost site", "dipole"): 0.9}, {}),
+    ("C17", {("lost site", "dipole"): 1.03}, {}),  # too little for the text's test
     *(
         ("C18", {(f"test flatten {a}", field): factor for a in ALPHAS[:3]}, {})
         for field in FIELDS
@@ -125,14 +130,21 @@ CONTRADICTIONS = [
     ("C20", {}, volition("shifted", 1.0, 1.0, 1.0, 0.0)),
     ("C21", {}, volition("curl arrived", 0.75, 1.0, 1.0, 1.0)),
     ("C21", {}, volition("curl turn", -0.3)),
-    ("C22", {("window 50 ms", "gaussian"): 1.3}, {}),
-    ("C22", {("window 50 ms", "dipole"): 1.3}, {}),
+    # they pass through the region, and settle elsewhere
+    ("C21", {}, volition("curl shifted", 1.0, 1.0, 1.0, 0.0)),
+    # no more arrive than without volition
+    ("C20", {}, {"volition": {"unmoved": np.ones((N, 4))}}),
+    ("C21", {}, {"volition": {"curl unmoved": np.ones((N, 4))}}),
+    *(
+        ("C22", {(f"{how} 50 ms", field): 1.3 for how in ("window", "truncated to")}, {})
+        for field in FIELDS
+    ),
     ("C23", {}, geometry(clustered__1=0.6)),
     *(("C23", {}, geometry(**{f"angle_kept__{n}": 0.5})) for n in (1, 2, 4)),
     *(("C23", {}, geometry(**{f"radius_rises__{n}": 0.5})) for n in (2, 4)),
     *(("C23", {}, geometry(**{f"pair_between__{n}": 0.5})) for n in (3, 4)),
     ("C23", {}, geometry(skew__1=25.0)),
-    ("C24", {}, {"linear": {"refused": np.zeros(N)}}),
+    ("C24", {}, {"linear": {"forced_error": np.full(N, 0.4)}}),
     ("C24", {}, {"linear": {"linear": np.full(N, 0.5)}}),
     ("C24", {}, {"linear": {"dipole": np.full(N, 0.5)}}),
 ]
@@ -154,7 +166,6 @@ ELSEWHERE = [
     ("C8", {("flatten 0.3", "dipole"): 1.0}, {}),
     ("C8", {("flatten 0.5", "dipole"): 1.0, ("flatten 0.7", "gaussian"): 1.0}, {}),
     ("C9", {("flatten 0.7", "dipole"): 3.0}, {}),
-    ("C17", {("lost site", "dipole"): 1.05}, {}),  # it need not be significant
     ("C10", {("shape 10.0", "gaussian"): 1.4}, {}),  # a deviation either way
     ("C1", {("set 5", "gaussian"): 0.7}, {}),
     ("C20", {}, volition("curl arrived", 0.0)),
@@ -177,13 +188,13 @@ SPLIT = np.array([0.9, 1.1] * (N // 2))
         ("C2", ("set 7", "gaussian"), 1.0),
         ("C3", ("set 5", "dipole"), 1.0),
         ("C4", ("set 7", "dipole"), 1.0),
-        ("C5", ("set 6", "gaussian", DECODERS[1]), 1.25),
+        ("C5", ("set 6", "gaussian", DECODERS[1]), 1.1),
         ("C6", ("flatten 0.5", "gaussian"), 1.25),
         ("C7", ("flatten 0.9", "gaussian"), 1.5),
         ("C8", ("flatten 0.7", "dipole"), 1.1),
         ("C9", ("flatten 0.9", "dipole"), 1.5),
-        ("C10", ("shape 2.0", "gaussian"), 1.25),
-        ("C11", ("shape 0.2", "dipole"), 1.25),
+        ("C10", ("shape 10.0", "gaussian"), 1.5),
+        ("C11", ("shape 0.2", "dipole"), 1.5),
         ("C12", ("spontaneous 100", "gaussian"), 1.2),
         ("C13", ("spontaneous 40", "dipole"), 1.25),
         ("C14", ("misplaced electrode", "gaussian"), 1.1),
@@ -203,10 +214,13 @@ def test_animals_on_both_sides_of_a_bound_decide_nothing(claim, setting, bound):
     [
         ("C20", {"volition": {"arrived": np.tile(SPLIT[:, None] - 0.1, 4)}}),
         ("C20", {"volition": {"shifted": np.tile(SPLIT[:, None] > 1, 4)}}),
+        ("C20", {"volition": {"unmoved": np.tile(SPLIT[:, None] - 0.01, 4)}}),
+        ("C21", {"volition": {"curl shifted": np.tile(SPLIT[:, None] > 1, 4)}}),
         ("C21", {"volition": {"curl arrived": np.tile(SPLIT[:, None] - 0.1, 4)}}),
         ("C21", {"volition": {"curl turn": np.tile(SPLIT[:, None] - 1, 4)}}),
         ("C23", {"geometry": {"clustered set 1": SPLIT - 0.1}}),
         ("C23", {"geometry": {"skew set 1": 15 * SPLIT}}),
+        ("C24", {"linear": {"forced_error": 0.45 * SPLIT}}),
         ("C24", {"linear": {"linear": SPLIT - 0.1}}),
         ("C24", {"linear": {"dipole": SPLIT - 0.1}}),
     ],
@@ -252,7 +266,7 @@ TESTED = [
     ("C17", "lost site", "dipole"),
     *(("C18", f"test flatten {a}", field) for a in ALPHAS[:3] for field in FIELDS),
     *(("C19", "test flatten 0.9", field) for field in FIELDS),
-    *(("C22", "window 50 ms", field) for field in FIELDS),
+    *(("C22", f"{how} 50 ms", f) for how in ("window", "truncated to") for f in FIELDS),
 ]
 
 
@@ -282,6 +296,7 @@ def test_every_check_that_misses_an_animal_is_undecided(claim, condition, field)
         ("C8", "flatten 0.3", "dipole", 2),
         ("C8", "flatten 0.3", "gaussian", 1),
         ("C10", "shape 10.0", "gaussian", 3),  # both ratios, and the deviation
+        ("C10", "shape 2.0", "gaussian", 3),
         ("C11", "shape 0.2", "dipole", 3),
         ("C11", "shape 2.0", "dipole", 1),
     ],
@@ -328,13 +343,13 @@ def test_a_map_of_which_a_measure_is_missing_decides_nothing(name, published):
     assert verdict("C23", evidence(**one)) == UNDECIDED
 
 
-def test_whether_the_linear_interface_refuses_is_a_fact_and_no_sample(published):
-    refuses = judged("C24", published).checks[0]
-    assert refuses.interval == (1.0, 1.0, 1.0)
-    assert refuses.margin == 1.0
-    accepts = judged("C24", evidence(linear={"refused": np.zeros(N)})).checks[0]
-    assert accepts.interval == (0.0, 0.0, 0.0)
-    assert accepts.verdict == FAILS
+@pytest.mark.parametrize("how", ["window", "truncated to"])
+def test_windows_that_are_as_good_in_one_reading_only_depend_on_it(how):
+    found = evidence({(f"{how} 50 ms", field): 1.3 for field in FIELDS})
+    assert verdict("C22", found) == DEPENDS
+    failing = [c for c in judged("C22", found).checks if c.verdict == FAILS]
+    assert {check.reading.startswith("rates") for check in failing} == {how != "window"}
+    assert all(str(check).startswith(check.reading) for check in failing)
 
 
 # Robustness that is none: a condition that loses the hard runs leaves the easy ones
@@ -347,13 +362,11 @@ ROBUST = [
     ("C13", "spontaneous 40", "dipole"),
     ("C14", "misplaced electrode", "gaussian"),
     ("C15", "lost site", "gaussian"),
-    ("C22", "window 50 ms", "gaussian"),
-    ("C22", "window 50 ms", "dipole"),
 ]
 
 
 @pytest.mark.parametrize(("claim", "condition", "field"), ROBUST)
-@pytest.mark.parametrize("lost", [0.15, 0.5])
+@pytest.mark.parametrize("lost", [0.15, 0.25])
 def test_a_robust_condition_does_not_lose_runs(claim, condition, field, lost):
     finding = judged(claim, evidence(lost={(condition, field): lost}))
     assert finding.verdict == FAILS

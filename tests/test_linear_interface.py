@@ -9,7 +9,6 @@ import pytest
 from ndbmi_gym.cortex import Response
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.experiments.protocol.runs import protocol_starts, run_protocol
-from ndbmi_gym.experiments.vato2014.linear import run_both
 from ndbmi_gym.experiments.vato2014.linear_interface import (
     LinearLoop,
     _self_contact,
@@ -20,7 +19,6 @@ from ndbmi_gym.experiments.vato2014.linear_interface import (
 )
 from ndbmi_gym.fields import GaussianField, LimitCycleField, LinearField, make_field
 from ndbmi_gym.plants.point_mass import PointMass
-from ndbmi_gym.presets import Preset
 from ndbmi_gym.spikes import SpikeTrains, from_times
 from ndbmi_gym.stimuli import stimulus_set
 from ndbmi_gym.streams import animal_rng
@@ -365,14 +363,3 @@ def test_it_drives_the_device_to_the_target_of_a_linear_field(number, animal):
     runs = run_protocol(LinearLoop(cortex, interface, PointMass()), rng, protocol_starts(rng, 10.0))
     assert runs.convergent.mean() >= 0.95
     assert runs.path.shape == (51, 240, 2)
-
-
-def test_comparison_with_the_non_linear_interface():
-    # 240 runs each; at a true rate of 99 % fewer than 95 % converge with probability 1e-6
-    found = run_both(Preset(), animal=0, seed=0)
-    assert found.refused
-    assert found.linear.convergent.mean() >= 0.95
-    assert found.dipole.convergent.mean() >= 0.95
-    again = run_both(Preset(), animal=0, seed=0)
-    np.testing.assert_array_equal(found.linear.path, again.linear.path)
-    np.testing.assert_array_equal(found.dipole.path, again.dipole.path)

@@ -1,10 +1,11 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.experiments.vato2014 import report
+from ndbmi_gym.experiments.vato2014.baselines import load_baselines
 from ndbmi_gym.experiments.vato2014.checks import Check, Finding
 from ndbmi_gym.experiments.vato2014.claims import CLAIMS
 from ndbmi_gym.presets import Preset
@@ -48,12 +49,16 @@ def test_verdicts_come_from_the_intervals(written):
 
 def test_markdown_tells_claim_statement_verdict_and_interval(written):
     text = (written / "report.md").read_text()
-    assert "1 of 3 claims hold, 1 do not, 1 are undecided." in text
+    head = "1 of 3 claims hold, 1 do not, 1 are undecided, 0 depend on the reading"
+    assert head in text
     row = next(line for line in text.splitlines() if line.startswith("| C1 "))
     assert CLAIMS[0].statement in row
     assert "**holds**" in row
     assert "1.05 (1.00 to 1.08) < 1.10" in row
-    assert "2 animals (0 to 1), seed 5" in text
+    assert "2 animals (0 to 1), none of which the search had seen, seed 5" in text
+    base = load_baselines()
+    assert f"| {base.passed['C1']:.0%} |" in row
+    assert f"a median of {base.median:g} claims (at most {base.most})" in text
     assert "f factors are off by 12 %" in text
 
 
@@ -64,3 +69,15 @@ def test_the_page_needs_nothing_but_itself(written):
     assert "8 / 32 &lt;regions&gt;" in page  # what is measured cannot break the page
     assert "5 &lt; 6" in page
     assert page.count("<tr>") >= 3
+
+
+def test_the_headline_tells_what_random_sets_satisfy_too(monkeypatch):
+    passed = {"C1": 0.5, "C2": 0.1, "C3": 0.9}
+    base = replace(load_baselines(), passed=passed, searched=(0, 1000))
+    monkeypatch.setattr(report, "load_baselines", lambda: base)
+    findings = [finding(claim, 1.0, 1.08) for claim in CLAIMS[:3]]
+    settings = {"preset": "paper", "animals": [0, 1], "seed": 0}
+    told = report.summary(findings, settings)
+    assert "3 of 3 claims hold" in told
+    assert "Of the 3 that hold, 2 also hold under at least half of random sets" in told
+    assert "some of which the search had seen" in told

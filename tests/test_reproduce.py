@@ -13,6 +13,7 @@ from ndbmi_gym.experiments.bench import batches
 from ndbmi_gym.experiments.bench.batches import Batch
 from ndbmi_gym.experiments.bench.tables import read_csv
 from ndbmi_gym.experiments.protocol.conditions import Setting, measure_settings
+from ndbmi_gym.experiments.protocol.volition import SHIFTED
 from ndbmi_gym.experiments.vato2014 import comparison, reproduce
 from ndbmi_gym.experiments.vato2014.evidence import from_tables
 from ndbmi_gym.experiments.vato2014.reproduce import FIGURES
@@ -105,7 +106,7 @@ def test_processes_and_figures_do_not_change_the_numbers(tmp_path):
 
 def _others(many):
     share = np.ones(8)
-    volition = {n: share for n in ("arrived", "shifted", "turn")}
+    volition = {n: share for n in SHIFTED}
     volition |= {"animal": np.repeat([0, 1], 4), "curl": np.tile([0.0, 0.6], 4)}
     maps = {"set": np.array([1, 1]), "animal": np.array([0, 1]), "clustered": np.ones(2)}
     return {
@@ -148,10 +149,10 @@ def test_wrong_words_are_named(line, message, tmp_path, capsys):
         ("all", FIGURES, range(1)),
         ("fig5 all all fig2", FIGURES, range(1)),
         ("all --animals 3 --first-animal 7", FIGURES, range(7, 10)),
-        ("claims", FIGURES, range(10)),
-        ("claims fig2 all", FIGURES, range(10)),
-        ("fig2 claims --first-animal 20", FIGURES, range(20, 30)),
-        ("claims --animals 2", FIGURES, range(2)),
+        ("claims", FIGURES, range(100, 130)),
+        ("claims fig2 all", FIGURES, range(100, 130)),
+        ("fig2 claims --first-animal 20", FIGURES, range(20, 50)),
+        ("claims --animals 2", FIGURES, range(100, 102)),
     ],
 )
 def test_words_become_figures_once_each(line, names, animals, tmp_path, monkeypatch, capsys):

@@ -25,6 +25,7 @@ def add_to(commands: Any) -> None:
 def run(asked: argparse.Namespace) -> int:
     """Search, analyse the trials, and choose the best of them."""
     from ndbmi_gym.experiments.recovery import identifiability, search
+    from ndbmi_gym.experiments.vato2014.baselines import FILE
     from ndbmi_gym.presets import load_preset
 
     if asked.redraw:
@@ -37,6 +38,7 @@ def run(asked: argparse.Namespace) -> int:
     search.search(asked.out, asked.trials, asked.jobs, list(map(load_preset, asked.start)))
     trials = search.read_trials(asked.out)
     found = identifiability.write(asked.out, trials, search.DESIGN)
+    search.baselines(trials).save(asked.out / FILE)
     print(search.summary(trials))
     print(f"constrained to less than half of their range: {', '.join(found.constrained)}")
     search.choose(asked.out, trials, asked.jobs)

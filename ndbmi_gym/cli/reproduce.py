@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ndbmi_gym.cli.options import add_animals, add_command, add_files, add_preset
+from ndbmi_gym.cli.options import add_command, add_files, add_preset
 
 
 def add_to(commands: Any) -> None:
@@ -15,15 +15,21 @@ def add_to(commands: Any) -> None:
         "what",
         nargs="+",
         help="fig2, fig4 to fig12, windows, linear; 'all' of these; or 'claims': all of these for "
-        "ten animals, and the report",
+        "thirty animals, and the report",
     )
     add_preset(made)
-    add_animals(made, 0, count=None)
+    made.add_argument("--seed", type=int, default=0, help="of the tests")
+    made.add_argument(
+        "--first-animal",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="the first animal (default: 100 for claims, which no search has seen; otherwise 0)",
+    )
     made.add_argument(
         "--animals",
         type=int,
         default=argparse.SUPPRESS,
-        help="animals (default: 10 for claims, otherwise 1)",
+        help="animals (default: 30 for claims, otherwise 1)",
     )
     made.add_argument("--backend", default="loky", help="of joblib: loky, ray or dask")
 
@@ -41,11 +47,12 @@ def run(asked: argparse.Namespace) -> int:
     ]
     if claims or "all" in asked.what:
         chosen = list(reproduce.FIGURES.values())
-    count = getattr(asked, "animals", 10 if claims else 1)
+    first = getattr(asked, "first_animal", 100 if claims else 0)
+    count = getattr(asked, "animals", 30 if claims else 1)
     batch = batches.Batch(
         out=asked.out / Path(asked.preset).stem,
         preset=asked.preset,
-        animals=range(asked.first_animal, asked.first_animal + count),
+        animals=range(first, first + count),
         seed=asked.seed,
         jobs=asked.jobs,
         backend=asked.backend,

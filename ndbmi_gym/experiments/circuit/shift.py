@@ -10,7 +10,7 @@ _OPTIONS = {"cortex": {"kind": "soc", "stimuli": 32, "units": 1}}
 
 def data(preset: Preset, animal: int, seed: int) -> Tables:
     """Paths to every target, and where they settle."""
-    return fig12.data(preset, animal, seed, _OPTIONS, low=-1.0)
+    return fig12.data(preset, animal, seed, _OPTIONS, low=-1.0, curls=(0.0, 1.0))
 
 
 FIGURE = Figure(

@@ -99,22 +99,12 @@ def run_volition(
     return command_runs(preset, loop, rng, places, curl, low, moved)
 
 
-def shift_shares(
-    preset: Preset,
-    animal: int,
-    seed: int,
-    curl: float = 0.0,
-    options: Mapping[str, Any] = MappingProxyType({}),
-    low: float = 0.0,
-) -> dict[str, FloatArray]:
-    """`SHIFTED` of `run_volition`, by target (4,).
+def shift_shares(moved: Volition, still: Volition) -> dict[str, FloatArray]:
+    """`SHIFTED` by target, (4,), of runs under volition and of the same without.
 
-    Share of runs that arrive, and that do without volition; whether the runs settle nearer to the
-    target than to the field's own; their mean turn, rad.
+    Share of runs that arrive, and of those that do without volition; whether the runs settle nearer
+    to the target than to the field's own; their mean turn, rad.
     """
-    moved, still = (
-        run_volition(preset, animal, seed, curl, options, low, moved) for moved in (True, False)
-    )
     found = (moved.arrived, still.arrived, moved.shifted.astype(float), moved.turns)
     return dict(zip(SHIFTED, found, strict=True))
 

@@ -33,12 +33,13 @@ from ndbmi_gym.experiments.bench.parallel import run_tasks
 from ndbmi_gym.experiments.bench.tables import Table, write_csv
 from ndbmi_gym.experiments.protocol.conditions import FIELDS, REFERENCE
 from ndbmi_gym.experiments.protocol.runs import run_ideal
+from ndbmi_gym.experiments.vato2014.baselines import Baselines
 from ndbmi_gym.experiments.vato2014.claims import CLAIMS, judge
 from ndbmi_gym.experiments.vato2014.evidence import gather
 from ndbmi_gym.fields import make_field
 from ndbmi_gym.files import write_json
 from ndbmi_gym.plants.point_mass import PointMass
-from ndbmi_gym.presets import HALF_SIDE_CM, IDEALS, Preset
+from ndbmi_gym.presets import HALF_SIDE_CM, IDEALS, PRESETS, Preset
 from ndbmi_gym.provenance import JSON, versions
 from ndbmi_gym.tasks.reach import Reach
 
@@ -280,6 +281,24 @@ def choose(folder: Path, trials: Table, jobs: int = 1) -> Preset:
         },
     )
     return best
+
+
+def baselines(trials: Table) -> Baselines:
+    """How many claims hold under the random trials, and under the presets in the same animals."""
+    random = {name: column[trials["trial"] < DESIGN] for name, column in trials.items()}
+    presets = {
+        name: sum(margin > 0 for margin in evaluate(preset).margins.values())
+        for name, preset in PRESETS.items()
+    }
+    return Baselines(
+        sets=len(random["trial"]),
+        animals=ANIMALS,
+        passed={claim: float((random[claim] > 0).mean()) for claim in SEARCHED},
+        median=float(np.median(random["holds"])),
+        most=int(random["holds"].max()),
+        presets=presets,
+        searched=(*ANIMALS, *FINAL_ANIMALS),
+    )
 
 
 def summary(trials: Table) -> str:

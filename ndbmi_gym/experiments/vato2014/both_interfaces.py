@@ -156,17 +156,22 @@ def force_error(
 
 
 def linear_measures(found: BothInterfaces) -> dict[str, float]:
-    """What is told of both: shares of runs that converge, errors of forces and of paths."""
-    own, linear, this = found.errors
+    """What is told of both.
+
+    Share of convergent runs of the linear interface on its linear field (``"linear"``) and on the
+    dipole (``"forced"``), and of this one on the dipole (``"dipole"``); the force errors of each
+    (``"linear_error"`` and so on); and the mean wtpe of the latter two, cm.
+    """
+    linear, forced, dipole = found.errors
     return {
         "linear": float(found.linear.convergent.mean()),
-        "linear on dipole": float(found.forced.convergent.mean()),
+        "linear_error": linear,
+        "forced": float(found.forced.convergent.mean()),
+        "forced_error": forced,
+        "forced_wtpe": _mean(wtpe(found.forced, found.ideal)),
         "dipole": float(found.dipole.convergent.mean()),
-        "linear's own force error": own,
-        "linear force error": linear,
-        "force error": this,
-        "linear wtpe": _mean(wtpe(found.forced, found.ideal)),
-        "wtpe": _mean(wtpe(found.dipole, found.ideal)),
+        "dipole_error": dipole,
+        "dipole_wtpe": _mean(wtpe(found.dipole, found.ideal)),
     }
 
 

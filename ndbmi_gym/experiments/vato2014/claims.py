@@ -322,7 +322,7 @@ _GEOMETRY = (
 
 
 def _linear(e: Evidence) -> list[Check]:
-    errors = e.linear["linear force error"] / e.linear["force error"]
+    errors = e.linear["forced_error"] / e.linear["dipole_error"]
     return [
         ratio_check("error of the dipole's forces, linear / this one", errors, LARGE, True),
         Check(

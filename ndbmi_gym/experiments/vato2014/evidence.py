@@ -34,7 +34,7 @@ from ndbmi_gym.experiments.protocol.geometry import (
 from ndbmi_gym.experiments.protocol.runs import (
     FloatArray,
 )
-from ndbmi_gym.experiments.protocol.volition import SHIFTED, shift_shares
+from ndbmi_gym.experiments.protocol.volition import SHIFTED, run_volition, shift_shares
 from ndbmi_gym.experiments.vato2014.both_interfaces import linear_measures, run_both
 from ndbmi_gym.presets import Preset
 
@@ -54,9 +54,8 @@ class Evidence:
     geometry : dict of str to ndarray (A,)
         Fig 4, the shares of `ndbmi_gym.experiments.protocol.geometry.Geometry` by "name set".
     linear : dict of str to ndarray (A,)
-        Section "earlier interface": share of convergent runs of the linear interface on a linear
-        field, ``"linear"``; of this one on the dipole, ``"dipole"``; and how far the forces of
-        either on the dipole are off, ``"linear force error"`` and ``"force error"``.
+        Section "earlier interface":
+        `ndbmi_gym.experiments.vato2014.both_interfaces.linear_measures`.
     """
 
     measured: Measurements
@@ -206,9 +205,11 @@ def _gather_one(preset: Preset, animal: int, seed: int, fast: bool) -> _Part:
             measured[second] = measured[first]
 
     volition = {
-        prefix + name: column.astype(float)
+        prefix + name: column
         for prefix, curl in (("", 0.0), ("curl ", preset.curl))
-        for name, column in shift_shares(preset, animal, seed, curl).items()
+        for name, column in shift_shares(
+            *(run_volition(preset, animal, seed, curl, moved=moved) for moved in (True, False))
+        ).items()
     }
     linear = linear_measures(run_both(preset, animal, seed))
     return _Part(measured, volition, geometry, linear, factors)

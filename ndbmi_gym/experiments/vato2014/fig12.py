@@ -1,6 +1,6 @@
 """Fig 12: volition towards four targets, without and with a curl field (Eqs 23-25)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ from ndbmi_gym.experiments.bench.tables import (
     concatenate,
     where,
 )
-from ndbmi_gym.experiments.protocol.volition import N_TARGETS, run_volition
+from ndbmi_gym.experiments.protocol.volition import N_TARGETS, run_volition, shift_shares
 from ndbmi_gym.experiments.vato2014.drawing import (
     RED,
     YELLOW,
@@ -33,6 +33,10 @@ from ndbmi_gym.experiments.vato2014.drawing import (
 )
 from ndbmi_gym.presets import Preset
 
+CURLS = (0.0, 1.0, 2.0, 4.0)
+"""In units of the preset's, whose number is lost; paths are drawn of the first two."""
+_DRAWN = 2
+
 
 def data(
     preset: Preset,
@@ -40,8 +44,9 @@ def data(
     seed: int,
     options: Mapping[str, Any] = MappingProxyType({}),
     low: float = 0.0,
+    curls: Sequence[float] = CURLS,
 ) -> Tables:
-    """Paths to every target, and where they settle.
+    """Paths to every target, where they settle, and how many arrive, also without volition.
 
     Parameters
     ----------
@@ -51,10 +56,15 @@ def data(
         Of `ndbmi_gym.config.Config`, on top of the preset.
     low : float
         Least volition in units of full volition, 0 or −1.
+    curls : sequence of float
+        Strengths of the curl field, in units of the preset's.
     """
     parts: dict[str, list[Table]] = {"paths": [], "shares": []}
-    for curl in (0.0, preset.curl):
-        volition = run_volition(preset, animal, seed, curl, options, low)
+    for number, curl in enumerate(preset.curl * np.array(curls)):
+        volition, still = (
+            run_volition(preset, animal, seed, float(curl), options, low, moved)
+            for moved in (True, False)
+        )
         parts["shares"].append(
             {
                 "animal": np.full(N_TARGETS, animal),
@@ -62,13 +72,13 @@ def data(
                 "target": np.arange(N_TARGETS),
                 "target_x": volition.targets[:, 0],
                 "target_y": volition.targets[:, 1],
-                "arrived": volition.arrived,
                 "settled_x": volition.settled[:, 0],
                 "settled_y": volition.settled[:, 1],
-                "shifted": volition.shifted.astype(int),
-                "turn": volition.turns,
             }
+            | shift_shares(volition, still)
         )
+        if number >= _DRAWN:
+            continue
         for target, runs in enumerate(volition.runs):
             step, run = np.indices(runs.path.shape[:2]).reshape(2, -1)
             parts["paths"].append(
@@ -98,7 +108,7 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
     preset : Preset
     """
     shares = where(tables["shares"], animal=tables["shares"]["animal"][0])
-    curls, targets = np.unique(shares["curl"]), np.unique(shares["target"])
+    curls, targets = np.unique(tables["paths"]["curl"]), np.unique(shares["target"])
     figure = canvas(3.2 * len(targets) + 0.6, 3.4 * len(curls) + 0.8)
     panels = figure.subplots(len(curls), len(targets), squeeze=False, sharex=True, sharey=True)
     cells = cells_of(xy(tables["sites"]))

@@ -37,7 +37,7 @@ def data(preset: Preset, animal: int, seed: int) -> Tables:
     sites: list[Table] = []
     for name, runs, places in (
         ("linear", found.linear, found.interface.sites),
-        ("linear, dipole", found.forced, found.forced_interface.sites),
+        ("forced", found.forced, found.forced_interface.sites),
         ("dipole", found.dipole, found.loop.interface.sites),
     ):
         paths.append({"interface": np.full(_size(runs), name), **_positions(runs)})
@@ -73,7 +73,7 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
     """
     shares = tables["shares"]
     figure = canvas(12.0, 4.9)
-    for axes, letter, name, title, share, error in zip(
+    for axes, letter, name, title in zip(
         figure.subplots(1, 3, sharey=True),
         "ABC",
         ("linear", "linear, dipole", "dipole"),
@@ -94,8 +94,8 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
         mark_target(axes, (0.0, 0.0), preset.radius_cm)
         if name != "linear":
             mark_obstacle(axes, preset)
-        told = f"{100 * shares[share].mean():.0f} % of runs arrive"
-        off = f"forces off by {100 * shares[error].mean():.0f} %"
+        told = f"{100 * shares[name].mean():.0f} % of runs arrive"
+        off = f"forces off by {100 * shares[f'{name}_error'].mean():.0f} %"
         axes.set_title(f"{title}:\n{told}, {off}", size=SMALL)
         letter_panel(axes, letter)
     refused = f"{shares['refused'].sum()} of {len(shares['refused'])} animals"

@@ -7,7 +7,17 @@ from dataclasses import fields
 from html import escape
 from pathlib import Path
 
-from ndbmi_gym.experiments.vato2014.checks import FAILS, HOLDS, UNDECIDED, Finding
+from ndbmi_gym.experiments.vato2014.baselines import load_baselines
+from ndbmi_gym.experiments.vato2014.checks import (
+    DEPENDS,
+    FAILS,
+    HOLDS,
+    LARGE,
+    NEARLY,
+    SMALL,
+    UNDECIDED,
+    Finding,
+)
 from ndbmi_gym.files import write_json, write_text
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.provenance import JSON
@@ -15,11 +25,17 @@ from ndbmi_gym.provenance import JSON
 _METHOD = (
     "Every claim is judged by checks: a quantity with its 95 % interval over animals, against a "
     "bound. A claim holds if every interval lies on the right side of its bound, does not hold if "
-    "one lies on the wrong side, and is undecided otherwise. Ratios are of mean wtpe, geometric "
-    "means over animals, and of convergent runs only, as in the text; p < 0.01 is the text's own "
-    "test on the 240 runs of one animal (one-way ANOVA, then Tukey's HSD). Decoding is by multiple "
-    "points where the claim does not compare decoders. Intervals are not corrected for the number "
-    "of checks. Nothing here is entered by hand."
+    "one lies on the wrong side, and is undecided otherwise; where the text can be read in two "
+    "ways, and it holds in one and not in the other, it depends on the reading. The text's "
+    "adjectives are on one scale, as factors of the error: nearly the same, no gain, no loss: "
+    f"below {NEARLY:g}; small, stable, robust, insensitive: below {SMALL:g}; mild: below "
+    f"{LARGE:g}; large, marked: above it. Ratios are of mean wtpe, geometric means over animals, "
+    "and of convergent runs only, as in the text; p < 0.01 is the text's own test on the 240 runs "
+    "of one animal (one-way ANOVA, then Tukey's HSD). Decoding is by multiple points where the "
+    "claim does not compare decoders. Intervals are not corrected for the number of checks. "
+    "*Random sets*: under what share of random sets of parameters a claim holds, by its estimates "
+    "in two animals; a claim that most of them satisfy says little about these parameters. "
+    "Nothing here is entered by hand."
 )
 
 _STYLE = """
@@ -33,29 +49,48 @@ small { color: #444 } img { max-width: 100%; border: 1px solid #ddd }
 """.strip()
 
 _ORDER = (FAILS, UNDECIDED, HOLDS)
-_CLASS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
+_CLASS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", DEPENDS: "undecided"}
+_COMMON = 0.5
+"""Share of random sets from which on a claim that holds is no news."""
 
 
-def summary(findings: Sequence[Finding]) -> str:
-    """How many claims hold, do not hold and are undecided."""
+def summary(findings: Sequence[Finding], settings: JSON) -> str:
+    """How many claims hold, in which animals, and how many of them chance would satisfy."""
     count = Counter(finding.verdict for finding in findings)
+    base, animals = load_baselines(), settings["animals"]
+    common = sum(f.verdict == HOLDS and base.passed[f.claim.id] >= _COMMON for f in findings)
+    fresh = not set(animals) & set(base.searched)
+    seen = "none of which the search had seen" if fresh else "some of which the search had seen"
+    presets = ", ".join(f"the preset {name!r} {n}" for name, n in base.presets.items())
     return (
-        f"{count[HOLDS]} of {len(findings)} claims hold, {count[FAILS]} do not, "
-        f"{count[UNDECIDED]} are undecided."
+        f"Preset {settings['preset']!r}, {len(animals)} animals ({animals[0]} to {animals[-1]}), "
+        f"{seen}, seed {settings['seed']}: {count[HOLDS]} of {len(findings)} claims hold, "
+        f"{count[FAILS]} do not, {count[UNDECIDED]} are undecided, {count[DEPENDS]} depend on the "
+        f"reading. Of the {count[HOLDS]} that hold, {common} also hold under at least half of "
+        f"random sets of parameters. By estimates in two other animals, {base.sets} random sets "
+        f"satisfy a median of {base.median:g} claims (at most {base.most}), {presets}."
     )
 
 
 def claims_table(findings: Sequence[Finding], brief: bool = False) -> str:
     """The claims as a Markdown table; a brief one has the check that decides only."""
-    lines = ["| claim | where | the text says | verdict | measured |", "|---|---|---|---|---|"]
+    lines = [
+        "| claim | where | the text says | verdict | random sets | measured |",
+        "|---|---|---|---|---|---|",
+    ]
     for finding in findings:
         claim, verdict = finding.claim, finding.verdict
         deciding = min(finding.checks, key=lambda c: (_ORDER.index(c.verdict), c.margin))
         measured = "<br>".join(map(str, [deciding] if brief else finding.checks))
         lines.append(
-            f"| {claim.id} | {claim.where} | {claim.statement} | **{verdict}** | {measured} |"
+            f"| {claim.id} | {claim.where} | {claim.statement} | **{verdict}** | "
+            f"{_passed(finding)} | {measured} |"
         )
     return "\n".join(lines)
+
+
+def _passed(finding: Finding) -> str:
+    return f"{load_baselines().passed[finding.claim.id]:.0%}"
 
 
 def markdown(findings: Sequence[Finding], settings: JSON, remarks: Sequence[str]) -> str:
@@ -63,7 +98,7 @@ def markdown(findings: Sequence[Finding], settings: JSON, remarks: Sequence[str]
     return "\n\n".join(
         (
             "# The findings of Vato et al. 2014, claim by claim",
-            f"{summary(findings)} {_conditions(settings)}",
+            summary(findings, settings),
             _METHOD,
             claims_table(findings),
             *remarks,
@@ -84,6 +119,7 @@ def html(
         f"<tr><td class=n>{f.claim.id}</td><td class=n>{escape(f.claim.where)}</td>"
         f"<td>{escape(f.claim.statement)}</td>"
         f"<td class='n {_CLASS[f.verdict]}'><b>{f.verdict}</b></td>"
+        f"<td class=n>{_passed(f)}</td>"
         f"<td><small>{'<br>'.join(escape(str(check)) for check in f.checks)}</small></td></tr>"
         for f in findings
     )
@@ -101,9 +137,9 @@ def html(
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<title>Vato et al. 2014, claim by claim</title><style>{_STYLE}</style>"
         "<h1>The findings of Vato et al. 2014, claim by claim</h1>"
-        f"<p><b>{escape(summary(findings))}</b> {escape(_conditions(settings))}</p>"
+        f"<p><b>{escape(summary(findings, settings))}</b></p>"
         f"<p>{escape(_METHOD)}</p>"
-        "<table><tr><th>claim<th>where<th>the text says<th>verdict<th>measured</tr>"
+        "<table><tr><th>claim<th>where<th>the text says<th>verdict<th>random sets<th>measured</tr>"
         f"{rows}</table>{''.join(f'<p>{escape(remark)}</p>' for remark in remarks)}{figures}"
         f"<h2>Parameters</h2><table>{parameters}</table><p><small>{escape(packages)}</small></p>"
         "</html>\n"
@@ -124,9 +160,11 @@ def write(
             "where": f.claim.where,
             "statement": f.claim.statement,
             "verdict": f.verdict,
+            "random_sets": load_baselines().passed[f.claim.id],
             "checks": [
                 {
                     "what": check.what,
+                    "reading": check.reading,
                     "estimate": check.interval.estimate,
                     "low": check.interval.low,
                     "high": check.interval.high,
@@ -139,15 +177,8 @@ def write(
         }
         for f in findings
     ]
-    write_json(folder / "claims.json", settings | {"claims": table, "remarks": list(remarks)})
+    told = {"summary": summary(findings, settings), "claims": table, "remarks": list(remarks)}
+    write_json(folder / "claims.json", settings | told)
     write_text(folder / "claims.md", claims_table(findings, brief=True) + "\n")
     write_text(folder / "report.md", markdown(findings, settings, remarks) + "\n")
     write_text(folder / "report.html", html(findings, settings, remarks, pictures))
-
-
-def _conditions(settings: JSON) -> str:
-    animals = settings["animals"]
-    return (
-        f"Preset {settings['preset']!r}, {len(animals)} animals ({animals[0]} to "
-        f"{animals[-1]}), seed {settings['seed']}."
-    )
