@@ -14,8 +14,8 @@ def add_to(commands: Any) -> None:
     made.add_argument(
         "what",
         nargs="+",
-        help="fig2, fig4 to fig12, windows, linear; 'all' of these; or 'claims': all of these for "
-        "ten animals, and the report",
+        help="fig2 to fig12, windows, linear, region; 'all' of these; or 'claims': all of these "
+        "for ten animals, and the report",
     )
     add_preset(made)
     add_animals(made, 0, count=None)

@@ -10,6 +10,7 @@ from ndbmi_gym.experiments.protocol.conditions import FIELDS, REFERENCE
 from ndbmi_gym.experiments.protocol.geometry import f_factor_misfit, f_factor_residuals
 from ndbmi_gym.experiments.vato2014 import (
     fig2,
+    fig3,
     fig4,
     fig5,
     fig6,
@@ -20,6 +21,7 @@ from ndbmi_gym.experiments.vato2014 import (
     fig11,
     fig12,
     linear,
+    region,
     report,
     windows,
 )
@@ -29,10 +31,12 @@ from ndbmi_gym.experiments.vato2014.evidence import f_factors, from_tables
 FIGURES: dict[str, Figure] = {
     module.FIGURE.name: module.FIGURE
     for module in (
-        fig2, fig4, fig5, fig6, fig7, fig8, fig9, fig10, fig11, fig12, windows, linear,
+        fig2, fig3, fig4, fig5, fig6, fig7, fig8, fig9, fig10, fig11, fig12, windows, linear,
+        region,
     )
 }  # fmt: skip
-"""The text's figures; short windows and the earlier interface, which it describes without one."""
+"""The text's figures; short windows and the earlier interface, which it describes without one; and
+what the target region decides, whose radius it does not give."""
 
 
 def figure(name: str) -> Figure:
