@@ -73,9 +73,11 @@ def calibrate(
 # Measured on one core, calibration and the bank's table together: set 7 takes 2.4 s with K = 20
 # (2,560 responses of 180 spikes), 3.5 s with K = 30, and 14 s if every electrode then has 100 more
 # spontaneous spikes, which makes 3.9e10 additions for the Gram matrix and 5.8e7 table entries; set
-# 6 on a clock of 33 kHz takes 5.5 s for 1.2e8 entries; 4,800 responses of it 2 s and 0.7 GiB.
-MAX_RESPONSES = 8_000
-"""M = S·K that is calibrated at most: the Gram matrix and what is made of it take 2 GiB."""
+# 6 on a clock of 33 kHz takes 5.5 s for 1.2e8 entries; 4,800 responses of it 2 s and 0.7 GiB. Set 7
+# with K = 80 takes 21 s and 1.8 GiB for the calibration, with K = 100 twice that and 2.6 GiB.
+MAX_RESPONSES = 12_800
+"""M = S·K that is calibrated at most, K = 100 of set 7: the Gram matrix and what is made of it take
+2.6 GiB."""
 
 MAX_TABLE_ENTRIES = 300_000_000
 """Entries n·bins·M of the bank's table, two bytes each: 9 s and 0.6 GiB."""
@@ -95,7 +97,7 @@ def check_cost(
     n_bins: int,
     spikes_per_response: float,
 ) -> None:
-    """Refuse a calibration that would take more than some seconds or 3 GiB, before it begins.
+    """Refuse a calibration that would take more than a minute or 3 GiB, before it begins.
 
     Parameters
     ----------
@@ -245,7 +247,9 @@ def planar_map(inner: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """
     size = len(inner)
     row_means = inner.mean(axis=0)
-    centred = inner - row_means - row_means[:, None] + row_means.mean()
+    centred = inner - row_means
+    centred -= row_means[:, None]  # in place: with many responses, memory is what limits them
+    centred += row_means.mean()
     spread = float(np.trace(centred))
     # an eigenvalue below this is rounding: nothing but equal responses, or responses on a line
     floor = max(1e-9 * spread, 1e-12 * float(np.trace(inner)), 1e-300)

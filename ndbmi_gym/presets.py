@@ -22,9 +22,17 @@ IDEALS = ("held", "continuous", "held, ends", "continuous, ends")
 """Readings of the ideal trajectory (Eq 22): it feels the field once per step, or at every moment;
 and it goes on to the equilibrium, or ends, as the runs do, where it enters the target region."""
 
+ERRORS = ("same step", "nearest")
+"""Readings of the error (Eq 22): a run's distance from the point of the ideal path at the same
+step, or from the point that is nearest of the whole ideal path."""
+
 SPONTANEOUS = ("always", "test", "array")
 """Readings of Fig 9's spontaneous counts: on every electrode (Eq 17), in calibration and test or in
 test only; or counted over the whole array."""
+
+SET_5 = ("stated", "doubled")
+"""Readings of Table 1's set 5: peak intensities of 5 and 10 spikes, as it states, or of 10 and 20,
+which its f factors fit."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,13 @@ class Preset:
         Which electrode of the 3 x 3 grid Fig 10 breaks (row by row from (−1, −1); 4 is the centre,
         7 the side towards +x), and which stimulation site.
     ideal : str
-        Reading of Eq 22, one of `IDEALS`.
+        Reading of Eq 22's ideal run, one of `IDEALS`.
+    error : str
+        Reading of Eq 22's distance from it, one of `ERRORS`.
     spontaneous : str
         Reading of Fig 9's spontaneous counts, one of `SPONTANEOUS`.
+    set_5 : str
+        Reading of Table 1's set 5, one of `SET_5`.
     """
 
     tau_s: float = 0.1
@@ -84,13 +96,17 @@ class Preset:
     misplaced_electrode: int = 0
     lost_site: int = 0
     ideal: str = "held"
+    error: str = "same step"
     spontaneous: str = "always"
+    set_5: str = "stated"
 
     def __post_init__(self) -> None:
         for name, choices in (
             ("scaling", SCALINGS),
             ("ideal", IDEALS),
+            ("error", ERRORS),
             ("spontaneous", SPONTANEOUS),
+            ("set_5", SET_5),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -127,6 +143,11 @@ class Preset:
             "step_s",
         )
         return {name: getattr(self, name) for name in names}
+
+    def stimuli(self, dataset: int) -> dict[str, Any]:
+        """A stimulus set of Table 1 in this reading, as options of `ndbmi_gym.config.Config`."""
+        doubled = dataset == 5 and self.set_5 == "doubled"
+        return {"dataset": dataset, "gain": 2.0} if doubled else {"dataset": dataset}
 
     def field(self, name: str) -> dict[str, Any]:
         """One of the text's two desired fields, in the form of `ndbmi_gym.fields.make_field`."""

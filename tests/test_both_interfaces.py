@@ -34,7 +34,7 @@ def test_the_linear_interface_makes_poorer_forces_of_a_field_without_an_inverse(
     # four animals: 0.46 to 0.51 on the dipole, 0.24 on a linear field; this one 0.33 to 0.34
     linear, forced, dipole = found.errors
     assert linear < 0.3 < dipole < 0.4 < forced
-    told = linear_measures(found)
+    told = linear_measures(Preset(), found)
     assert [told[f"{n}_error"] for n in ("linear", "forced", "dipole")] == list(found.errors)
     assert told["dipole"] == found.dipole.convergent.mean()
 

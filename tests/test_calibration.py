@@ -333,6 +333,7 @@ def cost(number, repetitions=20, spontaneous=0.0, clock_s=1e-3, gain=1.0):
         *((number, {}) for number in range(1, 8)),
         (6, {"repetitions": 100}),
         (7, {"repetitions": 30}),
+        (7, {"repetitions": 100}),
         (6, {"spontaneous": 100}),
         (7, {"spontaneous": 100}),
         (7, {"repetitions": 30, "spontaneous": 100}),
@@ -348,6 +349,7 @@ def test_what_the_source_does_is_not_too_much(number, options):
 @pytest.mark.parametrize(
     ("size", "message"),
     [
+        (cost(7, 101), r"of 12,928 responses, 1\.2 GiB: lower rep"),
         (cost(6, 1000), r"32 stimuli x 1000 repetitions needs .* of 32,000 responses, 7\.6 GiB"),
         (
             (1000, 20, 20, 600, 500.0),

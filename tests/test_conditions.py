@@ -8,6 +8,7 @@ import pytest
 from ndbmi_gym import interface
 from ndbmi_gym.experiments.protocol import conditions as cond
 from ndbmi_gym.experiments.protocol.conditions import DECODERS, FIELDS, REFERENCE, Measured, Setting
+from ndbmi_gym.experiments.protocol.runs import wtpe
 from ndbmi_gym.fields import make_field
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.stimuli import evoked_counts, flatten, lose_site, misplace_electrode, stimulus_set
@@ -105,6 +106,13 @@ def test_spontaneous_firing_follows_the_presets_reading():
         np.testing.assert_allclose(loops[reading].cortex.evoked, SETS[6] + added, atol=1e-12)
         calibrated_sound = np.array_equal(loops[reading].interface.points, sound.interface.points)
         assert calibrated_sound == (reading == "test")
+
+
+def test_set_5_has_the_counts_of_the_presets_reading():
+    preset = replace(PRESET, set_5="doubled")
+    for name, evoked in (("set 5", 2 * SETS[5]), (REFERENCE, SETS[6]), ("set 7", SETS[7])):
+        setting = Setting(name, "gaussian", DECODERS[0])
+        np.testing.assert_array_equal(cond.make_loop(preset, setting, 0).cortex.evoked, evoked)
 
 
 @pytest.mark.parametrize("alpha", cond.ALPHAS)
@@ -217,6 +225,17 @@ def test_a_setting_runs_the_protocol_in_the_presets_reading():
         for b, entered in enumerate(ends.entered):
             np.testing.assert_array_equal(ends.path[:entered, b], goes_on.path[:entered, b])
             assert (ends.path[entered:, b] == goes_on.path[entered, b]).all()
+
+
+def test_errors_are_measured_in_the_presets_reading(measured):
+    setting = SETTINGS[2]
+    nearest = replace(PRESET, error="nearest")
+    found = cond.measure_settings(nearest, [setting], (0,), 0, **QUICK)[setting]
+    runs, ideal = cond.run_setting(PRESET, setting, 0, 0, cond.starts_of(0, 0, *QUICK.values()))
+    np.testing.assert_array_equal(found.steps[0], measured[setting].steps[0])
+    np.testing.assert_array_equal(found.wtpe[0], wtpe(runs, ideal, nearest=True))
+    arrived = found.steps[0] >= 0
+    assert (found.wtpe[0, arrived] < measured[setting].wtpe[0, arrived]).all()
 
 
 def test_means_are_over_convergent_runs():

@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from matplotlib.axis import Axis
+from matplotlib.collections import EventCollection
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
@@ -105,6 +106,38 @@ def test_fields(drawn):
     check_legible(canvas)
 
 
+def test_responses(drawn):
+    _, tables, canvas = drawn("fig3")
+    singles, _, pairs, _, color_bar = canvas.axes
+    assert [len(singles.images), len(pairs.images)] == [4 * 8, 4 * 8]
+    # a pair of neighbours at distance 1 evokes, where it is stimulated, h · (1 + exp(−1/2))
+    grids = [(image.get_extent(), image.get_array()) for image in (*singles.images, *pairs.images)]
+    peaks = sorted({round(float(grid.max()), 6) for _, grid in grids})
+    spread = 1 + np.exp(-0.5)
+    expected = sorted(h * s for h in (10, 20, 30, 40) for s in (1, spread))
+    np.testing.assert_allclose(peaks, expected, rtol=1e-5)
+    for axes, marked in ((singles, 1), (pairs, 2)):
+        for image, line in zip(axes.images, axes.lines, strict=True):  # an x on each peak
+            x, _, y, _ = image.get_extent()
+            column, row = (line.get_xdata() - x).astype(int), (line.get_ydata() - y).astype(int)
+            counts = np.asarray(image.get_array())
+            assert len(column) == marked
+            np.testing.assert_allclose(counts[row, column], counts.max())
+    spikes = tables["spikes"]
+    assert len(spikes["time_s"]) == sum(
+        len(line.get_positions())
+        for axes in canvas.axes
+        for line in axes.collections
+        if isinstance(line, EventCollection)
+    )
+    assert 0 <= spikes["time_s"].min() <= spikes["time_s"].max() < PRESET.window_s
+    # 121 and 276 spikes are expected; so far off is a Poisson count in one of 10^4 responses
+    drawn_of = [np.sum(spikes["kind"] == kind) for kind in ("single", "pair")]
+    np.testing.assert_allclose(drawn_of, [121, 276], rtol=0.4)
+    assert color_bar.get_ylabel() == "mean count (spikes/trial)"
+    check_legible(canvas)
+
+
 def test_maps(drawn):
     *_, canvas = drawn("fig4")
     assert len(canvas.axes) == 4 * 3
@@ -132,6 +165,19 @@ def test_volition(drawn):
     assert "no perturbation" in canvas.axes[0].get_ylabel()
     assert f"{PRESET.curl:g} kg/s" in canvas.axes[4].get_ylabel()
     assert all(len(axes.collections[1].get_paths()) == 16 for axes in canvas.axes)
+    check_legible(canvas)
+
+
+def test_region(drawn):
+    _, tables, canvas = drawn("region")
+    assert len(canvas.axes) == 4
+    for axes, column in zip(canvas.axes, ("stopped_cm", "length_cm", "least_cm"), strict=False):
+        for line, field in zip(axes.lines, ("gaussian", "dipole"), strict=False):
+            values = tables["arrivals"][column][tables["arrivals"]["field"] == field]
+            np.testing.assert_array_equal(line.get_xdata(), np.sort(values[np.isfinite(values)]))
+            assert line.get_ydata()[-1] == pytest.approx(np.isfinite(values).mean())
+    dotted = [axes.lines[-1].get_xdata()[0] for axes in (canvas.axes[0], canvas.axes[2])]
+    assert dotted == [PRESET.radius_cm, 1.0]
     check_legible(canvas)
 
 

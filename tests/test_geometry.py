@@ -195,6 +195,16 @@ def test_an_animals_map_is_measured_as_calibrated():
     assert not np.array_equal(interface.points, other.points)
 
 
+def test_set_5_is_calibrated_in_the_presets_reading():
+    """Twice the spikes lie about twice as far apart, so that less fills the workspace."""
+    stated, doubled = (
+        [make_interface(Preset(repetitions=5, set_5=reading), n, 3) for n in (5, 6)]
+        for reading in ("stated", "doubled")
+    )
+    assert doubled[0].f_factors.mean() < 0.75 * stated[0].f_factors.mean()
+    assert doubled[1] is stated[1]
+
+
 # f factors
 
 

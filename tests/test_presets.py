@@ -10,7 +10,8 @@ from ndbmi_gym.calibration import SCALINGS
 from ndbmi_gym.config import Config
 from ndbmi_gym.fields import DipoleField, GaussianField, LinearField, make_field, target_of
 from ndbmi_gym.plants.point_mass import PointMass
-from ndbmi_gym.presets import IDEALS, PRESETS, SPONTANEOUS, Preset, load_preset
+from ndbmi_gym.presets import ERRORS, IDEALS, PRESETS, SET_5, SPONTANEOUS, Preset, load_preset
+from ndbmi_gym.stimuli import evoked_counts, stimulus_set
 from ndbmi_gym.tasks import make_task
 
 ODD = Preset(
@@ -34,7 +35,9 @@ ODD = Preset(
     misplaced_electrode=4,
     lost_site=7,
     ideal="continuous, ends",
+    error="nearest",
     spontaneous="array",
+    set_5="doubled",
 )
 ALL = pytest.mark.parametrize("preset", [*PRESETS.values(), ODD])
 PLACES = np.random.default_rng(0).uniform(-10, 10, (50, 2))
@@ -96,6 +99,19 @@ def test_fields_have_the_presets_numbers(preset):
     assert ((pushed * around).sum(axis=1) > 0).all()
 
 
+@pytest.mark.parametrize("reading", SET_5)
+@pytest.mark.parametrize("number", range(1, 8))
+def test_only_set_5_has_two_readings(number, reading):
+    """Doubled, its evoked counts are those of peak intensities 10 and 20."""
+    stimuli = stimulus_set(number)
+    if (number, reading) == (5, "doubled"):
+        doubled = tuple((sites, 2 * height) for sites, height in stimuli.patterns)
+        assert {height for _, height in doubled} == {10, 20}
+        stimuli = replace(stimuli, patterns=doubled)
+    cortex = Config.of(**Preset(set_5=reading).stimuli(number)).cortex.for_animal(0)
+    np.testing.assert_array_equal(cortex.evoked, evoked_counts(stimuli))
+
+
 def test_an_unknown_field_is_refused():
     with pytest.raises(ValueError, match="unknown field"):
         make_field(Preset().field("vortex"))
@@ -112,8 +128,10 @@ def test_presets_survive_json(preset):
 @ALL
 def test_presets_name_readings_that_exist(preset):
     assert preset.ideal in IDEALS
+    assert preset.error in ERRORS
     assert preset.spontaneous in SPONTANEOUS
     assert preset.scaling in SCALINGS
+    assert preset.set_5 in SET_5
     assert 0 <= preset.misplaced_electrode < 9
     assert preset.lost_site in set(range(9)) - {4}  # stimulation is on the perimeter
 
@@ -144,7 +162,13 @@ POSITIVE = (
 )
 NUMBERS = ("theta", "pole_ratio", "obstacle_angle")
 ELECTRODES = ("misplaced_electrode", "lost_site")
-CHOICES = {"scaling": SCALINGS, "ideal": IDEALS, "spontaneous": SPONTANEOUS}
+CHOICES = {
+    "scaling": SCALINGS,
+    "ideal": IDEALS,
+    "error": ERRORS,
+    "spontaneous": SPONTANEOUS,
+    "set_5": SET_5,
+}
 
 
 def test_every_parameter_is_of_one_kind():

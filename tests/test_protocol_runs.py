@@ -33,6 +33,39 @@ def test_wtpe_by_hand():
     assert np.isnan(error[2])
 
 
+def test_wtpe_to_the_nearest_point_by_hand():
+    """The ideal path goes right, then up, and stays at its end."""
+    corners = [(0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (4.0, 4.0)]
+    ideal = Runs(np.repeat(np.array(corners)[:, None], 3, axis=1), np.full(3, 2))
+    path = np.zeros((4, 3, 2))
+    path[1:, 0] = (2.0, 1.0), (7.0, 8.0), (9.0, 9.0)  # above a segment; beyond the end, 3-4-5
+    path[1:, 1] = (-3.0, 0.0), (4.0, 1.5), (1.0, 2.0)  # before the start; on a segment; inside
+    error = wtpe(Runs(path, np.array([2, 3, -1])), ideal, nearest=True)
+    np.testing.assert_allclose(error[:2], [(1 + 5) / 2, (3 + 0 + 2) / 3])
+    assert np.isnan(error[2])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_nearest_point_is_that_of_a_brute_force_search(seed):
+    rng = np.random.default_rng(seed)
+    path, line = rng.normal(0, 4, (2, 6, 10, 2))
+    line[3:, 0] = line[3, 0]  # one that has ended
+    runs, ideal = Runs(path, rng.integers(1, 6, 10)), Runs(line, np.full(10, 3))
+    share = np.linspace(0, 1, 2001)[:, None]
+    expected = []
+    for b, entered in enumerate(runs.entered):
+        fine = np.concatenate([(1 - share) * line[i, b] + share * line[i + 1, b] for i in range(5)])
+        away = np.linalg.norm(path[1 : entered + 1, b, None] - fine, axis=-1)
+        expected.append(away.min(axis=1).mean())
+    found = wtpe(runs, ideal, nearest=True)
+    assert (found <= np.add(expected, 1e-12)).all()
+    np.testing.assert_allclose(found, expected, atol=2e-3)  # points are up to 0.01 cm apart
+    assert (found <= wtpe(runs, ideal) + 1e-12).all()
+    # a run along its ideal path makes no error, however far it is ahead
+    ahead = Runs(np.concatenate((line[:1], line[2:], line[-1:])), runs.entered)
+    np.testing.assert_allclose(wtpe(ahead, ideal, nearest=True), 0.0, atol=1e-12)
+
+
 # Runs that end on entry
 
 

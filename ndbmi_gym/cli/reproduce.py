@@ -14,8 +14,8 @@ def add_to(commands: Any) -> None:
     made.add_argument(
         "what",
         nargs="+",
-        help="fig2, fig4 to fig12, windows, linear; 'all' of these; or 'claims': all of these for "
-        "thirty animals, and the report",
+        help="fig2 to fig12, windows, linear, region; 'all' of these; or 'claims': all of these "
+        "for thirty animals, and the report",
     )
     add_preset(made)
     made.add_argument("--seed", type=int, default=0, help="of the tests")

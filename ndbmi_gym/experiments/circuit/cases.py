@@ -17,11 +17,9 @@ from ndbmi_gym.experiments.bench.tables import (
 from ndbmi_gym.experiments.protocol.conditions import (
     FIELDS,
     loop_with,
+    path_errors,
     run_loop,
     starts_of,
-)
-from ndbmi_gym.experiments.protocol.runs import (
-    wtpe,
 )
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
@@ -197,7 +195,7 @@ def run_loops(
         loop = case.make_loop(preset, animal, field, decoder)
         rng = experiment_rng(seed, animal, repr(case), field, decoder)
         runs, ideal = run_loop(preset, loop, rng, starts)
-        error, arrived = wtpe(runs, ideal), runs.convergent
+        error, arrived = path_errors(preset, runs, ideal), runs.convergent
         own = {"field": field, "decoder": decoder, "animal": animal}
         rows.append(
             asdict(case)

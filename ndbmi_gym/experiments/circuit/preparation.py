@@ -25,8 +25,13 @@ from ndbmi_gym.experiments.bench.tables import (
 from ndbmi_gym.experiments.circuit.cases import N_STARTS, REPETITIONS, identified
 from ndbmi_gym.experiments.circuit.preparation_drawing import draw
 from ndbmi_gym.experiments.circuit.specimen import STEP_S
-from ndbmi_gym.experiments.protocol.conditions import FIELDS, loop_with, run_loop, starts_of
-from ndbmi_gym.experiments.protocol.runs import wtpe
+from ndbmi_gym.experiments.protocol.conditions import (
+    FIELDS,
+    loop_with,
+    path_errors,
+    run_loop,
+    starts_of,
+)
 from ndbmi_gym.files import whole_file, write_json
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.provenance import JSON, versions
@@ -126,7 +131,7 @@ def measure_loops(animals: Sequence[int], seed: int) -> Table:
                 loop = loop_with(preset, cortex, field, "multiple-points", animal)
                 rng = experiment_rng(seed, animal, "preparation", f"{hold}", field)
                 runs, ideal = run_loop(preset, loop, rng, starts)
-                arrived, error = runs.convergent, wtpe(runs, ideal)
+                arrived, error = runs.convergent, path_errors(preset, runs, ideal)
                 row = {"animal": animal, "prepare_s": hold, "field": field}
                 found = float(error[arrived].mean()) if arrived.any() else np.nan
                 rows.append(row | {"convergent": float(arrived.mean()), "wtpe": found})

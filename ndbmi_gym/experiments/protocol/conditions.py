@@ -39,7 +39,7 @@ _FINE = 50
 
 def conditions(preset: Preset) -> dict[str, dict[str, Any]]:
     """Options of every condition by name: Figs 6 to 11, and the short windows of the Methods."""
-    table: dict[str, dict[str, Any]] = {f"set {n}": {"dataset": n} for n in (5, 6, 7)}
+    table: dict[str, dict[str, Any]] = {f"set {n}": preset.stimuli(n) for n in (5, 6, 7)}
     table |= {f"flatten {a}": {"flatten": a} for a in ALPHAS}
     table |= {f"shape {k}": {"gamma_shape": k} for k in SHAPES}
     when = "test" if preset.spontaneous == "test" else "always"
@@ -124,6 +124,11 @@ def ideal_runs(preset: Preset, loop: ClosedLoop, starts: FloatArray) -> Runs:
     )
 
 
+def path_errors(preset: Preset, runs: Runs, ideal: Runs) -> FloatArray:
+    """The wtpe of runs, (B,), cm, in the preset's reading of the text."""
+    return wtpe(runs, ideal, nearest=preset.error == "nearest")
+
+
 class Measured(NamedTuple):
     """Outcome of the protocol in A animals, B runs each.
 
@@ -159,7 +164,7 @@ def measure_settings(
         places = starts_of(animal, seed, starts, repetitions)
         for setting, measured in rows.items():
             runs, ideal = run_setting(preset, setting, animal, seed, places)
-            measured.append(Measured(wtpe(runs, ideal), runs.entered))
+            measured.append(Measured(path_errors(preset, runs, ideal), runs.entered))
     return {
         setting: Measured(*(np.array(column) for column in zip(*measured, strict=True)))
         for setting, measured in rows.items()

@@ -43,7 +43,7 @@ class Geometry(NamedTuple):
 
 def make_interface(preset: Preset, dataset: int, animal: int) -> Interface:
     """The interface of an animal for a stimulus set."""
-    options = {**preset.options(), "dataset": dataset}
+    options = {**preset.options(), **preset.stimuli(dataset)}
     return Config.of(**options).make_loop(animal).interface
 
 

@@ -1,6 +1,7 @@
 """The paper's test protocol: starts on a square, repeated runs, convergence, and wtpe (Eq 22)."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -163,16 +164,41 @@ def run_ideal(
     return runs
 
 
-def wtpe(runs: Runs, ideal: Runs) -> FloatArray:
+def wtpe(runs: Runs, ideal: Runs, nearest: bool = False) -> FloatArray:
     """Within-trajectory position error (Eq 22), (B,), cm.
 
-    The mean distance to the ideal path at the same step, from the first step to the one that enters
-    the target region; NaN for runs that do not converge.
+    The mean distance to the ideal path, from the first step to the one that enters the target
+    region; NaN for runs that do not converge.
+
+    Parameters
+    ----------
+    runs, ideal : Runs
+        From the same starts.
+    nearest : bool
+        Whether the distance is to the nearest point of the ideal path, whose positions are joined
+        by straight lines; by default it is to the position at the same step. The text allows
+        either.
     """
-    distance = np.linalg.norm(runs.path[1:] - ideal.path[1:], axis=-1)
+    if nearest:
+        distance = _distance_to_line(runs.path[1:], ideal.path)
+    else:
+        distance = np.linalg.norm(runs.path[1:] - ideal.path[1:], axis=-1)
     counted = np.arange(1, len(runs.path))[:, None] <= runs.entered
     with np.errstate(invalid="ignore"):
         return np.asarray((distance * counted).sum(axis=0) / counted.sum(axis=0))
+
+
+def _distance_to_line(places: FloatArray, line: FloatArray) -> FloatArray:
+    """Distance of places (P, B, 2) to B lines through the corners (C, B, 2), (P, B)."""
+    least = np.full(places.shape[:2], np.inf)
+    for begin, end in pairwise(line):
+        along, away = end - begin, places - begin
+        squared = (along**2).sum(axis=-1)
+        # a segment without length is its one point
+        share = (away * along).sum(axis=-1) / np.where(squared > 0, squared, 1.0)
+        off = away - np.clip(share, 0.0, 1.0)[..., None] * along
+        least = np.minimum(least, np.linalg.norm(off, axis=-1))
+    return least
 
 
 def _inside(position: FloatArray, target: npt.ArrayLike, radius_cm: float) -> BoolArray:

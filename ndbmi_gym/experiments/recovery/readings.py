@@ -16,16 +16,18 @@ from ndbmi_gym.experiments.vato2014.checks import FAILS, HOLDS, MIN_ANIMALS, UND
 from ndbmi_gym.experiments.vato2014.claims import judge
 from ndbmi_gym.experiments.vato2014.evidence import gather
 from ndbmi_gym.files import write_json, write_text
-from ndbmi_gym.presets import IDEALS, SPONTANEOUS, Preset
+from ndbmi_gym.presets import ERRORS, IDEALS, SET_5, SPONTANEOUS, Preset
 from ndbmi_gym.provenance import versions
 
 READINGS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "scaling": ("what the f factor of Eq 5 makes fit the workspace", SCALINGS),
     "ideal": ("how the ideal run of Eq 22 feels the field, and whether it ends", IDEALS),
+    "error": ("from which point of the ideal path Eq 22 measures", ERRORS),
     "spontaneous": ("where and when Fig 9's spontaneous spikes are", SPONTANEOUS),
     "misplaced_electrode": ("where Fig 10's misplaced electrode sits", (1, 4, 7, 8)),
     "lost_site": ("which site Fig 10's ineffective electrode stimulates", (1, 7, 8)),
-    "repetitions": ("calibration responses K per stimulus", (10, 20, 30)),
+    "repetitions": ("calibration responses K per stimulus", (10, 20, 30, 80)),
+    "set_5": ("peak intensities of set 5: 5 and 10, or 10 and 20", SET_5),
     "theta": ("electrodes labelled (π/2), or partly pooled", (np.pi / 2, np.pi / 4)),
     "tau_s": ("time constant of the metric, s", (0.1,)),
 }

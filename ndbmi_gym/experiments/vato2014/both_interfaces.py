@@ -11,6 +11,7 @@ from ndbmi_gym.experiments.protocol.conditions import (
     Setting,
     ideal_runs,
     make_loop,
+    path_errors,
     run_setting,
     starts_of,
 )
@@ -19,7 +20,6 @@ from ndbmi_gym.experiments.protocol.runs import (
     IntArray,
     Runs,
     run_protocol,
-    wtpe,
 )
 from ndbmi_gym.experiments.vato2014.linear_interface import (
     LinearInterface,
@@ -155,7 +155,7 @@ def force_error(
     return float(np.sqrt(((means[stimulus] - wanted) ** 2).sum() / (wanted**2).sum()))
 
 
-def linear_measures(found: BothInterfaces) -> dict[str, float]:
+def linear_measures(preset: Preset, found: BothInterfaces) -> dict[str, float]:
     """What is told of both.
 
     Share of convergent runs of the linear interface on its linear field (``"linear"``) and on the
@@ -168,10 +168,10 @@ def linear_measures(found: BothInterfaces) -> dict[str, float]:
         "linear_error": linear,
         "forced": float(found.forced.convergent.mean()),
         "forced_error": forced,
-        "forced_wtpe": _mean(wtpe(found.forced, found.ideal)),
+        "forced_wtpe": _mean(path_errors(preset, found.forced, found.ideal)),
         "dipole": float(found.dipole.convergent.mean()),
         "dipole_error": dipole,
-        "dipole_wtpe": _mean(wtpe(found.dipole, found.ideal)),
+        "dipole_wtpe": _mean(path_errors(preset, found.dipole, found.ideal)),
     }
 
 

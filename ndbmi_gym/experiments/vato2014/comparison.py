@@ -31,13 +31,13 @@ from ndbmi_gym.experiments.protocol.conditions import (
     REFERENCE,
     Setting,
     make_loop,
+    path_errors,
     run_setting,
     starts_of,
 )
 from ndbmi_gym.experiments.protocol.runs import (
     FloatArray,
     Runs,
-    wtpe,
 )
 from ndbmi_gym.experiments.vato2014.drawing import (
     FIELD_NAMES,
@@ -100,7 +100,8 @@ class Comparison:
                 for decoder in DECODERS:
                     setting = Setting(condition, field, decoder)
                     runs, ideal = run_setting(preset, setting, animal, seed, starts)
-                    parts["runs"].append(_runs(setting, animal, runs, wtpe(runs, ideal)))
+                    error = path_errors(preset, runs, ideal)
+                    parts["runs"].append(_runs(setting, animal, runs, error))
                     if decoder == DECODERS[0]:
                         parts["paths"].append(_paths(setting, runs))
                         if condition == self.conditions[0]:

@@ -211,7 +211,7 @@ def _gather_one(preset: Preset, animal: int, seed: int, fast: bool) -> _Part:
             *(run_volition(preset, animal, seed, curl, moved=moved) for moved in (True, False))
         ).items()
     }
-    linear = linear_measures(run_both(preset, animal, seed))
+    linear = linear_measures(preset, run_both(preset, animal, seed))
     return _Part(measured, volition, geometry, linear, factors)
 
 

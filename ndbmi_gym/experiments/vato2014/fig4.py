@@ -1,6 +1,7 @@
 """Fig 4: calibration of the sensory interface with stimulus sets 1 to 4."""
 
 from colorsys import hls_to_rgb
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ from ndbmi_gym.experiments.vato2014.drawing import (
     plane,
     xy,
 )
-from ndbmi_gym.presets import Preset
+from ndbmi_gym.presets import SET_5, Preset
 from ndbmi_gym.stimuli import StimulusSet, electrode_grid, evoked_counts, stimulus_set
 
 SETS = (1, 2, 3, 4)
@@ -36,8 +37,13 @@ ALL_SETS = (1, 2, 3, 4, 5, 6, 7)
 
 
 def data(preset: Preset, animal: int, seed: int) -> Tables:
-    """Evoked counts, MDS points, sites and geometry of sets 1-4; f factors of all sets."""
-    parts: dict[str, list[Table]] = {"evoked": [], "points": [], "sites": [], "shares": []}
+    """Evoked counts, MDS points, sites and geometry of sets 1-4; f factors of all sets.
+
+    Those of set 5 in units of set 6's, in either reading of Table 1 (`ndbmi_gym.presets.SET_5`),
+    are in the table ``set 5``.
+    """
+    names = ("evoked", "points", "sites", "shares", "set 5")
+    parts: dict[str, list[Table]] = {name: [] for name in names}
     for number in ALL_SETS:
         interface = make_interface(preset, number, animal)
         geometry = map_geometry(interface, number)
@@ -66,6 +72,11 @@ def data(preset: Preset, animal: int, seed: int) -> Tables:
                     "y": places[:, 1],
                 }
             )
+    reference = make_interface(preset, 6, animal).f_factors.mean()
+    for reading in SET_5:
+        factors = make_interface(replace(preset, set_5=reading), 5, animal).f_factors
+        row = {"animal": animal, "reading": reading, "to set 6": factors.mean() / reference}
+        parts["set 5"].append({name: np.array([value]) for name, value in row.items()})
     return {name: concatenate(tables) for name, tables in parts.items()}
 
 
@@ -156,4 +167,6 @@ def _draw_evoked(axes: Axes, stimuli: StimulusSet, counts: Table, colors: Colors
     axes.spines[:].set_visible(False)
 
 
-FIGURE = Figure(__name__, "Calibration of the sensory interface", data, draw, pooled=("shares",))
+FIGURE = Figure(
+    __name__, "Calibration of the sensory interface", data, draw, pooled=("shares", "set 5")
+)

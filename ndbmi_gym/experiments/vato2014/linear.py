@@ -44,7 +44,7 @@ def data(preset: Preset, animal: int, seed: int) -> Tables:
         sites.append(
             {"interface": np.full(len(places), name), "x": places[:, 0], "y": places[:, 1]}
         )
-    shares = {"animal": animal, "refused": int(found.refused), **linear_measures(found)}
+    shares = {"animal": animal, "refused": int(found.refused), **linear_measures(preset, found)}
     return {
         "paths": concatenate(paths),
         "sites": concatenate(sites),

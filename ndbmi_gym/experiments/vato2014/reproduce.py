@@ -10,6 +10,7 @@ from ndbmi_gym.experiments.protocol.geometry import f_factor_misfit, f_factor_re
 from ndbmi_gym.experiments.protocol.volition import N_TARGETS
 from ndbmi_gym.experiments.vato2014 import (
     fig2,
+    fig3,
     fig4,
     fig5,
     fig6,
@@ -20,19 +21,24 @@ from ndbmi_gym.experiments.vato2014 import (
     fig11,
     fig12,
     linear,
+    region,
     report,
     windows,
 )
 from ndbmi_gym.experiments.vato2014.claims import judge
 from ndbmi_gym.experiments.vato2014.evidence import f_factors, from_tables
+from ndbmi_gym.presets import SET_5
+from ndbmi_gym.stimuli import stimulus_set
 
 FIGURES: dict[str, Figure] = {
     module.FIGURE.name: module.FIGURE
     for module in (
-        fig2, fig4, fig5, fig6, fig7, fig8, fig9, fig10, fig11, fig12, windows, linear,
+        fig2, fig3, fig4, fig5, fig6, fig7, fig8, fig9, fig10, fig11, fig12, windows, linear,
+        region,
     )
 }  # fmt: skip
-"""The text's figures; short windows and the earlier interface, which it describes without one."""
+"""The text's figures; short windows and the earlier interface, which it describes without one; and
+what the target region decides, whose radius it does not give."""
 
 
 def figure(name: str) -> Figure:
@@ -56,7 +62,8 @@ def judge_claims(batch: Batch, tables: dict[str, Tables]) -> str:
     remarks = (
         "Table 1: within sets 1-4 and within sets 5-7, the f factors are off from the printed ones "
         f"by {100 * misfit:.0f} % (root mean square of logarithmic differences; the unit of length "
-        f"is lost); {off}.",
+        f"is lost); {off}. {_set_5(tables['fig4']['set 5'])}",
+        f"C20: {region.remark(tables['region']['arrivals'], batch.values)}",
         f"C21: {_curls(tables['fig12']['shares'])}",
         f"C24: {_either_interface(tables['linear']['shares'])}",
     )
@@ -64,6 +71,20 @@ def judge_claims(batch: Batch, tables: dict[str, Tables]) -> str:
     report.write(batch.out, findings, batch.settings(), remarks, pictures)
     verdicts = "\n".join(f"{f.claim.id:>4} {f.verdict:<14} {f.claim.statement}" for f in findings)
     return f"{verdicts}\n{report.summary(findings, batch.settings())}"
+
+
+def _set_5(factors: Table) -> str:
+    """How the readings of set 5 agree with Table 1."""
+    fifth, sixth = (np.mean(stimulus_set(n).printed_f_factors) for n in (5, 6))
+    found = [
+        f"{mean_interval(where(factors, reading=reading)['to set 6'])} with its intensities "
+        f"{reading}"
+        for reading in SET_5
+    ]
+    return (
+        f"The factors of set 5 are {fifth / sixth:.2f} times those of set 6 in print, and "
+        f"{', '.join(found)}."
+    )
 
 
 def _curls(shares: Table) -> str:
