@@ -82,6 +82,12 @@ def test_words_that_changed_leave_no_number_behind(copy, command, capsys):
     assert "README.md has 'Of the {all:d} statements" in capsys.readouterr().out
 
 
+def test_what_is_given_is_on_a_page(copy, command, capsys):
+    changed(copy / "README.md", "takes 1.7 GB", "takes 2 GB")
+    assert command.main(["--check"], copy) == 1
+    assert "README.md has 'takes 1.7 GB' no more" in capsys.readouterr().out
+
+
 def test_a_page_that_is_gone(command, prose):
     _, (error,) = command.restate({}, [prose.sentence("gone.md", "{a:d}", a=1)])
     assert error.startswith("gone.md is no page")
@@ -118,6 +124,11 @@ def test_a_sentence_does_not_begin_within_a_number(prose):
     piece = prose.sentence("page.md", "{a:.1f} cm", a=2)
     assert piece.restated("is 12.75 cm long") == "is 2.0 cm long"
     assert piece.restated("−1,234.5 cm") == "2.0 cm"
+
+
+def test_no_number_is_no_number(prose):
+    with pytest.raises(ValueError, match="nan: prose has no place for it"):
+        prose.number(float("nan"), ".2f")
 
 
 @pytest.mark.parametrize("text", ["nothing", "1 cm and 2 cm"])

@@ -5,6 +5,7 @@ that belong into the slots. Pages carry no marks; a piece that a page no longer 
 is an error.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +61,14 @@ def number(value: Any, form: str) -> str:
     form : str
         ``.3``: three decimals and no zero before the point, as shares are written; ``word``: small
         whole numbers in letters; anything else as Python has it (``.3f``, ``,``).
+
+    Raises
+    ------
+    ValueError
+        If it is not finite.
     """
+    if not math.isfinite(value):
+        raise ValueError(f"{value}: prose has no place for it, say so in words")
     if form == "word":
         return WORDS[int(value)]
     if re.fullmatch(r"\.\d+", form):
@@ -221,7 +229,7 @@ def uncovered(text: str, pieces: Iterable[Piece], given: Iterable[str] = ()) -> 
     for pattern in NOT_PROSE:
         prose = _blank(prose, re.finditer(pattern, prose))
     for words in given:
-        prose = _blank(prose, re.finditer(_words(words), text))
+        prose = _blank(prose, found(words, text))
     for piece in pieces:
         try:
             prose = _blank(prose, [piece.span(text)])
@@ -229,10 +237,15 @@ def uncovered(text: str, pieces: Iterable[Piece], given: Iterable[str] = ()) -> 
             continue
     lines = text.splitlines()
     return [
-        f"{at + 1}: {', '.join(found)} in {lines[at].strip()!r}"
+        f"{at + 1}: {', '.join(numbers)} in {lines[at].strip()!r}"
         for at, line in enumerate(prose.splitlines())
-        if (found := DECIMAL.findall(line))
+        if (numbers := DECIMAL.findall(line))
     ]
+
+
+def found(words: str, text: str) -> list[re.Match[str]]:
+    """Where words are in a text, whichever way lines are broken."""
+    return list(re.finditer(_words(words), text))
 
 
 def _words(words: str) -> str:

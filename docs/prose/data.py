@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -49,9 +50,7 @@ def hindsight(agent: str) -> list[float]:
     return [float(row["held"]) for row in rows if int(row["steps"]) == last]
 
 
-def verdicts() -> dict[str, int]:
-    """How many of the paper's claims hold, do not hold, are undecided."""
-    claims = [claim["verdict"] for claim in read("docs/reproduction/claims.json")["claims"]]
-    return {each: claims.count(each) for each in ("holds", "does not hold", "undecided")} | {
-        "all": len(claims)
-    }
+def verdicts() -> Counter[str]:
+    """How many of the paper's claims have which verdict."""
+    claims = read("docs/reproduction/claims.json")["claims"]
+    return Counter(claim["verdict"] for claim in claims)

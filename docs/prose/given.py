@@ -45,15 +45,6 @@ UNDERIVED: dict[str, dict[str, str]] = {
             "--option deviation_weight=0.1, as on the page"
         )
     },
-    "docs/clients/sb3.md": {
-        words: "python examples/clients/exploration.py"
-        for words in (
-            "−6.89 (−7.34, −6.74, −6.58) | 0.77 (0.75, 0.78, 0.79)",
-            "−6.53 (−6.71, −6.63, −6.25) | 0.80 (0.77, 0.78, 0.84)",
-            "−9.81 (−10.36, −9.78, −9.29) | 0.56 (0.51, 0.57, 0.61)",
-            "−9.02 (−8.86, −9.12, −9.07) | 0.75 (0.78, 0.73, 0.73)",
-        )
-    },
     "docs/clients/torchrl.md": {
         "four runs came to a success of .59, .59, .69 and .76": (
             "python examples/clients/run.py torchrl, four times"
@@ -73,6 +64,9 @@ UNDERIVED: dict[str, dict[str, str]] = {
             "python -m agents.train --algo recurrent_ppo --env ndbmi/Adaptation-v0, with "
             "--option deviation_weight=0 and 0.03"
         ),
+    },
+    "docs/studies/lost_parameters.md": {
+        "16 of the same 23 in animals 0–9": "ndbmi-gym readings --first-animal 0",
     },
 }
 """By page: what was measured and not kept as data, and the command that measures it."""

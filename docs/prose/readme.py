@@ -55,8 +55,11 @@ def pieces() -> list[Piece]:
         sentence(
             PAGE,
             "Of the {all:d} statements of the paper that can be tested, {holds:d} hold with the "
-            "recovered parameters, {not:d} do not, {undecided:d} are undecided",
-            **claims | {"not": claims["does not hold"]},
+            "recovered parameters, {fails:d} do not, {undecided:d} are undecided",
+            all=claims.total(),
+            holds=claims["holds"],
+            fails=claims["does not hold"],
+            undecided=claims["undecided"],
         ),
     ]
 

@@ -1,7 +1,9 @@
 """The numbers of the pages on trained agents and on other libraries."""
 
-from prose import Piece, sentence
-from prose.data import scores
+from statistics import mean
+
+from prose import Piece, Table, number, sentence
+from prose.data import read, scores
 
 PAGE = "docs/results.md"
 
@@ -52,4 +54,24 @@ def pieces() -> list[Piece]:
             "{eq24[success][0]:.2}.",
             **shift,
         ),
+        Table(
+            "docs/clients/sb3.md",
+            ("`log_std_init`", "actions", "return", "success"),
+            [_explored(log_std, rescaled) for rescaled in (False, True) for log_std in (0, -1)],
+        ),
     ]
+
+
+def _explored(log_std: int, rescaled: bool) -> list[str]:
+    """Mean and every seed."""
+    rows = [
+        row
+        for row in read("docs/clients/exploration.csv")
+        if (int(row["log_std_init"]), row["rescaled"] == "1") == (log_std, rescaled)
+    ]
+    cells = [number(log_std, "d"), "`RescaleAction`" if rescaled else "the box"]
+    for measure in ("return", "success"):
+        each = [float(row[measure]) for row in rows]
+        middle, *seeds = (number(value, ".2f") for value in (mean(each), *each))
+        cells.append(f"{middle} ({', '.join(seeds)})")
+    return cells
