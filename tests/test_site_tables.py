@@ -100,6 +100,16 @@ def test_scores_are_those_on_file(tables):
     assert shown[6] == "{:.2f} ({:.2f}–{:.2f})".format(*agent["normalised_return"])
 
 
+def test_coverage_is_shown_as_simulated(tables):
+    found = json.loads((ROOT / "docs" / "coverage.json").read_text(encoding="utf-8"))["rows"]
+    rows = cells(tables.coverage())[2:]
+    assert len(rows) == len(found)
+    for shown, row in zip(rows, found, strict=True):
+        assert shown[:2] == [row["interval"], row["data"]]
+        assert shown[2:5] == [f"{row['coverage'][n]:.2f}" for n in ("3", "5", "10")]
+    assert "{derived} coverage\n" in (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+
+
 def test_committed_tables_are_those_of_their_trials(tables, tmp_path):
     for path in sorted(tables.RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -179,6 +179,17 @@ def scores(env_id: str) -> str:
     return "\n".join(written)
 
 
+def coverage() -> str:
+    """How often intervals hold the truth: what `docs/coverage.py` found."""
+    found = json.loads((ROOT / "docs" / "coverage.json").read_text(encoding="utf-8"))
+    sizes = ("3", "5", "10", "30")
+    rows = []
+    for row in found["rows"]:
+        cells = [f"{row['coverage'][n]:.2f}" if n in row["coverage"] else "" for n in sizes]
+        rows.append((row["interval"], row["data"], *cells))
+    return table(("interval", "data", *sizes), rows)
+
+
 def late() -> str:
     """What late and noisy senses do: what `docs/senses/late.py` found."""
     with open(ROOT / "docs" / "senses" / "late.csv", encoding="utf-8", newline="") as file:

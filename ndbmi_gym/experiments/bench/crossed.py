@@ -11,6 +11,8 @@ A resampling of three runs never sees a worse one than the worst of them. How of
 here hold the truth is simulated by ``docs/coverage.py``.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
@@ -79,5 +81,6 @@ def crossed_interval(
     return Interval(middle, middle - half, middle + half)
 
 
+@lru_cache(maxsize=1024)
 def _quantile(freedom: int) -> float:
     return float(student.ppf(0.975, freedom))
