@@ -10,9 +10,8 @@ import gymnasium
 import pytest
 
 import ndbmi_gym
+from agents.evaluate import retabulate
 from ndbmi_gym.config import option_tables
-from ndbmi_gym.experiments.adaptation.summary import summarise
-from ndbmi_gym.experiments.bench.tables import read_folder
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "environments"
@@ -95,7 +94,25 @@ def test_scores_are_those_on_file(tables):
     # the table of neural observation comes first
     shown, *_ = (row for row in cells(tables.scores(found["env"])) if "ppo" in row[0])
     middle, low, high = agent["score"]
-    assert shown[1] == f"{middle:.3f} ({low:.3f}–{high:.3f})"
+    assert shown[1:3] == ["3 × 1,000", f"{middle:.3f} ({low:.3f}–{high:.3f})"]
+    assert shown[6] == "{:.2f} ({:.2f}–{:.2f})".format(*agent["normalised_return"])
+
+
+def test_coverage_is_shown_as_simulated(tables):
+    found = json.loads((ROOT / "docs" / "coverage.json").read_text(encoding="utf-8"))["rows"]
+    rows = cells(tables.coverage())[2:]
+    assert len(rows) == len(found)
+    for shown, row in zip(rows, found, strict=True):
+        assert shown[:2] == [row["interval"], row["data"]]
+        assert shown[2:5] == [f"{row['coverage'][n]:.2f}" for n in ("3", "5", "10")]
+    assert "{derived} coverage\n" in (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+
+
+def test_committed_tables_are_those_of_their_trials(tables, tmp_path):
+    for path in sorted(tables.RESULTS.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+        assert retabulate(tmp_path / path.name)["table"] == found["table"], path.name
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -122,41 +139,6 @@ def test_every_module_is_in_the_reference():
         if not module.ispkg and not module.name.startswith("ndbmi_gym.cli")
     }
     assert found <= listed
-
-
-def test_the_readme_shows_what_was_found(tables):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = cells(readme[readme.index("| | zero volition") : readme.index("The filter sees")])[2:]
-    files = {
-        "ShiftTargetCurl-v1": "shift_curl",
-        "HoldTarget-v1": "hold",
-        "ShiftTargetSOC-v1": "shift_soc",
-    }
-    assert [row[0].strip("`") for row in shown] == list(files)
-    for row, file in zip(shown, files.values(), strict=True):
-        found = json.loads((tables.RESULTS / f"{file}_neural.json").read_text(encoding="utf-8"))
-        what = "score" if found["score"].startswith("share") else "success"
-        values = {each["policy"].partition(",")[0]: each[what] for each in found["table"]}
-        for cell, policy in zip(row[1:], ("zero", "eq24", "ppo", "filter", "ceiling"), strict=True):
-            numbers = [float(each) for each in re.findall(r"[01]?\.\d+", cell)]
-            assert numbers == pytest.approx(values[policy], abs=5.1e-4), (file, policy)
-
-
-def test_the_readme_shows_the_after_effects_of_the_study():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme[readme.index("| | error in trial 1") : readme.index("Of the 24 statements")]
-    shown = {row[0]: row[1:] for row in cells(table.replace("−", "-"))[2:]}
-    effects = read_folder(ROOT / "docs" / "adaptation")["effects"]
-    known = {"no learning": "ignorant", "corrects": "trial_by_trial", "Bayes on spikes": "listener"}
-    known |= {"the same, nothing carried": "forgetful", "**recurrent PPO**": "recurrent_ppo"}
-    known |= {"the same agents": "recurrent_ppo, forgetting"}
-    assert len(shown) >= 4
-    for words, row in shown.items():
-        (policy,) = (name for start, name in known.items() if words.startswith(start))
-        found = summarise(effects, policy=policy, device="point mass", delay=3)
-        for cell, effect in zip(row, ("trial 1", "trial 10", "catch − baseline"), strict=True):
-            numbers = [float(each) for each in re.findall(r"-?\d+\.\d+", cell)]
-            assert numbers == pytest.approx(found[effect], abs=5.1e-3), (policy, effect)
 
 
 def test_every_extra_says_what_it_is_for(tables):

@@ -150,13 +150,16 @@ def scores(env_id: str) -> str:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found.get("env") != env_id:
             continue
-        share, runs = found["score"].startswith("share"), {len(r) for r in found["runs"].values()}
+        share = found["score"].startswith("share")
         rows = [
             (
                 POLICIES.get(row["policy"], f"**{row['policy']}**"),
+                f"{row['runs']} × {row['trials']:,}",
                 _interval(row["score"], 3 if share else 1),
                 _interval(row["success"], 3),
+                _interval(row["return"], 2),
                 _interval(row["normalised"], 2),
+                _interval(row["normalised_return"], 2),
                 _interval(row["effort"], 2),
             )
             for row in found["table"]
@@ -165,16 +168,26 @@ def scores(env_id: str) -> str:
         whose = "animal" if len(animals) == 1 else "animals"
         made = gymnasium.spec(env_id).kwargs | found["options"]
         observe = made.get("observe", OBSERVATIONS[0])
-        trained = f", {max(runs)} training runs" if max(runs) > 1 else ""
+        heads = ("success", "return", "normalised score", "normalised return", "effort")
         written += [
-            table(("policy", found["score"], "success", "normalised", "effort"), rows),
+            table(("policy", "runs × trials", found["score"], *heads), rows),
             "",
-            f'`observe="{observe}"`, {whose} {", ".join(map(str, animals))}, '
-            f"{found['settings']['episodes']:,} trials each{trained}; 95 % intervals in brackets "
-            f"(`agents/results/{path.name}`).",
+            f'`observe="{observe}"`, {whose} {", ".join(map(str, animals))}; [95 % '
+            f"intervals](/agents.md#intervals) in brackets (`agents/results/{path.name}`).",
             "",
         ]
     return "\n".join(written)
+
+
+def coverage() -> str:
+    """How often intervals hold the truth: what `docs/coverage.py` found."""
+    found = json.loads((ROOT / "docs" / "coverage.json").read_text(encoding="utf-8"))
+    sizes = ("3", "5", "10", "30")
+    rows = []
+    for row in found["rows"]:
+        cells = [f"{row['coverage'][n]:.2f}" if n in row["coverage"] else "" for n in sizes]
+        rows.append((row["interval"], row["data"], *cells))
+    return table(("interval", "data", *sizes), rows)
 
 
 def late() -> str:
@@ -348,4 +361,5 @@ def _interval(ends: Sequence[float] | None, digits: int) -> str:
     middle, *around = (
         f"{value:.{digits}f}".replace("-", "−") for value in ends if value is not None
     )
-    return f"{middle} ({'–'.join(around)})" if len(set(around)) > 1 else middle  # one run has none
+    between = " to " if "−" in "".join(around) else "–"
+    return f"{middle} ({between.join(around)})" if len(set(around)) > 1 else middle  # one run

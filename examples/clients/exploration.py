@@ -1,8 +1,12 @@
 """Where exploration should begin in a box from 0 to 1: PPO of SB3, three seeds each.
 
 A Gaussian policy begins at a mean of 0, a corner of the box. With SB3's standard deviation of 1,
-half of what it tries is clipped to 0, and a good part of the rest to 1.
+half of what it tries is clipped to 0, and a good part of the rest to 1. Writes
+docs/clients/exploration.csv, of which the page on Stable-Baselines3 has its table.
 """
+
+import csv
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -15,6 +19,7 @@ from ndbmi_gym.rollout import score
 from ndbmi_gym.sb3 import NativeVecEnv
 
 torch.set_num_threads(1)
+TABLE = Path(__file__).parents[2] / "docs" / "clients" / "exploration.csv"
 STEPS = 100_000
 ONES = np.ones(9, np.float32)
 
@@ -43,10 +48,15 @@ def train(log_std: float, rescaled: bool, seed: int) -> dict[str, np.ndarray]:
     return score("ndbmi/ShiftTarget-v1", act, trials=1000)
 
 
+rows = []
 for log_std, rescaled in ((0.0, False), (-1.0, False), (0.0, True), (-1.0, True)):
-    # the trials of a batch take successive seeds, so trainings keep apart
-    found = [train(log_std, rescaled, 10_000 * i) for i in range(3)]
-    returns = ", ".join(f"{each['return'].mean():.2f}" for each in found)
-    success = ", ".join(f"{each['success'].mean():.2f}" for each in found)
-    where = "RescaleAction" if rescaled else "the box"
-    print(f"log_std_init={log_std:4.1f}, {where:>13}: return {returns}; success {success}")
+    for seed in (0, 10_000, 20_000):  # the trials of a batch take successive seeds
+        found = train(log_std, rescaled, seed)
+        row = {"log_std_init": f"{log_std:g}", "rescaled": int(rescaled), "seed": seed}
+        row |= {name: f"{found[name].mean():.4g}" for name in ("return", "success")}
+        print(row, flush=True)
+        rows.append(row)
+with TABLE.open("w", encoding="utf-8", newline="") as file:
+    writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)

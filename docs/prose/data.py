@@ -1,0 +1,56 @@
+"""Data in the repository, as pieces ask for them."""
+
+import csv
+import json
+from collections import Counter
+from functools import cache
+from typing import Any
+
+from ndbmi_gym.experiments.adaptation.summary import summarise
+from ndbmi_gym.experiments.bench.statistics import Interval
+from ndbmi_gym.experiments.bench.tables import Tables, read_folder
+from prose import ROOT
+
+
+@cache
+def read(path: str) -> Any:
+    """A file of JSON, or the rows of one of CSV."""
+    with open(ROOT / path, encoding="utf-8", newline="") as file:
+        return json.load(file) if path.endswith(".json") else list(csv.DictReader(file))
+
+
+@cache
+def tables(folder: str) -> Tables:
+    """All tables of a folder."""
+    return read_folder(ROOT / folder)
+
+
+def scores(file: str, policy: str) -> dict[str, Any]:
+    """A row of what `agents.evaluate` found: values with their intervals."""
+    rows = [
+        row
+        for row in read(f"agents/results/{file}.json")["table"]
+        if row["policy"].partition(",")[0] == policy
+    ]
+    if len(rows) != 1:
+        raise ValueError(f"agents/results/{file}.json has {policy!r} {len(rows)} times, not once")
+    return rows[0]
+
+
+def effects(policy: str, device: str = "point mass", delay: int = 3) -> dict[str, Interval]:
+    """What the study of adaptation found for a policy."""
+    found = tables("docs/adaptation")["effects"]
+    return summarise(found, policy=policy, device=device, delay=delay)
+
+
+def hindsight(agent: str) -> list[float]:
+    """Share of steps inside at the end of training, by seed."""
+    rows = [row for row in read("docs/clients/her.csv") if row["agent"] == agent]
+    last = max(int(row["steps"]) for row in rows)
+    return [float(row["held"]) for row in rows if int(row["steps"]) == last]
+
+
+def verdicts() -> Counter[str]:
+    """How many of the paper's claims have which verdict."""
+    claims = read("docs/reproduction/claims.json")["claims"]
+    return Counter(claim["verdict"] for claim in claims)

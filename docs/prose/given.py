@@ -1,0 +1,72 @@
+"""Decimal numbers of pages that no data have: what was chosen, and what was not kept."""
+
+GIVEN: dict[str, tuple[str, ...]] = {
+    "": (  # on any page
+        "(66.7 Hz)",
+        "0.3·mean|action|",
+        "+0.5 if the step",
+        "leaves the +0.5 only",
+        "0.8 of the workspace's",
+        "within 1.0 cm",
+        "within 1.5 cm",
+        "Python 3.11",
+        "0.6 kg/s",
+    ),
+    "README.md": ("radius 1.5 cm", "takes 1.7 GB", "1.5 s late"),
+    "docs/clients/cleanrl.md": ("Gymnasium 0.29",),
+    "docs/clients/rllib.md": ("Gymnasium at 1.2.2",),
+    "docs/environments/hold_target_goal.md": (
+        "target radius 0.5 cm",
+        "the id's own radius of 1.5 cm",
+    ),
+    "docs/idea.md": ("for 0.6 s", "for 0.5 s"),
+    "docs/results.md": (".5 million",),
+    "docs/speed.md": ("The action is .1 on", "and .15 in the mean"),
+    "docs/studies/adaptation.md": (
+        "a curl field of 1.5 kg/s",
+        "three steps (0.75 s) late",
+        "adds 0.5 kg/s² and 0.5 kg/s times",
+        "drifts by 0.1 kg/s",
+        "with a probability of 0.1",
+        "cost nothing or 0.03 a cm",
+    ),
+}
+"""By page: parameters, bounds, versions."""
+
+UNDERIVED: dict[str, dict[str, str]] = {
+    "README.md": {
+        "agent succeeds in .891, .915 and .891 of 1,000 new trials": (
+            "python examples/stable_baselines.py"
+        ),
+    },
+    "docs/agents.md": {
+        "after 0.6 million steps": (
+            "python -m agents.train --algo recurrent_ppo --env ndbmi/Adaptation-v0 "
+            "--option deviation_weight=0.1, as on the page"
+        )
+    },
+    "docs/clients/torchrl.md": {
+        "four runs came to a success of .59, .59, .69 and .76": (
+            "python examples/clients/run.py torchrl, four times"
+        )
+    },
+    "docs/clients/rllib.md": {
+        "a return of −10.4 and a success of .49": (
+            "python examples/clients/run.py rllib, without normalize_actions=False"
+        )
+    },
+    "docs/results.md": {
+        "(1.4 to 2.2 million steps,": "python -m agents.train --minutes 3, as on the page",
+        "eight minutes: .80 on hold": "python -m agents.train --algo recurrent_ppo --minutes 8",
+    },
+    "docs/studies/adaptation.md": {
+        "(one run each, 1.3 and 1.5 million steps)": (
+            "python -m agents.train --algo recurrent_ppo --env ndbmi/Adaptation-v0, with "
+            "--option deviation_weight=0 and 0.03"
+        ),
+    },
+    "docs/studies/lost_parameters.md": {
+        "16 of the same 23 in animals 0–9": "ndbmi-gym readings --first-animal 0",
+    },
+}
+"""By page: what was measured and not kept as data, and the command that measures it."""

@@ -1,0 +1,113 @@
+"""The numbers of the pages on the lost parameters."""
+
+from ndbmi_gym.experiments.recovery.readings import JudgedReading, markdown
+from ndbmi_gym.presets import Preset
+from prose import Piece, Table, Whole, number, sentence
+from prose.data import read
+
+PAGE = "docs/studies/lost_parameters.md"
+
+SHOWN = {
+    "FixedField-v1": "success (steps)",
+    "ShiftTarget-v1": "success",
+    "ShiftTargetCurl-v1": "success",
+    "HoldTarget-v1": "share of the last 25 steps inside",
+}
+
+
+def pieces() -> list[Piece]:
+    """All of them."""
+    trials = read("docs/recovery/trials.csv")
+    spans = [span[2] for span in read("docs/recovery/identifiability.json")["spans"].values()]
+    misfits = [float(trial["misfit"]) for trial in trials if trial["scaling"] == "sites"]
+    mass, viscosity, step_s = (
+        read("docs/recovery/readings.json")["parameters"][name]
+        for name in ("mass", "viscosity", "step_s")
+    )
+    return [
+        Whole("docs/recovery/readings.md", _readings()),
+        sentence(PAGE, "{trials:d} trials, of which 200 random", trials=len(trials)),
+        sentence(
+            PAGE,
+            "{starts:d} sets that other searches and variations of good trials had found",
+            starts=len(read("docs/recovery/starts.json")["starts"]),
+        ),
+        sentence(
+            PAGE,
+            "The best random trials keep {least:.2f} to {most:.2f} of every range",
+            least=min(spans),
+            most=max(spans),
+        ),
+        sentence(
+            PAGE,
+            "the f factors of such trials are off by at least {misfit:.0f} %",
+            misfit=100 * min(misfits),
+        ),
+        sentence(
+            PAGE,
+            "{c1:d} of all trials (`trials.csv`: margins above 0) satisfied C1 and {c2:d} C2, "
+            "{both:word} of them both.",
+            c1=_satisfy("C1"),
+            c2=_satisfy("C2"),
+            both=_satisfy("C1", "C2"),
+        ),
+        sentence(
+            PAGE,
+            "(C12 with C2 in {c2:d} trials, with C21 in {c21:d})",
+            c2=_satisfy("C12", "C2"),
+            c21=_satisfy("C12", "C21"),
+        ),
+        sentence(
+            PAGE,
+            "as those with τ = {tau_s:g} s do: {holds:d} here",
+            **next(
+                {"tau_s": each["value"], "holds": each["holds"]}
+                for each in read("docs/recovery/readings.json")["outcomes"]
+                if each["field"] == "tau_s"
+            ),
+        ),
+        sentence(
+            PAGE,
+            "(m = {mass:g} kg at b = {viscosity:g} kg/s, steps of {step_ms:.0f} ms)",
+            mass=mass,
+            viscosity=viscosity,
+            step_ms=1000 * step_s,
+        ),
+        Table(
+            PAGE,
+            ('`preset="paper"`', "floor", "Eq 24", "ceiling"),
+            [_task(name, what) for name, what in SHOWN.items()],
+        ),
+    ]
+
+
+def _readings() -> str:
+    found = read("docs/recovery/readings.json")
+    outcomes = [
+        JudgedReading(each["field"], each["value"], each["verdicts"], each["misfit"])
+        for each in found["outcomes"]
+    ]
+    return markdown(Preset(**found["parameters"]), outcomes) + "\n"
+
+
+def _satisfy(*claims: str) -> int:
+    """In how many trials of the search all of these claims have a margin above 0."""
+    trials = read("docs/recovery/trials.csv")
+    return sum(all(float(trial[claim]) > 0 for claim in claims) for trial in trials)
+
+
+def _task(name: str, what: str) -> list[str]:
+    rows = {
+        (row["policy"], row["measure"]): [float(row[end]) for end in ("mean", "low", "high")]
+        for row in read("docs/recovery/tasks.csv")
+        if row["task"] == name
+    }
+    success, score = (rows["zero", measure][0] for measure in ("success", "score"))
+    if name == "FixedField-v1":  # zero volition is the paper's own run: there is nothing to compare
+        return [f"`{name}`: {what}", f"{success:.2f} ({score:.1f})", "", ""]
+    measure = "success" if what == "success" else "score"
+    cells = [number(rows["zero", measure][0], ".2")]
+    for policy in ("eq24", "ceiling"):
+        middle, low, high = (number(value, ".2") for value in rows[policy, measure])
+        cells.append(f"{middle} ({low}–{high})")
+    return [f"`{name}`: {what}", *cells]
