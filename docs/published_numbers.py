@@ -17,6 +17,7 @@ from prose import (
     Piece,
     adaptation,
     circuit,
+    claims,
     environments,
     found,
     readme,
@@ -27,7 +28,7 @@ from prose import (
 )
 from prose.given import GIVEN, UNDERIVED
 
-SUBJECTS = (readme, results, adaptation, environments, circuit, recovery)
+SUBJECTS = (readme, results, adaptation, environments, circuit, claims, recovery)
 
 ELSEWHERE = ("docs/reproduction/", "docs/circuit/report.md", "docs/_build/")
 """Pages that another command writes whole, beside their data."""

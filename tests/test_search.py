@@ -15,7 +15,7 @@ from ndbmi_gym.experiments.recovery.search import (
     SPACE,
     Trial,
 )
-from ndbmi_gym.presets import Preset, load_preset
+from ndbmi_gym.presets import PRESETS, Preset, load_preset
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_later_trials_depend_on_what_was_found(invented, tmp_path, monkeypatch):
     search.search(tmp_path / "b", 5)
     a, b = (search.read_trials(tmp_path / name)["tau_s"] for name in "ab")
     np.testing.assert_array_equal(a[:3], b[:3])
-    assert (a[3:] != b[3:]).all()
+    assert (a[3:] != b[3:]).any()
 
 
 @pytest.mark.parametrize(
@@ -272,9 +272,11 @@ def test_the_command_finds_identifies_and_chooses(invented, tmp_path, monkeypatc
         monkeypatch.setattr(part, "SEARCHED", ("C1", "C12"))
     assert cli.main(["recover", "--trials", "47", "--jobs", "1", "--out", str(tmp_path)]) == 0
     assert [call[1:] for call in invented[:47]] == [(ANIMALS, 0, True)] * 47
-    assert [call[1:] for call in invented[47:]] == [(FINAL_ANIMALS, 0, False)] * FINALISTS
+    assert [call[0] for call in invented[47:49]] == list(PRESETS.values())  # for comparison
+    assert [call[1:] for call in invented[47:49]] == [(ANIMALS, 0, True)] * 2
+    assert [call[1:] for call in invented[49:]] == [(FINAL_ANIMALS, 0, False)] * FINALISTS
     trials, best = search.read_trials(tmp_path), load_preset(str(tmp_path / "best.json"))
-    assert best in [preset for preset, *_ in invented[47:]]
+    assert best in [preset for preset, *_ in invented[49:]]
     assert (best.scaling, best.radius_cm > trials["radius_cm"].min()) == ("box", True)
     found = json.loads((tmp_path / "identifiability.json").read_text())
     # the two parameters that decide are recognised, and nothing else decides C1
@@ -282,6 +284,9 @@ def test_the_command_finds_identifies_and_chooses(invented, tmp_path, monkeypatc
     assert max(found["importance"]["C12"], key=found["importance"]["C12"].get) == "scaling"
     assert found["explained"]["C1"] > 0.8
     assert found["choices"]["scaling"]["box"] == 1.0
+    base = json.loads((tmp_path / "baselines.json").read_text())
+    assert (base["sets"], base["presets"]) == (45, {"default": 22, "paper": 23})
+    assert base["passed"]["C1"] == np.mean(trials["C1"][:45] > 0)
     picture = tmp_path / "identifiability.png"
     picture.unlink()
     calls = len(invented)

@@ -54,3 +54,9 @@ def verdicts() -> Counter[str]:
     """How many of the paper's claims have which verdict."""
     claims = read("docs/reproduction/claims.json")["claims"]
     return Counter(claim["verdict"] for claim in claims)
+
+
+def common() -> int:
+    """How many of the claims that hold also hold under at least half of random parameters."""
+    claims = read("docs/reproduction/claims.json")["claims"]
+    return sum(c["verdict"] == "holds" and c["random_sets"] >= 0.5 for c in claims)

@@ -179,6 +179,7 @@ def write(
     ]
     told = {"summary": summary(findings, settings), "claims": table, "remarks": list(remarks)}
     write_json(folder / "claims.json", settings | told)
-    write_text(folder / "claims.md", claims_table(findings, brief=True) + "\n")
+    brief = (f"**{summary(findings, settings)}**", claims_table(findings, brief=True), *remarks)
+    write_text(folder / "claims.md", "\n\n".join(brief) + "\n")
     write_text(folder / "report.md", markdown(findings, settings, remarks) + "\n")
     write_text(folder / "report.html", html(findings, settings, remarks, pictures))
