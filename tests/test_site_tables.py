@@ -99,7 +99,8 @@ def test_scores_are_those_on_file(tables):
 
 
 def test_coverage_is_shown_as_simulated(tables):
-    found = json.loads((ROOT / "docs" / "coverage.json").read_text(encoding="utf-8"))["rows"]
+    path = ROOT / "docs" / "interval_coverage.json"
+    found = json.loads(path.read_text(encoding="utf-8"))["rows"]
     rows = cells(tables.coverage())[2:]
     assert len(rows) == len(found)
     for shown, row in zip(rows, found, strict=True):

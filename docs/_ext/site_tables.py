@@ -180,8 +180,8 @@ def scores(env_id: str) -> str:
 
 
 def coverage() -> str:
-    """How often intervals hold the truth: what `docs/coverage.py` found."""
-    found = json.loads((ROOT / "docs" / "coverage.json").read_text(encoding="utf-8"))
+    """How often intervals hold the truth: what `docs/interval_coverage.py` found."""
+    found = json.loads((ROOT / "docs" / "interval_coverage.json").read_text(encoding="utf-8"))
     sizes = ("3", "5", "10", "30")
     rows = []
     for row in found["rows"]:
