@@ -157,7 +157,6 @@ def scores(env_id: str) -> str:
                 f"{row['runs']} × {row['trials']:,}",
                 _interval(row["score"], 3 if share else 1),
                 _interval(row["success"], 3),
-                _interval(row["return"], 2),
                 _interval(row["normalised"], 2),
                 _interval(row["normalised_return"], 2),
                 _interval(row["effort"], 2),
@@ -168,7 +167,7 @@ def scores(env_id: str) -> str:
         whose = "animal" if len(animals) == 1 else "animals"
         made = gymnasium.spec(env_id).kwargs | found["options"]
         observe = made.get("observe", OBSERVATIONS[0])
-        heads = ("success", "return", "normalised score", "normalised return", "effort")
+        heads = ("success", "normalised score", "normalised return", "effort")
         written += [
             table(("policy", "runs × trials", found["score"], *heads), rows),
             "",
@@ -359,10 +358,10 @@ def _described(option: Any) -> str:
 
 
 def _interval(ends: Sequence[float] | None, digits: int) -> str:
+    """A mean, and below it its interval."""
     if ends is None:  # where zero volition is no floor
         return "–"
     middle, *around = (
         f"{value:.{digits}f}".replace("-", "−") for value in ends if value is not None
     )
-    between = " to " if "−" in "".join(around) else "–"
-    return f"{middle} ({between.join(around)})" if len(set(around)) > 1 else middle  # one run
+    return f"{middle}<br>({'–'.join(around)})" if len(set(around)) > 1 else middle  # one run
