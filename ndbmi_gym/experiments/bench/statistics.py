@@ -116,6 +116,24 @@ def ratio_interval(ratios: npt.ArrayLike) -> Interval:
     return Interval(*(float(np.exp(x)) for x in logs))
 
 
+def shares_interval(shares: npt.ArrayLike, of: int) -> Interval:
+    """Mean over animals of shares, each of so many runs: Student's interval, or a wider binomial.
+
+    Shares of 1 in all animals leave Student's interval no width, as if no other could ever come;
+    Clopper-Pearson's, of all runs together, knows how few there were. NaN as in `mean_interval`.
+    """
+    found = mean_interval(shares)
+    if np.isnan(found.estimate):
+        return found
+    all_runs = of * len(np.asarray(shares))
+    together = share_interval(round(found.estimate * all_runs), all_runs)
+    return Interval(
+        found.estimate,
+        max(0.0, min(found.low, together.low)),
+        min(1.0, max(found.high, together.high)),
+    )
+
+
 def share_interval(hits: int, of: int) -> Interval:
     """A share of animals, with its Clopper-Pearson interval; NaN of none."""
     if not of:
