@@ -30,7 +30,7 @@ from prose.given import GIVEN, UNDERIVED
 
 SUBJECTS = (readme, results, adaptation, environments, circuit, claims, recovery)
 
-ELSEWHERE = ("docs/reproduction/", "docs/_build/")
+ELSEWHERE = ("docs/reproduction/", "docs/circuit/report.md", "docs/_build/")
 """Pages that another command writes whole, beside their data."""
 
 OPEN = ("docs/studies/circuit.md", "docs/studies/claims.md")
