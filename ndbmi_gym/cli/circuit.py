@@ -55,6 +55,7 @@ def add_to(commands: Any) -> None:
     study = add_command(own, "study", what, run_study)
     add_files(study, "circuit/study")
     add_animals(study, 0)
+    study.add_argument("--parts", nargs="+", metavar="PART", help="parts to run (default: all)")
     add_redraw(study)
 
 
@@ -114,7 +115,8 @@ def run_study(asked: argparse.Namespace) -> int:
     if asked.redraw:
         print(f"drawn anew: {', '.join(study.redraw(asked.out))}")
         return 0
-    print(study.run(asked.out, _animals(asked), asked.seed, asked.jobs))
+    parts = asked.parts or study.PARTS
+    print(study.run(asked.out, _animals(asked), asked.seed, asked.jobs, parts))
     print(f"results are in {asked.out}")
     return 0
 
