@@ -6,7 +6,7 @@ from scipy import stats
 
 from ndbmi_gym.cortex.soc.circuit import ABSCISSA, Circuit, random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import from_rows, where
-from ndbmi_gym.experiments.circuit import builds, quench, reaching
+from ndbmi_gym.experiments.circuit import abscissa, builds, quench, reaching
 from ndbmi_gym.experiments.circuit.specimen import MATCHED, NETWORKS, STABILISED, Specimen
 
 SOC = [3.0, 4.0, 5.0, 4.5, 3.5]
@@ -69,7 +69,7 @@ def test_measurements_are_kept_and_go_on(tmp_path, monkeypatch):
         return from_rows([{"network": STABILISED, "measure": "E₁", "value": 1.0}])
 
     monkeypatch.setattr(builds, "measure_build", measure)
-    monkeypatch.setattr(builds, "NEURONS", 50)
+    monkeypatch.setattr(abscissa, "_NEURONS", 50)
     first = builds.measure_builds(tmp_path, 2, 0, {"version": 1})
     assert first["circuit"].tolist() == seen == [0, 1]
     assert Circuit.load(tmp_path / "50-1.npz").abscissa <= ABSCISSA
@@ -77,14 +77,6 @@ def test_measurements_are_kept_and_go_on(tmp_path, monkeypatch):
     assert seen == [0, 1]
     builds.measure_builds(tmp_path, 2, 0, {"version": 2})  # by another program: measured anew
     assert seen == [0, 1, 0, 1]
-
-
-def test_a_finished_circuit_is_taken(tmp_path):
-    path = tmp_path / f"{builds.NEURONS}-1.npz"
-    finished = stabilise(random_circuit(np.random.default_rng(0), 50))
-    finished.save(path)
-    assert builds.built(tmp_path, 1) == str(path)
-    assert Circuit.load(path).n_neurons == 50
 
 
 def test_pictures_show_every_circuit(measured):

@@ -8,6 +8,7 @@ instability. All is measured in several circuits that were built independently, 
 of its own.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -91,9 +92,16 @@ def circuit_file(folder: Path, seed: int) -> Path:
     return folder / f"{_NEURONS}-{seed}.npz"
 
 
-def build_circuits(folder: Path) -> None:
-    """Build the circuits that are not there, a minute each; an interrupted one goes on."""
-    for seed in CIRCUITS:
+def build_circuits(folder: Path, seeds: Iterable[int] | None = None) -> None:
+    """Build the circuits that are not there, a minute each; an interrupted one goes on.
+
+    Parameters
+    ----------
+    folder : Path
+    seeds : iterable of int, optional
+        By default `CIRCUITS`; 0 is packaged.
+    """
+    for seed in CIRCUITS if seeds is None else seeds:
         path = circuit_file(folder, seed)
         if not seed or (path.exists() and Circuit.load(path).trace[-1] <= ABSCISSA):
             continue

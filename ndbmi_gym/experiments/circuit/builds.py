@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from tqdm import tqdm
 
-from ndbmi_gym.cortex.soc.circuit import ABSCISSA, Circuit, build
 from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas
 from ndbmi_gym.experiments.bench.statistics import mean_interval
 from ndbmi_gym.experiments.bench.tables import (
@@ -24,6 +23,7 @@ from ndbmi_gym.experiments.bench.tables import (
     save_tables,
     where,
 )
+from ndbmi_gym.experiments.circuit.abscissa import build_circuits, circuit_file
 from ndbmi_gym.experiments.circuit.acceptance import BAR
 from ndbmi_gym.experiments.circuit.comparison import READ_UNITS, movement_numbers, transient_numbers
 from ndbmi_gym.experiments.circuit.quench import (
@@ -40,7 +40,6 @@ from ndbmi_gym.experiments.circuit.specimen import MATCHED, STABILISED, Specimen
 from ndbmi_gym.experiments.circuit.transients import measure_transients
 from ndbmi_gym.provenance import JSON
 
-NEURONS = 200
 _QUENCH = "variance of states, prepared"
 DRAWN = (
     "E₁",
@@ -89,25 +88,18 @@ def measure_builds(folder: Path, circuits: int, seed: int, header: JSON) -> Tabl
     header : dict
         What results depend on; those of others are measured anew.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    build_circuits(folder, range(circuits))
     tables = []
     for number in tqdm(range(circuits), desc="circuits"):
-        kept, made = folder / f"{NEURONS}-{number}-measured.npz", header | {"circuit": number}
+        kept, made = folder / f"measured-{number}.npz", header | {"circuit": number}
         found = load_tables(kept, made)
         if found is None:
-            path = built(folder, number) if number else None
+            path = str(circuit_file(folder, number)) if number else None
             found = {"build": measure_build(Specimen(path, seed, (MATCHED,)))}
             save_tables(kept, made, found)
         tables.append(labelled(found["build"], circuit=number))
     return concatenate(tables)
-
-
-def built(folder: Path, seed: int) -> str:
-    """The file of a circuit, which is built unless it is there and finished."""
-    path = folder / f"{NEURONS}-{seed}.npz"
-    if not (path.exists() and Circuit.load(path).trace[-1] <= ABSCISSA):
-        folder.mkdir(parents=True, exist_ok=True)
-        build(path, NEURONS, seed)
-    return str(path)
 
 
 def compare_builds(builds: Table) -> Table:
