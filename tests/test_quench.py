@@ -129,6 +129,9 @@ def test_numbers_are_means_of_the_courses(circuit, tmp_path, monkeypatch):
         row = where(table, circuit=STABILISED, core=NONLINEAR, phase=phase)
         for kind in ("state", "rate", "fano"):
             assert row[kind][0] == pytest.approx(course[kind][then].mean())
+    line = quench.quench_table(table).splitlines()[2]
+    first = where(table, phase="prepared")
+    assert line.startswith(f"| SOC, linear core | 1.00 ± {first['state_spread'][0]:.2f} | 1.00 ")
     before = course["time_s"] < -quench.PREPARE_S - 1e-9
     np.testing.assert_allclose(course["state"][before], 1)
     assert course["fano"][before][-1] == pytest.approx(course["fano_unprepared"][before][-1])

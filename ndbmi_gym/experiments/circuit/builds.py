@@ -40,10 +40,11 @@ from ndbmi_gym.experiments.circuit.specimen import MATCHED, STABILISED, Specimen
 from ndbmi_gym.experiments.circuit.transients import measure_transients
 from ndbmi_gym.provenance import JSON
 
-_QUENCH = "variance of states, prepared"
+_QUENCH = "variance of states, prepared (1: as unprepared)"
+_RATIO = "rotation: ratio of R²"
 DRAWN = (
-    "E₁",
     "dimension",
+    "dimension of one transient",
     "movement R², 4 units",
     "movement R², 64 units",
     "rotation: ratio",
@@ -124,25 +125,36 @@ def compare_builds(builds: Table) -> Table:
     return from_rows(rows)
 
 
-def builds_table(compared: Table) -> str:
-    """Means and half widths as Markdown, a column for each network."""
-    networks = names_of(compared, "network")
-    lines = [f"| | {' | '.join(networks)} |", "|---|" + "---:|" * len(networks)]
-    for measure in names_of(compared, "measure"):
-        own = where(compared, measure=measure)
-        cells = [
-            _cell(mean, high - mean, bool(least * most <= 0))
-            for mean, high, least, most in zip(
-                *(own[c] for c in ("mean", "high", "difference_low", "difference_high")),
-                strict=True,
-            )
-        ]
-        lines.append(f"| {measure.replace('|', BAR)} | {' | '.join(cells)} |")
+def builds_table(compared: Table) -> Table:
+    """Means and half widths in words, by measure: a column for each network."""
+    return {"measure": np.array(names_of(compared, "measure"))} | {
+        network: np.array(
+            [
+                _cell(mean, high - mean, bool(least * most <= 0))
+                for mean, high, least, most in zip(
+                    *(own[c] for c in ("mean", "high", "difference_low", "difference_high")),
+                    strict=True,
+                )
+            ]
+        )
+        for network in names_of(compared, "network")
+        for own in [where(compared, network=network)]
+    }
+
+
+def builds_told(compared: Table) -> str:
+    """The table as Markdown, and what its numbers are."""
+    table = builds_table(compared)
+    lines = [f"| {' | '.join(table)} |", "|---|" + "---:|" * (len(table) - 1)]
+    lines += [
+        f"| {' | '.join(cells)} |".replace("|x|", f"{BAR}x{BAR}")
+        for cells in zip(*(column.tolist() for column in table.values()), strict=True)
+    ]
     told = (
         f"Means over {compared['circuits'][0]} circuits, each built from its own random weights, "
         "with controls made from it; ± is the half width of Student's 95 % interval over circuits. "
         "*Alike*: the interval of the paired difference between circuit and control holds zero. "
-        "Controls have the circuit's signal."
+        "Controls have the circuit's signal; the number in a name is the spectral abscissa."
     )
     return "\n".join(lines) + "\n\n" + told
 
@@ -150,7 +162,8 @@ def builds_table(compared: Table) -> str:
 def _cell(mean: float, half: float, alike: bool) -> str:
     if np.isnan(mean):
         return "–"
-    return f"{mean:.2f} ± {half:.2f}{' *alike*' if alike else ''}"
+    digits = 2 if abs(mean) < 10 else 1 if abs(mean) < 100 else 0
+    return f"{mean:.{digits}f} ± {half:.{digits}f}{' *alike*' if alike else ''}"
 
 
 def draw_builds(tables: Tables) -> Canvas:
@@ -175,7 +188,7 @@ def draw_builds(tables: Tables) -> Canvas:
                 mean["mean"], place + 0.25, xerr=mean["high"] - mean["mean"],
                 color="black", marker="|", ms=8, capsize=2, lw=1.1,
             )  # fmt: skip
-        axes.set_title(measure, size=FONT)
+        axes.set_title(measure.replace("rotation: ratio", _RATIO), size=FONT)
         axes.set_yticks(np.arange(len(networks)), [in_words(n) for n in networks], size=SMALL)
         axes.set_xlim(left=0)
         axes.tick_params(labelsize=SMALL)

@@ -30,6 +30,7 @@ from ndbmi_gym.cortex.soc.circuit import Circuit, noise_covariance
 from ndbmi_gym.cortex.soc.transients import TAU_S, Gain
 from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, canvas, legend
 from ndbmi_gym.experiments.bench.tables import (
+    Table,
     Tables,
     concatenate,
     from_rows,
@@ -53,6 +54,7 @@ QUENCHED = (STABILISED, "scaled 0.15", "scaled 0.99", "shuffled 0.99")
 """Networks in question."""
 LINEAR, NONLINEAR = "linear", "nonlinear"
 PREPARED, MOVING = "prepared", "moving"
+_PHASES = (PREPARED, MOVING)
 NOISE_HZ = 10.0
 """Standard deviation that noise alone gives the state of an excitatory neuron, linear core."""
 TRIALS = 10  # of every movement and repeat
@@ -217,7 +219,7 @@ def measure_quench(specimen: Specimen) -> Tables:
         times_s = np.arange(len(found[0]["state"])) * SEEN_S - BEFORE_S - PREPARE_S
         means = {kind: values.mean(axis=0) for kind, values in by_repeat.items()}
         courses.append(labelled({"time_s": times_s} | means, **own))
-        for phase, begin in ((PREPARED, -_LASTS_S), (MOVING, 0.0)):
+        for phase, begin in zip(_PHASES, (-_LASTS_S, 0.0), strict=True):
             chosen = (times_s > begin - SEEN_S / 2) & (times_s < begin + _LASTS_S - SEEN_S / 2)
             row: dict[str, Any] = own | {"phase": phase, "abscissa": held}
             for kind, values in by_repeat.items():
@@ -225,6 +227,33 @@ def measure_quench(specimen: Specimen) -> Tables:
                 row |= {kind: then.mean(), f"{kind}_spread": then.std(ddof=1)}
             rows.append(row)
     return {"variability": concatenate(courses), "quench": from_rows(rows)}
+
+
+def quench_table(table: Table) -> str:
+    """``quench`` as Markdown: a row for every network and core, with deviations over repeats."""
+    lines = [
+        "| variability over trials | states: prepared | moving | rates: prepared | moving "
+        "| Fano factor: unprepared | prepared | moving |",
+        "|---|" + "---:|" * 7,
+    ]
+    for name, core in dict.fromkeys(zip(table["circuit"], table["core"], strict=True)):
+        own = {phase: where(table, circuit=name, core=core, phase=phase) for phase in _PHASES}
+        cells = [
+            f"{own[phase][kind][0]:.2f} ± {own[phase][f'{kind}_spread'][0]:.2f}"
+            for phase, kind in (
+                *((phase, "state") for phase in _PHASES),
+                *((phase, "rate") for phase in _PHASES),
+                (PREPARED, "fano_unprepared"),
+                *((phase, "fano") for phase in _PHASES),
+            )
+        ]
+        lines.append(f"| {name}, {core} core | {' | '.join(cells)} |")
+    lines.append(
+        "\nVariances of states and rates are in units of those of unprepared trials; ± is the "
+        "standard deviation over repeats. *Prepared*: last 100 ms before the go cue; *moving*: "
+        "first 100 ms after it."
+    )
+    return "\n".join(lines)
 
 
 def held_abscissa(circuit: Circuit, prepared: FloatArray) -> float:

@@ -36,6 +36,7 @@ from ndbmi_gym.experiments.circuit import (
 from ndbmi_gym.experiments.circuit.acceptance import Row, acceptance, acceptance_table
 from ndbmi_gym.experiments.circuit.builds import (
     builds_table,
+    builds_told,
     compare_builds,
     draw_builds,
     measure_builds,
@@ -151,8 +152,8 @@ def doubtful(reaching: Table) -> str:
     )
 
 
-def summary(specimen: Specimen, rows: Sequence[Row], compared: Table, reaching: Table) -> str:
-    """How many rows are met, the acceptance table and the comparison, as Markdown."""
+def summary(specimen: Specimen, rows: Sequence[Row], tables: Tables) -> str:
+    """How many rows are met, the acceptance table and comparisons, as Markdown."""
     n = specimen.circuit.n_neurons
     size = "" if n == 200 else f" The intervals are those of 200 neurons; this circuit has {n}."
     failed = ", ".join(row.quantity for row in rows if not row.met)
@@ -160,11 +161,21 @@ def summary(specimen: Specimen, rows: Sequence[Row], compared: Table, reaching: 
         f"{sum(row.met for row in rows)} of {len(rows)} rows of the acceptance table are met"
         f"{f'; not met: {failed}' if failed else ''}.{size}",
         acceptance_table(rows),
-        comparison_tables(compared),
-        remaining(compared),
-        doubtful(reaching),
+        comparison_tables(tables["comparison"]),
+        remaining(tables["comparison"]),
+        quench.quench_table(tables["quench"]),
+        doubtful(tables["reaching"]),
+        *_several(tables),
     )
     return "\n\n".join(filter(None, parts))
+
+
+def _several(tables: Tables) -> list[str]:
+    """What is said of several circuits, if they were measured."""
+    if BUILDS not in tables:
+        return []
+    picture = f"![Several circuits]({BUILDS}.png)"
+    return ["## Several circuits", builds_told(tables["circuits_compared"]), picture]
 
 
 _DRAWN = [
@@ -274,7 +285,6 @@ def markdown(specimen: Specimen, tables: Tables, told: str) -> str:
         "# The stability-optimised circuit",
         f"{specimen.circuit.n_neurons} neurons, circuit of seed {specimen.circuit.seed} "
         f"({_name(specimen)}), measurements of seed {specimen.seed}.",
-        told,
         "Amplification is of a unit state in the linear core; what is recorded are rates, which "
         "saturate between 0 and 100 Hz. Circuits are compared at the same amplitude of the "
         "prepared states (states × 1), and *matched*: with states resized (× as measured) until "
@@ -285,6 +295,7 @@ def markdown(specimen: Specimen, tables: Tables, told: str) -> str:
         "transients all fade alike. Those of abscissa 0.8 and 0.99 are the harder comparison.",
         f"Pictures name the networks in words: {_said()}, controls with their abscissa. They show "
         "controls of the circuit's signal.",
+        told,
     ]
     for name, (title, text) in _EXPLANATIONS.items():
         parts += [f"## {title}", text, f"![{title}]({name}.png)"]
@@ -346,10 +357,11 @@ def write(folder: Path, path: str | None, seed: int, circuits: int = 1) -> str:
         header = {"seed": seed, "parameters": parameters(), "versions": versions("matplotlib")}
         tables[BUILDS] = measure_builds(folder / "circuits", circuits, seed, header)
         tables["circuits_compared"] = compare_builds(tables[BUILDS])
-    rows, compared = acceptance(tables), comparison(specimen, tables)
+        tables["circuits_table"] = builds_table(tables["circuits_compared"])
+    rows = acceptance(tables)
     accepted = [row._asdict() | {"met": row.met} for row in rows]
     tables["acceptance"] = from_rows([row | {"met": int(row["met"])} for row in accepted])
-    tables["comparison"] = compared
+    tables["comparison"] = comparison(specimen, tables)
     for name, columns in tables.items():
         write_csv(folder / f"{name}.csv", columns)
     draw_pictures(folder)
@@ -357,10 +369,7 @@ def write(folder: Path, path: str | None, seed: int, circuits: int = 1) -> str:
     write_json(
         folder / "circuit.json", settings(specimen) | {"results": results, "acceptance": accepted}
     )
-    told = summary(specimen, rows, compared, tables["reaching"])
-    if circuits > 1:
-        told += f"\n\n## Several circuits\n\n{builds_table(tables['circuits_compared'])}"
-        told += f"\n\n![Several circuits]({BUILDS}.png)"
+    told = summary(specimen, rows, tables)
     write_text(folder / "report.md", markdown(specimen, tables, told))
     return told
 
