@@ -1,4 +1,4 @@
-"""The text's tests (one-way ANOVA, Tukey's HSD) and intervals over animals."""
+"""The text's tests (one-way ANOVA, Tukey's HSD) and intervals over animals and circuits."""
 
 from functools import lru_cache
 from typing import NamedTuple
