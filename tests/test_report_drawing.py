@@ -78,8 +78,8 @@ def test_construction(pictures, tables):
     assert len(before.lines[0].get_xdata()) == 50
     assert [t.get_text() for t in after.get_legend().get_texts()] == [
         "stabilised circuit",
-        "random weights, 0.15",
         "random weights, 0.99",
+        "random weights, 0.15",
     ]
     lost = (where(tables["eigenvalues"], circuit="SOC")["real"] < after.get_xlim()[0]).sum()
     assert f"({lost} of" in after.get_title()

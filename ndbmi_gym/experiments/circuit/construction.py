@@ -26,7 +26,7 @@ from ndbmi_gym.experiments.circuit.specimen import (
 )
 
 _NEAR = 1.5  # real parts that are drawn after construction
-_SHOWN = ("scaled 0.15", "scaled 0.99")  # controls beside it
+_SHOWN = ("scaled 0.99", "scaled 0.15")  # controls beside it
 
 
 def measure_construction(specimen: Specimen) -> Tables:
