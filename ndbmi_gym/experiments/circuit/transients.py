@@ -28,6 +28,7 @@ from ndbmi_gym.experiments.circuit.report_drawing import (
 )
 from ndbmi_gym.experiments.circuit.specimen import (
     MODES,
+    STABILISED,
     STEP_S,
     Specimen,
 )
@@ -40,7 +41,10 @@ _SAID = {"v1": "the state amplified most", f"v{MODES}": f"the {MODES}th of them"
 
 
 def measure_transients(specimen: Specimen) -> Tables:
-    """Energies, the leading states' transients, and numbers on them for every circuit."""
+    """Energies, the leading states' transients, and numbers on them for every circuit.
+
+    ``neurons`` are of the circuits whose neurons are drawn.
+    """
     energies, courses, neurons, numbers = [], [], [], []
     random = specimen.stream(0, "random state").standard_normal(specimen.circuit.n_neurons)
     random /= np.linalg.norm(random)
@@ -56,6 +60,8 @@ def measure_transients(specimen: Specimen) -> Tables:
             labels = {"circuit": name, "state": state}
             size = np.linalg.norm(x[:, :, j], axis=1)
             courses.append(labelled({"time_s": times_s, "norm": size}, **labels))
+            if name not in (STABILISED, _BESIDE):
+                continue
             own = x[:, : circuit.n_excitatory, j]
             for neuron in np.argsort(own.var(axis=0))[::-1][:6]:
                 columns = {"time_s": times_s, "x": own[:, neuron]}
