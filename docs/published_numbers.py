@@ -30,7 +30,7 @@ from prose.given import GIVEN, UNDERIVED
 
 SUBJECTS = (readme, results, adaptation, environments, circuit, claims, recovery)
 
-ELSEWHERE = ("docs/reproduction/", "docs/circuit/report.md", "docs/_build/")
+ELSEWHERE = ("docs/reproduction/", "docs/_build/")
 """Pages that another command writes whole, beside their data."""
 
 OPEN = ("docs/studies/circuit.md", "docs/studies/claims.md")
@@ -101,7 +101,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         print("\n".join(differences))
         if not check:
             (root / page).write_text(new[page], encoding="utf-8")
-    print(*wrong, sep="\n")
+    for line in wrong:
+        print(line)
     return int(bool(wrong or (check and changed)))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from ndbmi_gym.experiments.bench.crossed import crossed_interval
 from ndbmi_gym.experiments.bench.statistics import mean_interval
@@ -57,12 +58,38 @@ def test_an_estimate_has_the_width_of_its_errors():
 def test_one_row_of_a_sample_says_nothing_of_others():
     values = np.random.default_rng(0).normal(size=(1, N_TRIALS))
     middle, *ends = crossed_interval(values)
-    assert middle == values.mean()
+    assert middle == pytest.approx(values.mean())
     assert np.isnan(ends).all()
     assert crossed_interval(values, sampled=False).low < middle
     assert np.isnan(crossed_interval(values[:, :1], sampled=False).low)
     with pytest.raises(ValueError, match="2 rows that are no sample"):
         crossed_interval([[1, 2], [3, 4]], sampled=False)
+
+
+def test_what_is_missing_is_left_out():
+    values = np.random.default_rng(0).normal(size=(4, 6))
+    whole = crossed_interval(values)
+    longer = np.vstack((np.column_stack((values, np.full(4, np.nan))), np.full(7, np.nan)))
+    assert crossed_interval(longer) == whole
+    values[0, 0] = np.nan
+    rows, columns = np.nanmean(values, axis=1), np.nanmean(values, axis=0)
+    found = crossed_interval(values)
+    assert found.estimate == pytest.approx(rows.mean())
+    halves = [side.high - side.estimate for side in map(mean_interval, (rows, columns))]
+    assert found.high - found.estimate == pytest.approx(np.hypot(*halves))
+    assert np.isnan(crossed_interval(np.full((2, 2), np.nan))).all()
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.9, 0.97, 0.99, 0.995, 0.999])
+@pytest.mark.parametrize("n", [50, 400])
+def test_success_is_covered_at_any_rate(n, rate):
+    """Exact: the probabilities of all counts whose interval holds the rate."""
+    held = 0.0
+    for hits in range(n + 1):
+        values = np.arange(n)[None] < hits
+        low, high = np.clip(crossed_interval(values, sampled=False, outcomes=True)[1:], 0, 1)
+        held += binom.pmf(hits, n, rate) * (low <= rate <= high)
+    assert held >= 0.93
 
 
 @pytest.mark.parametrize("outcome", [0.0, 1.0])

@@ -120,6 +120,15 @@ def test_a_sentence_keeps_its_lines(prose):
     assert piece.restated(text) == "Of one. The share of three\nruns .50\n   in 1,000 trials."
 
 
+def test_an_interval_goes_in_as_one(prose):
+    shown = prose.interval((0.93, 0.9123, 1), ".2", "–")
+    assert shown == ".93 (.91–1.00)"
+    piece = prose.sentence("page.md", "has {way} of the way", way=shown)
+    text = "It has .93\n(.91–1.00) of the way."
+    assert piece.restated(text) == text
+    assert piece.restated(text.replace(".93", ".7")) == text
+
+
 def test_a_sentence_does_not_begin_within_a_number(prose):
     piece = prose.sentence("page.md", "{a:.1f} cm", a=2)
     assert piece.restated("is 12.75 cm long") == "is 2.0 cm long"

@@ -237,14 +237,17 @@ def client(name: str) -> str:
 
 
 def hindsight() -> str:
-    """How agents learn with hindsight replay and without: mean and range over seeds."""
+    """How agents learn with hindsight replay and without: mean, and every seed."""
     with open(ROOT / "docs" / "clients" / "her.csv", encoding="utf-8", newline="") as file:
         found: dict[str, dict[int, list[float]]] = {}
         for row in csv.DictReader(file):
             learnt = found.setdefault(row["agent"], {})
             learnt.setdefault(int(row["steps"]), []).append(float(row["held"]))
     rows = [
-        (agent, *(f"{np.mean(v):.2f} ({min(v):.2f}–{max(v):.2f})" for v in learnt.values()))
+        (
+            agent,
+            *(f"{np.mean(v):.2f} ({', '.join(f'{x:.2f}' for x in v)})" for v in learnt.values()),
+        )
         for agent, learnt in found.items()
     ]
     steps = next(iter(found.values()))

@@ -34,6 +34,7 @@ WORDS = [
 """How small numbers are written out, by `word`."""
 
 NUMBER = r"(?<![\d.])(?<!\d,)[−-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?!\d|[.,]\d)"
+NUMBERS = re.compile(f"({NUMBER})")
 DECIMAL = re.compile(r"(?<![\w.])\d*\.\d+(?![\w]|\.\d)")
 FENCED = re.compile(r"^( *)(`{3,}|:{3,})([^\n]*)\n.*?^\1\2 *$", re.MULTILINE | re.DOTALL)
 NOT_PROSE = (r"(?m)^    .*$", r"`[^`\n]*`", r"\]\([^)]*\)")
@@ -94,7 +95,7 @@ class Sentence:
         As in the page, with slots as in `str.format`, whose forms are those of `number`:
         ``"dimension {a:.1f} in the circuit, against {b[0]:.2f}"``. Line breaks count as spaces.
     values : Mapping
-        By the names of the slots.
+        By the names of the slots; a text, such as of `interval`, stands as it is.
     """
 
     page: str
@@ -103,21 +104,29 @@ class Sentence:
 
     @cached_property
     def parts(self) -> list[tuple[str, str]]:
-        """Words, and the number behind them."""
-        parts = []
-        for words, name, form, _ in Formatter().parse(self.words):
-            value = None if name is None else Formatter().get_field(name, (), self.values)[0]
-            parts.append((words, "" if value is None else number(value, form or "")))
-        return parts
+        """Words, and the number behind them, if any."""
+        parts, words = [], ""
+        for before, name, form, _ in Formatter().parse(self.words):
+            words += before
+            if name is None:
+                continue
+            value = Formatter().get_field(name, (), self.values)[0]
+            one = not isinstance(value, str)
+            split = ["", number(value, form or ""), ""] if one else NUMBERS.split(value)
+            for between, written in zip(split[:-1:2], split[1::2], strict=True):
+                parts.append((words + between, written))
+                words = ""
+            words += split[-1]
+        return [*parts, (words, "")]
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """What finds it, whichever numbers are there."""
-        slots = {True: "([a-z]+)", False: f"({NUMBER})"}
+        slots = {True: "[a-z]+", False: NUMBER}
         return re.compile(
             "".join(
-                f"({_words(words)})" + (slots[value.isalpha()] if value else "")
-                for words, value in self.parts
+                f"({_words(words)})({written and slots[written.isalpha()]})"
+                for words, written in self.parts
             )
         )
 
@@ -128,13 +137,8 @@ class Sentence:
     def restated(self, text: str) -> str:
         """The text with the numbers of the data."""
         found = self._match(text)
-        written = iter(found.groups())
-        new = ""
-        for _, value in self.parts:
-            new += next(written)
-            if value:
-                next(written)
-                new += value
+        kept = found.groups()[::2]
+        new = "".join(words + written for words, (_, written) in zip(kept, self.parts, strict=True))
         return text[: found.start()] + new + text[found.end() :]
 
     def _match(self, text: str) -> re.Match[str]:

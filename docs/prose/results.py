@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from prose import Piece, Table, number, sentence
+from prose import Piece, Table, interval, number, sentence
 from prose.data import read, scores
 
 PAGE = "docs/results.md"
@@ -37,6 +37,28 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
+            "under the curl field PPO has {ppo_return} of the way from floor to ceiling in "
+            "return, {ppo} in score, the filter {filter_return:.2} and {filter:.2}; on hold both "
+            "scales say the same ({hold_return:.2} and {hold:.2}).",
+            ppo_return=_way("shift_curl", "ppo", "normalised_return"),
+            ppo=_way("shift_curl", "ppo", "normalised"),
+            filter_return=scores("shift_curl_neural", "filter")["normalised_return"][0],
+            filter=scores("shift_curl_neural", "filter")["normalised"][0],
+            hold_return=scores("hold_neural", "ppo")["normalised_return"][0],
+            hold=scores("hold_neural", "ppo")["normalised"][0],
+        ),
+        sentence(
+            PAGE,
+            "By score PPO has {ppo} of the way to the ceiling and the filter {filter}; by return, "
+            "which is what agents optimise, {ppo_return} and {filter_return}, intervals that "
+            "overlap.",
+            ppo_return=_way("shift_soc", "ppo", "normalised_return"),
+            ppo=_way("shift_soc", "ppo", "normalised"),
+            filter_return=_way("shift_soc", "filter", "normalised_return"),
+            filter=_way("shift_soc", "filter", "normalised"),
+        ),
+        sentence(
+            PAGE,
             "settle on less effort ({shift_curl_ppo:.2} and {hold_ppo:.2}) than the filter's "
             "{shift_curl_filter:.2} and {hold_filter:.2}.",
             **effort,
@@ -60,6 +82,11 @@ def pieces() -> list[Piece]:
             [_explored(log_std, rescaled) for rescaled in (False, True) for log_std in (0, -1)],
         ),
     ]
+
+
+def _way(file: str, policy: str, scale: str) -> str:
+    """How much of the way from floor to ceiling, with its interval."""
+    return interval(scores(f"{file}_neural", policy)[scale], ".2", "–")
 
 
 def _explored(log_std: int, rescaled: bool) -> list[str]:

@@ -39,9 +39,11 @@ def crossed_interval(
     ----------
     values : array_like (rows, columns) or (rows, strata, columns)
         Measurements, or errors of the estimate. Every stratum has columns of its own, and is itself
-        no sample: the animals of a table, each with its trials.
+        no sample: the animals of a table, each with its trials. NaN, with a single stratum, are
+        left out of the means; a row or a column of nothing else is left out altogether.
     estimate : float, optional
-        An estimate whose errors are the mean of `values`; by default that mean itself.
+        An estimate whose errors are the mean of `values`; by default that mean itself, in which
+        rows count alike.
     sampled : bool
         Whether rows are a sample (training runs, built circuits). If not there is one row, the same
         for ever.
@@ -61,22 +63,26 @@ def crossed_interval(
     ValueError
         If there are several rows that are no sample.
     """
-    values = np.asarray(values, float)
-    values = values[:, None] if values.ndim == 2 else values
-    n_rows, n_strata, n_columns = values.shape
-    if n_rows > 1 and not sampled:
-        raise ValueError(f"{n_rows} rows that are no sample: give one, or sampled=True")
-    middle = float(values.mean()) if estimate is None else estimate
+    grid = np.asarray(values, float)
+    grid = grid[:, None] if grid.ndim == 2 else grid
+    if len(grid) > 1 and not sampled:
+        raise ValueError(f"{len(grid)} rows that are no sample: give one, or sampled=True")
+    known = np.isfinite(grid)
+    grid = grid[known.any(axis=(1, 2))][..., known.any(axis=(0, 1))]
+    n_rows, n_strata, n_columns = grid.shape
+    if not grid.size:
+        return Interval(*(float("nan"),) * 3)
+    rows = np.nanmean(grid, axis=(1, 2))
+    middle = float(rows.mean()) if estimate is None else estimate
     if n_columns < 2 or (sampled and n_rows < 2):
         return Interval(middle, float("nan"), float("nan"))
-    columns = values.mean(axis=0)
+    columns = np.nanmean(grid, axis=0)
     if outcomes:
         columns = np.hstack((columns, np.tile(_PSEUDO, (n_strata, 1))))
     of_columns = columns.var(axis=1, ddof=1).sum() / n_strata**2 / n_columns
     square = _quantile(n_strata * (n_columns - 1)) ** 2 * of_columns
     if sampled:
-        of_rows = values.mean(axis=(1, 2)).var(ddof=1) / n_rows
-        square += _quantile(n_rows - 1) ** 2 * of_rows
+        square += _quantile(n_rows - 1) ** 2 * rows.var(ddof=1) / n_rows
     half = float(np.sqrt(square))
     return Interval(middle, middle - half, middle + half)
 
