@@ -1,4 +1,4 @@
-"""Intervals over crossed samples by hand; how often they hold the truth, `test_coverage` asks."""
+"""Intervals over crossed samples by hand; `test_interval_coverage` asks how often they hold."""
 
 import numpy as np
 import pytest

@@ -170,8 +170,8 @@ def test_volition(drawn):
 
 def test_region(drawn):
     _, tables, canvas = drawn("region")
-    assert len(canvas.axes) == 4
-    for axes, column in zip(canvas.axes, ("stopped_cm", "length_cm", "least_cm"), strict=False):
+    assert len(canvas.axes) == 3
+    for axes, column in zip(canvas.axes, ("stopped_cm", "length_cm", "least_cm"), strict=True):
         for line, field in zip(axes.lines, ("gaussian", "dipole"), strict=False):
             values = tables["arrivals"][column][tables["arrivals"]["field"] == field]
             np.testing.assert_array_equal(line.get_xdata(), np.sort(values[np.isfinite(values)]))

@@ -74,6 +74,7 @@ def test_the_table_says_what_is_gained_and_lost():
     )
     lines = readings.markdown(Preset(), [base, other]).splitlines()
     assert f"| *the preset itself* | | {len(SEARCHED) - 1} | | | 0.10 |" in lines
+    assert f"| `theta`: {READINGS['theta'][0]} | **1.571** | {len(SEARCHED) - 1} | | | |" in lines
     assert f"| | box | {len(SEARCHED) - 2} | C12 | C1 C2? | 0.20 |" in lines
 
 

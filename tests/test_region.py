@@ -62,7 +62,7 @@ def test_the_remark_says_what_the_tables_do():
     said = region.remark(arrivals, PRESET)
     for part in (
         "a radius of 3 cm",
-        "stop 3.2 and 2.0 cm from its centre after 6.0 and 8.2 cm of path",
+        "stop 3.20 and 2.00 cm from its centre after 6.00 and 8.25 cm of path",
         "75.0 % and 100.0 % of them come within 1 cm",
     ):
         assert part in said

@@ -94,12 +94,13 @@ def test_scores_are_those_on_file(tables):
     # the table of neural observation comes first
     shown, *_ = (row for row in cells(tables.scores(found["env"])) if "ppo" in row[0])
     middle, low, high = agent["score"]
-    assert shown[1:3] == ["3 × 1,000", f"{middle:.3f} ({low:.3f}–{high:.3f})"]
-    assert shown[6] == "{:.2f} ({:.2f}–{:.2f})".format(*agent["normalised_return"])
+    assert shown[1:3] == ["3 × 1,000", f"{middle:.3f}<br>({low:.3f}–{high:.3f})"]
+    assert shown[5] == "{:.2f}<br>({:.2f}–{:.2f})".format(*agent["normalised_return"])
 
 
 def test_coverage_is_shown_as_simulated(tables):
-    found = json.loads((ROOT / "docs" / "coverage.json").read_text(encoding="utf-8"))["rows"]
+    path = ROOT / "docs" / "interval_coverage.json"
+    found = json.loads(path.read_text(encoding="utf-8"))["rows"]
     rows = cells(tables.coverage())[2:]
     assert len(rows) == len(found)
     for shown, row in zip(rows, found, strict=True):

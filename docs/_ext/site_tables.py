@@ -157,7 +157,6 @@ def scores(env_id: str) -> str:
                 f"{row['runs']} × {row['trials']:,}",
                 _interval(row["score"], 3 if share else 1),
                 _interval(row["success"], 3),
-                _interval(row["return"], 2),
                 _interval(row["normalised"], 2),
                 _interval(row["normalised_return"], 2),
                 _interval(row["effort"], 2),
@@ -168,7 +167,7 @@ def scores(env_id: str) -> str:
         whose = "animal" if len(animals) == 1 else "animals"
         made = gymnasium.spec(env_id).kwargs | found["options"]
         observe = made.get("observe", OBSERVATIONS[0])
-        heads = ("success", "return", "normalised score", "normalised return", "effort")
+        heads = ("success", "normalised score", "normalised return", "effort")
         written += [
             table(("policy", "runs × trials", found["score"], *heads), rows),
             "",
@@ -180,8 +179,8 @@ def scores(env_id: str) -> str:
 
 
 def coverage() -> str:
-    """How often intervals hold the truth: what `docs/coverage.py` found."""
-    found = json.loads((ROOT / "docs" / "coverage.json").read_text(encoding="utf-8"))
+    """How often intervals hold the truth: what `docs/interval_coverage.py` found."""
+    found = json.loads((ROOT / "docs" / "interval_coverage.json").read_text(encoding="utf-8"))
     sizes = ("3", "5", "10", "30")
     rows = []
     for row in found["rows"]:
@@ -359,10 +358,10 @@ def _described(option: Any) -> str:
 
 
 def _interval(ends: Sequence[float] | None, digits: int) -> str:
+    """A mean, and below it its interval."""
     if ends is None:  # where zero volition is no floor
         return "–"
     middle, *around = (
         f"{value:.{digits}f}".replace("-", "−") for value in ends if value is not None
     )
-    between = " to " if "−" in "".join(around) else "–"
-    return f"{middle} ({between.join(around)})" if len(set(around)) > 1 else middle  # one run
+    return f"{middle}<br>({'–'.join(around)})" if len(set(around)) > 1 else middle  # one run

@@ -8,7 +8,7 @@ variance of the columns' means holds what is of row and column alone once more, 
 errs on the wide side (Owen 2007, Ann Appl Stat 1:386).
 
 A resampling of three runs never sees a worse one than the worst of them. How often the intervals
-here hold the truth is simulated by ``docs/coverage.py``.
+here hold the truth is simulated by ``docs/interval_coverage.py``.
 """
 
 from functools import lru_cache

@@ -110,7 +110,8 @@ def markdown(preset: Preset, outcomes: Sequence[JudgedReading]) -> str:
         f"| *the preset itself* | | {base.holds} | | | {base.misfit:.2f} |",
     ]
     for field, (what, _) in READINGS.items():
-        lines.append(f"| `{field}`: {what} | **{getattr(preset, field)}** | {base.holds} | | | |")
+        own = _shown(getattr(preset, field))
+        lines.append(f"| `{field}`: {what} | **{own}** | {base.holds} | | | |")
         for outcome in outcomes:
             if outcome.field != field:
                 continue
@@ -118,12 +119,15 @@ def markdown(preset: Preset, outcomes: Sequence[JudgedReading]) -> str:
             gained = [c for c in changed if outcome.verdicts[c] == HOLDS]
             lost = [c for c in changed if base.verdicts[c] == HOLDS]
             lost = [c + ("" if outcome.verdicts[c] == FAILS else "?") for c in lost]
-            shown = f"{outcome.value:.4g}" if isinstance(outcome.value, float) else outcome.value
             lines.append(
-                f"| | {shown} | {outcome.holds} | {' '.join(gained)} | {' '.join(lost)} | "
-                f"{outcome.misfit:.2f} |"
+                f"| | {_shown(outcome.value)} | {outcome.holds} | {' '.join(gained)} | "
+                f"{' '.join(lost)} | {outcome.misfit:.2f} |"
             )
     return "\n".join([*lines, "", "? no longer holds, but is undecided."])
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _judged(

@@ -69,8 +69,8 @@ def remark(arrivals: Table, preset: Preset) -> str:
     stop, path, near = ([] for _ in range(3))
     for field in FIELDS:
         own = where(arrivals, field=field)
-        stop.append(f"{np.nanmean(own['stopped_cm']):.1f}")
-        path.append(f"{np.nanmean(own['length_cm']):.1f}")
+        stop.append(f"{np.nanmean(own['stopped_cm']):.2f}")
+        path.append(f"{np.nanmean(own['length_cm']):.2f}")
         near.append(f"{100 * np.mean(own['least_cm'] <= SMALL_CM):.1f} %")
     return (
         f"the target region has a radius of {preset.radius_cm:g} cm: in the Gaussian field and in "

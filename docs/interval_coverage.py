@@ -1,8 +1,8 @@
-"""How often the intervals of the tables hold the truth: ``python docs/coverage.py``, two minutes.
+"""How often the intervals of the tables hold the truth: ``python docs/interval_coverage.py``.
 
 Data are drawn whose true mean is known, the interval is computed as the tables compute it, and the
 share of times is counted that it holds the truth, for few and for more runs, circuits or animals.
-Writes ``docs/coverage.json``.
+Writes ``docs/interval_coverage.json``; takes two minutes.
 """
 
 import json
@@ -27,7 +27,7 @@ from ndbmi_gym.files import write_json
 from ndbmi_gym.provenance import versions
 
 ROOT = Path(__file__).parents[1]
-OUT = ROOT / "docs" / "coverage.json"
+OUT = ROOT / "docs" / "interval_coverage.json"
 RESULTS = ROOT / "agents" / "results" / "shift_curl_neural.json"
 REPETITIONS, SEED = 4_000, 0
 LEAST = 0.93

@@ -11,7 +11,9 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def module():
-    spec = importlib.util.spec_from_file_location("coverage_of_intervals", DOCS / "coverage.py")
+    spec = importlib.util.spec_from_file_location(
+        "interval_coverage", DOCS / "interval_coverage.py"
+    )
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
     return found
