@@ -30,8 +30,8 @@ from prose.given import GIVEN, UNDERIVED
 
 SUBJECTS = (readme, results, adaptation, environments, circuit, claims, recovery)
 
-BUILT = "docs/_build/"
-"""Where the site is built."""
+ELSEWHERE = ("docs/circuit/report.md", "docs/_build/")
+"""What another command writes whole, beside its data."""
 
 OPEN = ("docs/studies/circuit.md", "docs/studies/claims.md")
 """Pages that may have numbers which no piece covers yet."""
@@ -49,7 +49,7 @@ def pages(root: Path) -> dict[str, str]:
     return {
         name: path.read_text(encoding="utf-8")
         for name, path in names.items()
-        if not name.startswith(BUILT)
+        if not name.startswith(ELSEWHERE)
     }
 
 

@@ -3,16 +3,13 @@
 import numpy as np
 
 from ndbmi_gym.experiments.bench.tables import where
-from ndbmi_gym.experiments.circuit import report, study
-from ndbmi_gym.experiments.circuit.acceptance import acceptance
+from ndbmi_gym.experiments.circuit import study
 from ndbmi_gym.experiments.circuit.preparation import LOOPS_S, SAME, USUAL_S, WHOLE
-from ndbmi_gym.experiments.circuit.specimen import Specimen
 from prose import ROOT, Piece, Table, Whole, number, sentence
 from prose.data import tables
 
 PAGE = "docs/studies/circuit.md"
 STUDY = "docs/circuit/study"
-REPORT = "docs/circuit"
 PREPARED = "docs/circuit/preparation"
 
 
@@ -22,16 +19,8 @@ def pieces() -> list[Piece]:
     found = {part: tables(f"{STUDY}/{part}") for part in parts}
     return [
         Whole(f"{STUDY}/study.md", study.summary(found) + "\n"),
-        Whole(f"{REPORT}/report.md", _report()),
         *_preparation(),
     ]
-
-
-def _report() -> str:
-    found, specimen = tables(REPORT), Specimen(None, seed=0)
-    rows = acceptance(found)
-    told = report.summary(specimen, rows, found["comparison"], found["reaching"])
-    return report.markdown(specimen, found, told)
 
 
 def _preparation() -> list[Piece]:
