@@ -83,9 +83,10 @@ def number(
     above: float | None = None,
     least: float | None = None,
     most: float | None = None,
+    below: float | None = None,
     optional: bool = False,
 ) -> Any:
-    """A finite real number within bounds; `above` is open, the others are closed.
+    """A finite real number within bounds; `above` and `below` are open, the others are closed.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def number(
     meaning : str
         In one line, for tables of options.
     unit : str
-    above, least, most : float, optional
+    above, least, most, below : float, optional
         Bounds.
     optional : bool
         Whether None may be given, too.
@@ -102,11 +103,13 @@ def number(
     def take(value: Any) -> float:
         given = real(value)
         low = (above is None or given > above) and (least is None or given >= least)
-        if not (low and (most is None or given <= most)):
+        high = (most is None or given <= most) and (below is None or given < below)
+        if not (low and high):
             raise ValueError
         return given
 
-    rule = f"give {_bounds('a finite number', above, least, most)}{' ' + unit if unit else ''}"
+    bounds = _bounds("a finite number", above, least, most, below)
+    rule = f"give {bounds}{' ' + unit if unit else ''}"
     return _declare(default, meaning, unit, rule, take, optional)
 
 
@@ -384,8 +387,15 @@ def _declare(
     return declare(default, meaning, rule, take, unit)
 
 
-def _bounds(what: str, above: float | None, least: float | None, most: float | None) -> str:
+def _bounds(
+    what: str,
+    above: float | None,
+    least: float | None,
+    most: float | None,
+    below: float | None = None,
+) -> str:
     ends = [f"> {above:g}"] if above is not None else []
     ends += [f">= {least:g}"] if least is not None else []
     ends += [f"<= {most:g}"] if most is not None else []
+    ends += [f"< {below:g}"] if below is not None else []
     return f"{what} {' and '.join(ends)}" if ends else what

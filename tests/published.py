@@ -104,7 +104,7 @@ def evidence(changes=(), n_animals=N, lost=(), **others):
     return Evidence(measured, **made)
 
 
-GEOMETRY = dict.fromkeys(("clustered", "angle_kept", "radius_rises", "pair_between"), 0.97)
+GEOMETRY = dict.fromkeys(("clustered", "angle_kept", "radius_rises", "pair_between"), 1.0)
 GEOMETRY |= {"skew": 5.0}
 LINEAR = {"linear": 1.0, "dipole": 1.0, "forced_error": 0.6, "dipole_error": 0.3}
 

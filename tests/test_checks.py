@@ -39,6 +39,7 @@ class Part:
 
     size: float = number(1.0, "a size", "cm", above=0, most=10)
     share: float | None = number(None, "a share", least=0, most=1, optional=True)
+    part: float = number(0.5, "a part", above=0, below=1)
     count: int = whole(3, "a count", least=1, most=9)
     site: int | None = whole(None, "a site", least=0, optional=True)
     seen: bool = flag(False, "whether it is seen")
@@ -66,6 +67,7 @@ class Part:
         ("size", 10, 10.0),
         ("share", 0, 0.0),
         ("share", None, None),
+        ("part", 0.999, 0.999),
         ("count", np.uint64(4), 4),
         ("count", np.array(4), 4),
         ("site", None, None),
@@ -95,6 +97,7 @@ def test_values_become_plain_python_once(name, given, taken):
         ("size", "give a finite number", (math.nan, math.inf, 1j, [1], 10**400, Decimal(1))),
         ("size", "give a finite number", (np.array([1.0]), np.datetime64("2020"), b"1")),
         ("share", "give a finite number >= 0 and <= 1, or None", (-0.1, 1.1, False, "")),
+        ("part", "give a finite number > 0 and < 1", (0, 1, math.nan, None)),
         ("count", "give a whole number >= 1 and <= 9", (0, 10, 2.0, "3", None, True, [3])),
         ("site", "give a whole number >= 0, or None", (-1, 0.5, False)),
         ("seen", "give True or False", ("False", "", 0, 1, None, [], np.int8(1))),
@@ -136,7 +139,7 @@ def test_values_are_shown_on_one_line_however_long():
 
 def test_a_table_has_name_default_unit_rule_and_meaning():
     table = {option.name: option for option in options_of(Part)}
-    assert list(table)[:3] == ["size", "share", "count"]
+    assert list(table)[:3] == ["size", "share", "part"]
     assert table["size"] == (
         "size",
         1.0,

@@ -340,6 +340,25 @@ def test_controls_have_the_abscissa_of_the_circuit(stabilised):
         np.testing.assert_array_equal(control(finished, kind).weights, again.weights)
 
 
+def test_controls_have_the_abscissa_that_is_asked_for(stabilised):
+    finished, _ = stabilised
+    for kind in CONTROLS[1:]:
+        strong = control(finished, kind, 0.9)
+        assert strong.abscissa == pytest.approx(0.9, abs=1e-9)
+        np.testing.assert_allclose(strong.weights, control(finished, kind).weights * 6)
+
+
+@pytest.mark.parametrize("abscissa", [1, 1.5, 0, -0.1, np.nan, np.inf])
+def test_a_control_decays(stabilised, abscissa):
+    with pytest.raises(ValueError, match=rf"abscissa = {abscissa}: give a finite number .* < 1"):
+        control(stabilised[0], "scaled", abscissa)
+
+
+def test_the_circuit_itself_has_its_own_abscissa(stabilised):
+    with pytest.raises(ValueError, match=r"abscissa = 0\.5 has no meaning without a control"):
+        control(stabilised[0], "none", 0.5)
+
+
 def test_scaled_and_symmetric_controls_are_the_initial_weights(stabilised):
     finished, _ = stabilised
     initial = finished.initial

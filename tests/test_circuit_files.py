@@ -268,6 +268,9 @@ def test_circuits_are_loaded_once(tmp_path, stabilised):
     assert load_circuit(path) is load_circuit(path)
     assert_same(load_circuit(path), stabilised[0])
     assert_same(load_circuit(path, "scaled"), control(stabilised[0], "scaled"))
+    strong = load_circuit(path, "scaled", 0.9)
+    assert strong is load_circuit(path, "scaled", 0.9) is not load_circuit(path, "scaled")
+    assert_same(strong, control(stabilised[0], "scaled", 0.9))
     assert load_circuit() is load_circuit() is not load_circuit(path)
 
 

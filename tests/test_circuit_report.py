@@ -7,7 +7,13 @@ import pytest
 from ndbmi_gym import cli
 from ndbmi_gym.cortex.soc.circuit import random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import read_csv, where
-from ndbmi_gym.experiments.circuit import construction, reaching, reliability, report
+from ndbmi_gym.experiments.circuit import (
+    construction,
+    quench,
+    reaching,
+    reliability,
+    report,
+)
 from ndbmi_gym.experiments.circuit.acceptance import Row, acceptance_table
 from ndbmi_gym.experiments.circuit.report import PICTURES
 from ndbmi_gym.experiments.circuit.specimen import MATCHED, SAME, STABILISED
@@ -33,6 +39,7 @@ def written(path, tmp_path_factory):
         for part in (construction, reaching, reliability):
             patch.setattr(part, "REPEATS", 2)
         patch.setattr(reaching, "READ_TRIALS", 6)
+        patch.setattr(quench, "TRIALS", 3)
         return folder, report.write(folder, path, 3)
 
 
@@ -55,28 +62,6 @@ def test_verdicts(low, high, measured, met, accepted):
     line = acceptance_table([row]).splitlines()[-1]
     assert ("**not met**" in line) is not met
     assert "a \\|x\\|" in line  # does not end the cell
-
-
-def test_the_lead_is_told_as_it_is():
-    compared = {
-        "circuit": np.array([STABILISED, "scaled", "scaled", "shuffled"]),
-        "amplitude": np.array([SAME, SAME, MATCHED, MATCHED]),
-        "peak": np.array([3.0, 9, 9, 9]),
-        "explained": np.array([0.3, 0.9, 0.2, 0.4]),
-        "explained ±": np.array([0.01, 0, 0.02, 0.004]),
-        "path error (cm)": np.array([2.0, 1, 5, 4]),
-        "path error (cm) ±": np.array([0.1, 0.1, 0.1, 0.2]),
-    }
-    text = report.remaining(compared)
-    assert "explained: 0.300 ± 0.010 against 0.400 ± 0.004 (shuffled)" in text
-    assert "path error (cm): 2.00 ± 0.10 against 4.00 ± 0.20 (shuffled)" in text
-    assert "peak" not in text
-    lines = report.comparison_table(compared).splitlines()
-    assert lines[2:4] == [
-        "| peak | 3 | 9 | 9 | 9 |",
-        "| explained | 0.300 ± 0.010 | 0.900 ± 0.000 | 0.200 ± 0.020 | 0.400 ± 0.004 |",
-    ]
-    assert len(lines) == 5
 
 
 def test_penalties_at_an_end_of_the_grid_are_told():
@@ -155,13 +140,18 @@ def test_conditions_are_complete(written):
     folder, _ = written
     table = read_csv(folder / "comparison.csv")
     conditions = list(zip(table["circuit"], table["amplitude"], strict=True))
-    controls = ("scaled", "shuffled", "symmetric")
+    kinds = ("scaled", "shuffled")
+    controls = [f"{kind} {abscissa}" for kind in kinds for abscissa in (0.15, 0.8, 0.99)]
     assert conditions == [
         (STABILISED, SAME),
-        *((c, how) for c in controls for how in (SAME, MATCHED)),
+        *(
+            (c, how)
+            for c in (*controls, "symmetric 0.15")
+            for how in ((SAME, MATCHED) if c.endswith("0.15") else (MATCHED,))
+        ),
     ]
     reaching = read_csv(folder / "reaching.csv")
-    assert len(reaching["r2"]) == 7 * 4
+    assert len(reaching["r2"]) == 11 * 4
     for name, amplitude in conditions:  # the fewer units, the worse
         r2 = where(reaching, circuit=name, amplitude=amplitude)["r2"]
         assert r2[0] < r2[-1] <= 1

@@ -373,7 +373,8 @@ def test_a_robust_condition_does_not_lose_runs(claim, condition, field, lost):
     # it is only by convergence that it can be told
     failing = [check for check in finding.checks if check.verdict != HOLDS]
     assert [c.what for c in failing] == [f"{condition}: share of runs that converge"]
-    assert failing[0].interval == pytest.approx((1 - lost,) * 3)
+    assert failing[0].interval.estimate == pytest.approx(1 - lost)
+    assert failing[0].interval.high < 0.9
 
 
 @pytest.mark.parametrize(("claim", "condition", "field"), ROBUST)

@@ -181,6 +181,17 @@ def test_region(drawn):
     check_legible(canvas)
 
 
+def test_interfaces(drawn):
+    _, tables, canvas = drawn("linear")
+    shares = tables["shares"]
+    names = ("linear", "forced", "dipole")
+    for axes, name in zip(canvas.axes, names, strict=True):
+        assert f"{100 * shares[name].mean():.0f} % of runs arrive" in axes.get_title()
+        assert f"off by {100 * shares[f'{name}_error'].mean():.0f} %" in axes.get_title()
+        assert len(axes.collections[1].get_paths()) == 24
+    check_legible(canvas)
+
+
 def constructed(groups, lost=0.0, animal=0):
     """Runs of conditions whose wtpe scatter around given means; paths of one start."""
     scatter = np.linspace(-0.1, 0.1, 40)

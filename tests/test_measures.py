@@ -121,7 +121,7 @@ def test_circuits_that_cannot_be_measured(tmp_path):
         Specimen(None, -1)
 
 
-@pytest.mark.parametrize("name", ["scaled", "shuffled", "symmetric"])
+@pytest.mark.parametrize("name", ["scaled 0.15", "scaled 0.99", "shuffled 0.15", "symmetric 0.15"])
 def test_matched_states_have_the_same_signal(name, path):
     """Of what is recorded; at the same amplitude it is smaller, and the states keep their shape."""
     specimen = Specimen(path, 0)
@@ -140,7 +140,7 @@ def test_matched_states_have_the_same_signal(name, path):
             for cortex in (wanted, same, matched)
         ]
         assert signal[2] == pytest.approx(signal[0], rel=1e-4)
-        assert signal[1] < 0.5 * signal[0]
+        assert signal[1] < 0.5 * signal[0] or name == "scaled 0.99"
         factor = matched.prepared / same.prepared
         np.testing.assert_allclose(factor, factor[0, 0])
     assert movements(STABILISED, SAME).n_electrodes == 25
@@ -194,6 +194,6 @@ def test_simulation_agrees_with_the_exact_balance(path):
 
 def test_courses_of_controls_fall(path):
     courses = transients.measure_transients(Specimen(path, 0))["courses"]
-    norm = where(courses, circuit="symmetric", state="v1")["norm"]
+    norm = where(courses, circuit="symmetric 0.15", state="v1")["norm"]
     assert all(later < earlier for earlier, later in pairwise(norm))
     assert where(courses, circuit=STABILISED, state="v1")["norm"].max() > 1.3

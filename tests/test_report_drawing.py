@@ -10,6 +10,7 @@ from ndbmi_gym.cortex.soc.circuit import CONTROLS, random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import read_csv, where, write_csv
 from ndbmi_gym.experiments.circuit import (
     construction,
+    quench,
     reaching,
     reliability,
     report,
@@ -17,7 +18,7 @@ from ndbmi_gym.experiments.circuit import (
     study_drawing,
 )
 from ndbmi_gym.experiments.circuit.report import PICTURES, measure_specimen
-from ndbmi_gym.experiments.circuit.specimen import Specimen
+from ndbmi_gym.experiments.circuit.specimen import NETWORKS, Specimen
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,7 @@ def tables(tmp_path_factory):
         for part in (construction, reaching, reliability):
             patch.setattr(part, "REPEATS", 2)
         patch.setattr(reaching, "READ_TRIALS", 6)
+        patch.setattr(quench, "TRIALS", 3)
         patch.setattr(report, "STAGES", dict(list(report.STAGES.items())[:-1]))
         measured = measure_specimen(specimen)
     for name, table in measured.items():
@@ -76,8 +78,8 @@ def test_construction(pictures, tables):
     assert len(before.lines[0].get_xdata()) == 50
     assert [t.get_text() for t in after.get_legend().get_texts()] == [
         "stabilised circuit",
-        "random weights",
-        "shuffled inhibition",
+        "random weights, 0.99",
+        "random weights, 0.15",
     ]
     lost = (where(tables["eigenvalues"], circuit="SOC")["real"] < after.get_xlim()[0]).sum()
     assert f"({lost} of" in after.get_title()
@@ -89,7 +91,8 @@ def test_balance(pictures, tables):
     expected = [where(table, population=p)["exact"] for p in "EI"]
     np.testing.assert_allclose(heights(chart), np.concatenate(expected))
     names = [axes.get_title().split(":")[0] for axes in panels]
-    assert names == [report_drawing.WORDS[name] for name in ("SOC", "scaled", "shuffled")]
+    shown = ("SOC", "scaled 0.99", "shuffled 0.99")
+    assert names == [report_drawing.in_words(name) for name in shown]
     assert all(len(axes.lines) == 2 for axes in panels)
 
 
@@ -101,7 +104,7 @@ def test_transients(pictures, tables):
         "Activity from the state amplified most",
         "Activity from a random state",
     ]
-    assert [len(axes.lines) for axes in canvas.axes] == [5, 3, 4, 4, 7, 7, 7, 7]
+    assert [len(axes.lines) for axes in canvas.axes] == [9, 3, 8, 8, 7, 7, 7, 7]
     own = where(tables["courses"], circuit="SOC", state="v1")["norm"]
     np.testing.assert_array_equal(canvas.axes[2].lines[0].get_ydata(), own)
     assert len({axes.get_ylim() for axes in canvas.axes[4:]}) == 1
@@ -110,48 +113,67 @@ def test_transients(pictures, tables):
 def test_reliability(pictures, tables):
     spikes, rates, chart = pictures["reliability"].axes
     for axes in (spikes, rates):
-        assert len([c for c in axes.collections if isinstance(c, LineCollection)]) == 7
+        assert len([c for c in axes.collections if isinstance(c, LineCollection)]) == 8
     widths = [p.get_width() for p in chart.patches]
-    identified = tables["identification"]["identified"].reshape(-1, 2).mean(axis=1)
+    table = tables["identification"]
+    own = (table["amplitude"] == "matched") | (table["circuit"] == "SOC")
+    identified = table["identified"][own].reshape(-1, 2).mean(axis=1)
     np.testing.assert_allclose(widths, identified)
     labels = [t.get_text() for t in chart.get_yticklabels()]
     assert labels[-2:] == ["stabilised circuit, 50 ms", "stabilised circuit, 32 stimuli"]
-    assert {"random weights, weaker signal", "random weights, same signal"} < set(labels)
+    assert {"random weights, 0.15", "random weights, 0.99"} < set(labels)
 
 
 def test_richness(pictures, tables):
     curve, outside, chart = pictures["richness"].axes
-    assert len(curve.lines) == 4 + 1
+    assert len(curve.lines) == 8 + 1
     table = tables["dimensions"]
     np.testing.assert_allclose(heights(chart), table["participation"])
-    np.testing.assert_allclose(heights(outside), where(table, states="all")["outside"])
+    widths = [patch.get_width() for patch in outside.patches]
+    np.testing.assert_allclose(widths, where(table, states="all")["outside"])
 
 
 def test_reaching(pictures, tables):
     canvas = pictures["reaching"]
-    assert len(canvas.axes) == 4 * 4 + 2
+    assert len(canvas.axes) == 8 * 4 + 2
     first = canvas.axes[0]
-    rows = [axes.get_ylabel().replace("\n", " ") for axes in canvas.axes[:16:4]]
-    assert rows == [
-        "stabilised circuit",
-        "random weights, same signal",
-        "shuffled inhibition, same signal",
-        "symmetric weights, same signal",
-    ]
+    rows = [axes.get_ylabel().replace("\n", " ") for axes in canvas.axes[:32:4]]
+    assert rows == [report_drawing.in_words(name) for name in ("SOC", *NETWORKS)]
     target = where(tables["paths"], circuit="target", movement=0)
     np.testing.assert_array_equal(first.lines[0].get_xdata(), target["x"])
     # target, single trials of few units and of many, start
-    assert all(len(axes.lines) == 1 + 3 + 1 + 1 for axes in canvas.axes[1:16])
+    assert all(len(axes.lines) == 1 + 3 + 1 + 1 for axes in canvas.axes[1:32])
     assert len(first.lines) == 1 + 3 + 1 + 1 + 1  # and a length
     widths = [line.get_linewidth() for line in first.lines[1:5]]
     assert widths[0] == widths[1] == widths[2] < widths[3]
-    for axes in canvas.axes[:16]:  # nothing is cut off
+    for axes in canvas.axes[:32]:  # nothing is cut off
         for line in axes.lines:
             x, y = line.get_data()
             assert axes.get_xlim()[0] < np.min(x) <= np.max(x) < axes.get_xlim()[1]
             assert axes.get_ylim()[0] < np.min(y) <= np.max(y) < axes.get_ylim()[1]
-    fit = canvas.axes[16]
+    fit = canvas.axes[32]
     assert [t.get_text() for t in fit.get_xticklabels()] == ["1", "4", "16", "64"]
+
+
+def test_rotations(pictures, tables):
+    *planes, ratio, r2, frequency = pictures["rotations"].axes
+    assert len(planes) == 8
+    table = tables["rotations"]
+    shown = (table["amplitude"] == "matched") | (table["circuit"] == "SOC")
+    shown &= (table["neurons"] == "excitatory") & (table["conditions"] == 8)
+    for axes, column in ((ratio, "ratio"), (r2, "r2_skew"), (frequency, "frequency_hz")):
+        drawn = [container.lines[0].get_xdata()[0] for container in axes.containers]
+        np.testing.assert_array_equal(drawn, table[column][shown])
+    first = where(tables["planes"], circuit="SOC", state=0)
+    np.testing.assert_array_equal(planes[0].lines[0].get_xdata(), first["x"])
+
+
+def test_quench(pictures, tables):
+    axes = pictures["quench"].axes
+    assert [len(panel.lines) for panel in axes] == [6, 6, 5, 5]
+    own = where(tables["variability"], circuit="SOC", core="nonlinear")
+    for panel, kind in zip(axes, ("state", "rate", "fano", "fano_matched"), strict=True):
+        np.testing.assert_array_equal(panel.lines[0].get_ydata(), own[kind])
 
 
 def test_circuits_have_the_colours_of_the_study():

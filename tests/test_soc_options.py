@@ -6,6 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from ndbmi_gym.animals import Calibration, interface_of
 from ndbmi_gym.config import Config
 from ndbmi_gym.cortex.soc.circuit import (
     control,
@@ -130,11 +131,39 @@ def test_controls_can_be_made_to_signal_as_much(kind):
     assert plain.signal(size) == pytest.approx(matched.signal())
 
 
-def test_the_circuit_itself_needs_no_match():
+@pytest.mark.parametrize("abscissa", [0.5, 0.99])
+def test_controls_of_any_abscissa(abscissa):
+    made = control(load_circuit(), "shuffled", abscissa)
+    options = SOC(control="shuffled", abscissa=abscissa, match_signal=True)
+    cortex = soc_cortex(options)
+    assert cortex.circuit.abscissa == pytest.approx(abscissa, abs=1e-9)
+    np.testing.assert_array_equal(cortex.circuit.weights, made.weights)
+    assert cortex.signal() == pytest.approx(soc_cortex(SOC()).signal(), rel=1e-4)
+    usual = soc_cortex(replace(options, abscissa=None))
+    np.testing.assert_allclose(usual.circuit.weights, made.weights * (0.15 / abscissa))
+
+
+def test_the_abscissa_of_a_control_is_its_circuits_unless_given():
+    usual, named = (soc_cortex(SOC(control="scaled", abscissa=a)) for a in (None, 0.15))
+    assert usual.circuit.abscissa == pytest.approx(0.15, abs=1e-12)
+    np.testing.assert_array_equal(named.circuit.weights, usual.circuit.weights)
+
+
+def test_controls_of_two_abscissae_share_no_calibration():
+    calibration = Calibration(repetitions=2)
+    models = [SOC(control="scaled", abscissa=a) for a in (0.2, 0.9, 0.2)]
+    first, other, again = (interface_of(model, calibration, 0) for model in models)
+    assert first is again is not other
+    assert not np.allclose(first.sites, other.sites)
+
+
+@pytest.mark.parametrize("option", [{"match_signal": True}, {"abscissa": 0.5}])
+def test_the_circuit_itself_has_no_options_of_a_control(option):
+    ((name, value),) = option.items()
     with pytest.raises(
-        ValueError, match=r"match_signal = True has no meaning without a control: .* drop it"
+        ValueError, match=rf"{name} = {value} has no meaning without a control: .* drop it"
     ):
-        SOC(match_signal=True)
+        SOC(**option)
 
 
 def test_a_mute_control_has_no_match():
@@ -169,6 +198,10 @@ def test_a_mute_control_has_no_match():
         ({"core": "quadratic"}, "core = 'quadratic': choose one of linear, nonlinear"),
         ({"core": None}, "core = None"),
         ({"control": "random"}, "control = 'random': choose one of none, scaled, shuffled"),
+        ({"control": "scaled", "abscissa": 1}, "abscissa = 1: .* number > 0 and < 1, or None"),
+        ({"control": "scaled", "abscissa": 0.0}, "abscissa = 0.0: give a finite number > 0"),
+        ({"control": "scaled", "abscissa": float("nan")}, "abscissa = nan: give"),
+        ({"control": "scaled", "abscissa": "high"}, "abscissa = 'high': give"),
         ({"carry": "yes"}, "carry = 'yes': give True or False"),
         ({"match_signal": None}, "match_signal = None: give True or False"),
         ({"circuit": 7}, "circuit = 7: give the path of a file, or None"),

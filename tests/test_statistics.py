@@ -14,6 +14,7 @@ from ndbmi_gym.experiments.bench.statistics import (
     mean_interval,
     ratio_interval,
     share_interval,
+    shares_interval,
     tukey,
 )
 
@@ -215,3 +216,23 @@ def test_intervals_cover_the_truth_in_95_percent(size):
 
 def test_an_interval_reads_well():
     assert str(Interval(1.234, 1.0, 1.5)) == "1.23 (1.00 to 1.50)"
+
+
+def test_shares_of_animals_have_the_wider_of_two_intervals():
+    alike = shares_interval(np.ones(10), 24)
+    assert (alike.estimate, alike.high) == (1.0, 1.0)
+    assert alike.low == share_interval(240, 240).low < 1
+    apart = shares_interval([0.2, 0.8] * 5, 240)
+    assert apart == mean_interval([0.2, 0.8] * 5)
+    assert np.isnan(shares_interval([0.5], 24)).all()
+    assert np.isnan(shares_interval([0.5, math.nan], 24)).all()
+    assert shares_interval([0.9, 1.0], 2).high == 1.0  # a share is no more
+
+
+@pytest.mark.parametrize("n_animals", [3, 5, 10, 30])
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_they_hold_the_truth_where_animals_are_alike(share, n_animals):
+    # at a coverage of 93 % fewer than 538 of 600 intervals hold it with probability 1e-3
+    rng = np.random.default_rng(n_animals)
+    found = [shares_interval(row / 24, 24) for row in rng.binomial(24, share, (600, n_animals))]
+    assert sum(each.low <= share <= each.high for each in found) >= 538

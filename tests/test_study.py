@@ -1,6 +1,7 @@
 from dataclasses import asdict
 from importlib import import_module
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from ndbmi_gym import cli
 from ndbmi_gym.experiments.bench import batches
 from ndbmi_gym.experiments.bench.statistics import mean_interval, ratio_interval
 from ndbmi_gym.experiments.bench.tables import read_csv, where, write_csv
+from ndbmi_gym.experiments.circuit import abscissa, shift, study
 from ndbmi_gym.experiments.circuit import cases as circuit_cases
-from ndbmi_gym.experiments.circuit import shift, study
 from ndbmi_gym.experiments.circuit import volition as reaching
 from ndbmi_gym.experiments.circuit.cases import CARRY, STRUCTURE, VOLITION, WINDOWS, Case
 from ndbmi_gym.experiments.circuit.study_drawing import over_animals
@@ -26,6 +27,7 @@ LOST = Case("scaled", 8)
 """Of which no run converges with the first decoder in the first field."""
 WTPE = {"topographic": 1.5, "soc": 0.5}  # and 2 of others; in each animal, 0.1 more
 PROTOCOLS = ("structure", "windows", "carry")
+FIGURES = {figure.name: figure for figure in study.figures(Path("nowhere"))}
 FAST = Preset(repetitions=5)  # calibrates fast
 
 
@@ -211,6 +213,9 @@ def few(monkeypatch):
         monkeypatch.setattr(part, name, chosen)
         monkeypatch.setattr(study, name, chosen)
     monkeypatch.setattr(study, "WINDOWS_S", (0.3,))
+    few_networks = [abscissa.Network(), abscissa.Network(0, "scaled", 0.5, matched=True)]
+    monkeypatch.setattr(abscissa, "networks", lambda: few_networks)
+    monkeypatch.setattr(abscissa, "build_circuits", lambda folder: None)
     for part in (circuit_cases, comparison):
         monkeypatch.setattr(part, "N_STARTS", 2)
         monkeypatch.setattr(part, "REPETITIONS", 2)
@@ -226,20 +231,21 @@ def test_a_study_is_written_and_goes_on(few, tmp_path, monkeypatch):
         batches, "_one", lambda *args: calls.append((args[1].name, args[2])) or one(*args)
     )
     text = study.run(tmp_path, (0, 1), 3, 1)
-    assert sorted(calls) == sorted((name, animal) for name in study.FIGURES for animal in (0, 1))
+    assert sorted(calls) == sorted((name, animal) for name in FIGURES for animal in (0, 1))
     assert (tmp_path / "study.md").read_text(encoding="utf-8") == text + "\n"
     first = {"paths": {"paths", "ideal", "sites"}, "shift": {"paths", "sites"}}
-    first["carry"] = {"sizes"}  # which are the same in all animals
-    for name in study.FIGURES:
+    first |= {"carry": {"sizes"}, "abscissa": {"networks"}}  # the same in all animals
+    for name in FIGURES:
         folder = tmp_path / name
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        expected = {*study.FIGURES[name].pooled, *first.get(name, ())}
+        expected = {*FIGURES[name].pooled, *first.get(name, ())}
         assert {path.stem for path in folder.glob("*.csv")} == expected
-        for table in study.FIGURES[name].pooled:
+        for table in FIGURES[name].pooled:
             assert set(read_csv(folder / f"{table}.csv")["animal"].tolist()) == {0, 1}
     for name, tables in constructed((0,)).items():
         for table, columns in tables.items():
             assert set(read_csv(tmp_path / name / f"{table}.csv")) == set(columns)
+    assert "## The circuit beside random networks" in text
     loops = read_csv(tmp_path / "structure" / "loops.csv")
     assert len(loops["wtpe"]) == 2 * 2 * len(FIELDS) * len(DECODERS)
 
@@ -247,13 +253,18 @@ def test_a_study_is_written_and_goes_on(few, tmp_path, monkeypatch):
     calls.clear()
     assert study.run(tmp_path, (0, 1), 3, 1) == text
     assert calls == [("carry", 1)]
+    calls.clear()
+    assert study.run(tmp_path, (0, 1), 4, 1, ["carry"]) != text
+    assert calls == [("carry", 0), ("carry", 1)]
+    with pytest.raises(ValueError, match=r"part 'carries': choose from paths, structure, "):
+        study.run(tmp_path, (0, 1), 4, 1, ["carries"])
 
 
 # Pictures
 
 
 def draw(name, tables):
-    canvas = study.FIGURES[name].draw(tables, Preset())
+    canvas = FIGURES[name].draw(tables, Preset())
     canvas.draw_without_rendering()  # lays out
     return canvas
 
@@ -432,7 +443,7 @@ def test_pictures_are_drawn_anew_from_files(tmp_path, capsys):
 def test_picture_of_paths(monkeypatch):
     monkeypatch.setattr(comparison, "N_STARTS", 3)
     monkeypatch.setattr(comparison, "REPETITIONS", 2)
-    tables = study.FIGURES["paths"].data(FAST, 0, 0)
+    tables = FIGURES["paths"].data(FAST, 0, 0)
     runs, sites = tables["runs"], tables["sites"]
     assert list(dict.fromkeys(runs["condition"].tolist())) == list(CIRCUITS)
     for condition, field, decoder in product(CIRCUITS, FIELDS, conditions.DECODERS):
@@ -451,7 +462,7 @@ def test_picture_of_paths(monkeypatch):
 
 def test_picture_of_the_shift(monkeypatch):
     monkeypatch.setattr(volition, "N_STARTS", 2)
-    tables = study.FIGURES["shift"].data(FAST, 0, 0)
+    tables = FIGURES["shift"].data(FAST, 0, 0)
     shares, paths = tables["shares"], tables["paths"]
     assert len(tables["sites"]["x"]) == 32
     assert len(paths["x"]) == 2 * 4 * 2 * 51

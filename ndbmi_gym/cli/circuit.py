@@ -34,6 +34,12 @@ def add_to(commands: Any) -> None:
     report.add_argument("--circuit", help="file of 'circuit build' (default: the packaged circuit)")
     report.add_argument("--seed", type=int, default=0, help="of noise and movements")
     report.add_argument("--out", type=Path, default=Path("runs/circuit/report"), help="folder")
+    report.add_argument(
+        "--circuits",
+        type=int,
+        default=1,
+        help="circuits to compare with controls; others than the packaged one are built",
+    )
     add_redraw(report)
 
     what = "preparation by a tonic input, go cue and window, beside states that are there at once"
@@ -49,6 +55,7 @@ def add_to(commands: Any) -> None:
     study = add_command(own, "study", what, run_study)
     add_files(study, "circuit/study")
     add_animals(study, 0)
+    study.add_argument("--parts", nargs="+", metavar="PART", help="parts to run (default: all)")
     add_redraw(study)
 
 
@@ -84,7 +91,7 @@ def run_report(asked: argparse.Namespace) -> int:
     if asked.redraw:
         print(f"drawn anew: {', '.join(report.redraw(asked.out))}")
         return 0
-    print(report.write(asked.out, asked.circuit, asked.seed))
+    print(report.write(asked.out, asked.circuit, asked.seed, asked.circuits))
     print(f"results are in {asked.out}")
     return 0
 
@@ -108,7 +115,8 @@ def run_study(asked: argparse.Namespace) -> int:
     if asked.redraw:
         print(f"drawn anew: {', '.join(study.redraw(asked.out))}")
         return 0
-    print(study.run(asked.out, _animals(asked), asked.seed, asked.jobs))
+    parts = asked.parts or study.PARTS
+    print(study.run(asked.out, _animals(asked), asked.seed, asked.jobs, parts))
     print(f"results are in {asked.out}")
     return 0
 

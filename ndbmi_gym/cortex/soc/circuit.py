@@ -35,7 +35,7 @@ CONTROLS = ("none", "scaled", "shuffled", "symmetric")
 """Circuits to compare a stabilised one with; see `control`."""
 
 ABSCISSA = 0.15
-"""Spectral abscissa of a finished circuit, and of its controls."""
+"""Spectral abscissa of a finished circuit, and of its controls unless they are given another."""
 
 INHIBITION = 3.0
 """Ratio γ of the mean inhibitory to the mean excitatory weight."""
@@ -166,7 +166,9 @@ def _check_layouts(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> 
             raise ValueError(f"{name} is of type {layout.dtype}, not real numbers")
 
 
-def load_circuit(path: str | os.PathLike[str] | None = None, kind: str = "none") -> Circuit:
+def load_circuit(
+    path: str | os.PathLike[str] | None = None, kind: str = "none", abscissa: float | None = None
+) -> Circuit:
     """A circuit, or a control of it; the same object as long as the file's content is the same.
 
     Parameters
@@ -175,27 +177,29 @@ def load_circuit(path: str | os.PathLike[str] | None = None, kind: str = "none")
         A file that `Circuit.save` wrote; by default the packaged circuit of 200 neurons.
     kind : str
         One of `CONTROLS`.
+    abscissa : float, optional
+        Of a control (`control`).
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the circuit in the file is unfinished, or the kind is unknown.
+        If the circuit in the file is unfinished, or there is no such control.
     """
     if path is None:
         with as_file(files("ndbmi_gym") / "data" / "soc.npz") as packaged:
-            return _circuit(packaged, digest(packaged), kind)
+            return _circuit(packaged, digest(packaged), kind, abscissa)
     path = as_path(path, "circuit")
     if not path.is_file():
         raise FileNotFoundError(
             f"there is no circuit {path}: build one with `ndbmi-gym circuit build --out {path}`"
         )
-    return _circuit(path, digest(path), kind)
+    return _circuit(path, digest(path), kind, abscissa)
 
 
 @lru_cache(maxsize=8)
-def _circuit(path: Path, content: str, kind: str) -> Circuit:
+def _circuit(path: Path, content: str, kind: str, abscissa: float | None) -> Circuit:
     """`load_circuit` of a file of a certain content."""
     circuit = Circuit.load(path)
     if circuit.trace[-1] > ABSCISSA:
@@ -204,7 +208,7 @@ def _circuit(path: Path, content: str, kind: str) -> Circuit:
             f"on with `ndbmi-gym circuit build --neurons {circuit.n_neurons} --seed {circuit.seed} "
             f"--out {path}` until {ABSCISSA}"
         )
-    return control(circuit, kind)
+    return control(circuit, kind, abscissa)
 
 
 def random_circuit(
@@ -439,33 +443,49 @@ def _row_products(left: FloatArray, right: FloatArray) -> FloatArray:
     return np.asarray((left * right).sum(axis=1))
 
 
-def control(circuit: Circuit, kind: str) -> Circuit:
+def control(circuit: Circuit, kind: str, abscissa: float | None = None) -> Circuit:
     """A circuit to compare a stabilised one with.
+
+    How strong a control's weights are is a matter of its abscissa: at that of the circuit its
+    neurons hardly hear each other, just below 1 it is as strong as a random network can be.
 
     Parameters
     ----------
     circuit : Circuit
     kind : str
-        ``"none"``: the circuit itself. ``"scaled"``: its initial weights, scaled down to the
-        abscissa `ABSCISSA`. ``"shuffled"``: its inhibitory weights in random order within either
+        ``"none"``: the circuit itself. ``"scaled"``: its initial weights, scaled to the abscissa.
+        ``"shuffled"``: its inhibitory weights in random order within either
         block (zeros included; none onto the diagonal), then scaled likewise. ``"symmetric"``: the
         symmetric part of its initial weights, scaled likewise.
+    abscissa : float, optional
+        Spectral abscissa of the control, between 0 and 1; `ABSCISSA` unless given.
 
     Raises
     ------
     ValueError
-        If the kind is unknown.
+        If the kind is unknown, the abscissa is out of range, or one is given without a control.
     """
     if kind not in CONTROLS:
         raise ValueError(f"unknown control {kind!r}: choose one of {', '.join(CONTROLS)}")
+    if abscissa is not None and not 0 < abscissa < 1:
+        raise ValueError(
+            f"abscissa = {abscissa!r}: give a finite number > 0 and < 1; from 1 on transients "
+            "never end"
+        )
     if kind == "none":
+        if abscissa is not None:
+            raise ValueError(
+                f"abscissa = {abscissa!r} has no meaning without a control: name its kind, or drop "
+                "the abscissa"
+            )
         return circuit
     weights = circuit.initial
     if kind == "shuffled":
         weights = shuffle_inhibition(circuit, shuffle_rng(circuit.seed))
     elif kind == "symmetric":
         weights = _symmetric(circuit.initial)
-    return replace(circuit, weights=weights * (ABSCISSA / np.linalg.eigvals(weights).real.max()))
+    aim = ABSCISSA if abscissa is None else abscissa
+    return replace(circuit, weights=weights * (aim / np.linalg.eigvals(weights).real.max()))
 
 
 def shuffle_inhibition(circuit: Circuit, rng: np.random.Generator) -> FloatArray:

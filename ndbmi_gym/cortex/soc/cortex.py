@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 
 from ndbmi_gym.checks import choice, flag, number, path, settle, whole
 from ndbmi_gym.cortex import FloatArray, IntArray, RateCortex, Response
-from ndbmi_gym.cortex.soc.circuit import CONTROLS, Circuit, load_circuit
+from ndbmi_gym.cortex.soc.circuit import ABSCISSA, CONTROLS, Circuit, load_circuit
 from ndbmi_gym.cortex.soc.responses import (
     TransientTables,
     integrate_rates,
@@ -88,6 +88,10 @@ class SOC:
     control : str
         ``"none"``, or a control in the place of the stabilised circuit: ``"scaled"``,
         ``"shuffled"`` or ``"symmetric"`` (`ndbmi_gym.cortex.soc.circuit.control`).
+    abscissa : float or None
+        Spectral abscissa, below 1, that a control's weights are scaled to. None: 0.15, that of the
+        circuit, at which a control is close to unconnected neurons; the harder control is a random
+        network just below instability, at 0.8 to 0.99.
     match_signal : bool
         Whether a control's states are enlarged until what is recorded of them differs between
         stimuli as much as with the stabilised circuit (`matched`). Controls amplify little:
@@ -128,6 +132,9 @@ class SOC:
     )
     circuit: str | None = path("file of 'ndbmi-gym circuit build'; None: the packaged circuit")
     control: str = choice("none", CONTROLS, "a control in place of the stabilised circuit")
+    abscissa: float | None = number(
+        None, f"spectral abscissa of a control; None: {ABSCISSA}", above=0, below=1, optional=True
+    )
     match_signal: bool = flag(False, "whether a control's recorded signal is made as large")
     window_s: float = number(WINDOW_S, "recording window T", "s", above=0, most=10)
     clock_s: float = number(1e-3, "tick of the recording clock", "s", least=1e-7, most=60)
@@ -136,17 +143,18 @@ class SOC:
 
     def __post_init__(self) -> None:
         settle(self)
-        if self.match_signal and self.control == "none":
-            raise ValueError(
-                "match_signal = True has no meaning without a control: name one by control=, or "
-                "drop it"
-            )
+        for name, absent in (("abscissa", None), ("match_signal", False)):
+            if self.control == "none" and getattr(self, name) != absent:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r} has no meaning without a control: name one "
+                    "by control=, or drop it"
+                )
         _check_opening(self.prepare_s, self.window_offset_s)
 
     @property
     def content(self) -> Circuit:
         """The circuit: what a file holds now, whatever it held before."""
-        return load_circuit(self.circuit, self.control)
+        return load_circuit(self.circuit, self.control, self.abscissa)
 
     @property
     def planar_code(self) -> str:
@@ -567,7 +575,7 @@ def _made(model: SOC, circuit: Circuit) -> SOCCortex:
         carry=model.carry,
     )
     if model.match_signal:
-        like = replace(model.calibrated(), control="none", match_signal=False)
+        like = replace(model.calibrated(), control="none", abscissa=None, match_signal=False)
         cortex = matched(cortex, soc_cortex(like))
     if model.prepare_s == model.window_offset_s == 0:
         return cortex

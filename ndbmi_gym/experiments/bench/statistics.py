@@ -1,4 +1,4 @@
-"""The text's tests (one-way ANOVA, Tukey's HSD) and intervals over animals."""
+"""The text's tests (one-way ANOVA, Tukey's HSD) and intervals over animals and circuits."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -114,6 +114,24 @@ def ratio_interval(ratios: npt.ArrayLike) -> Interval:
     """Geometric mean of ratios over animals, with Student's interval on their logarithms."""
     logs = mean_interval(np.log(np.asarray(ratios, dtype=float)))
     return Interval(*(float(np.exp(x)) for x in logs))
+
+
+def shares_interval(shares: npt.ArrayLike, of: int) -> Interval:
+    """Mean over animals of shares, each of so many runs: Student's interval, or a wider binomial.
+
+    Shares of 1 in all animals leave Student's interval no width, as if no other could ever come;
+    Clopper-Pearson's, of all runs together, knows how few there were. NaN as in `mean_interval`.
+    """
+    found = mean_interval(shares)
+    if np.isnan(found.estimate):
+        return found
+    all_runs = of * len(np.asarray(shares))
+    together = share_interval(round(found.estimate * all_runs), all_runs)
+    return Interval(
+        found.estimate,
+        max(0.0, min(found.low, together.low)),
+        min(1.0, max(found.high, together.high)),
+    )
 
 
 def share_interval(hits: int, of: int) -> Interval:

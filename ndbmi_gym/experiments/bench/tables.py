@@ -83,6 +83,12 @@ def _values(column: npt.NDArray[np.str_]) -> npt.NDArray[Any]:
     return column
 
 
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def save_tables(path: Path, header: Mapping[str, Any], tables: Tables) -> None:
     """Write tables to one ``.npz`` file."""
     arrays = {

@@ -21,9 +21,9 @@ from ndbmi_gym.experiments.circuit.measures import (
     white_noise,
 )
 from ndbmi_gym.experiments.circuit.report_drawing import (
-    COLORS,
-    WORDS,
+    in_words,
     letters,
+    look,
     name_axes,
     names_of,
 )
@@ -88,27 +88,30 @@ def draw_balance(tables: Tables) -> Canvas:
     for i, population in enumerate(("E", "I")):
         own = where(table, population=population)
         place = np.arange(len(names)) + 0.4 * i - 0.2
-        colors = [COLORS[name] for name in own["circuit"]]
+        colors = [look(name)["color"] for name in own["circuit"]]
         chart.bar(place, own["exact"], 0.36, color=colors, alpha=(1.0, 0.5)[i])
         chart.plot(place, own["simulated"], "ko", ms=4, mfc="white")
         for x, value in zip(place, own["exact"], strict=True):
             chart.annotate(
-                f"{_POPULATIONS[population]} cells\n{value:.3f}", (x, max(value, 0.0)), (0, 5),
+                f"{population}\n{round(value, 2) + 0.0:.2f}", (x, max(value, 0.0)), (0, 5),
                 textcoords="offset points", ha="center", size=SMALL,
             )  # fmt: skip
     chart.axhline(0, color="black", lw=0.8)
-    chart.set_xticks(np.arange(len(names)), [WORDS[name] for name in names])
+    chart.set_xticks(
+        np.arange(len(names)), [in_words(name).replace(" ", "\n", 1) for name in names]
+    )
     chart.margins(y=0.25)
     name_axes(chart, "", "correlation of excitatory\nand inhibitory input")
     dot = Line2D([], [], ls="", marker="o", ms=4, mfc="white", mec="black", label="simulated")
     chart.legend(handles=[dot], fontsize=SMALL, loc="upper right")
+    names = [names[0], *names[len(names) // 2 :: len(names) // 2]]
     panels = right.subplots(len(names), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
     for axes, name in zip(panels, names, strict=True):
         own = where(tables["inputs"], circuit=name)
         for column, color in (("excitation", _EXCITATION), ("inhibition", _INHIBITION)):
             axes.plot(own["time_s"], own[column], color=color, lw=1.1, label=column)
         correlation = round(own["correlation"][0], 2) + 0.0  # no minus before a zero
-        axes.set_title(f"{WORDS[name]}: correlation {correlation:.2f}", size=FONT)
+        axes.set_title(f"{in_words(name)}: correlation {correlation:.2f}", size=FONT)
         name_axes(axes, "", "input (standard dev.)")
     panels[-1].set_xlabel("time (s)", size=FONT)
     panels[0].legend(fontsize=SMALL, loc="upper right", ncols=2)

@@ -56,14 +56,17 @@ def carried_sizes(case: Case, preset: Preset) -> tuple[float, float]:
     """
     cortex = Config.of(**{"preset": preset, **case.options()}).make_cortex()
     assert isinstance(cortex, SOCCortex)
+    later_s = max(case.window_s, preset.step_s)
+    return carried_size(cortex, case.window_s), carried_size(cortex, later_s)
+
+
+def carried_size(cortex: SOCCortex, time_s: float) -> float:
+    """`carried_sizes` if a time passes from one preparation to the next."""
     identity = np.eye(cortex.circuit.n_neurons)
-    sizes = []
-    for time_s in (case.window_s, max(case.window_s, preset.step_s)):
-        decay = expm((cortex.circuit.weights - identity) * time_s / TAU_S)
-        left = np.linalg.solve(identity - decay, decay @ cortex.prepared.T)
-        ratio = np.linalg.norm(left, axis=0) / np.linalg.norm(cortex.prepared, axis=1)
-        sizes.append(float(ratio.mean()))
-    return sizes[0], sizes[1]
+    decay = expm((cortex.circuit.weights - identity) * time_s / TAU_S)
+    left = np.linalg.solve(identity - decay, decay @ cortex.prepared.T)
+    ratio = np.linalg.norm(left, axis=0) / np.linalg.norm(cortex.prepared, axis=1)
+    return float(ratio.mean())
 
 
 def run_carry(cases: Sequence[Case], preset: Preset, animal: int, seed: int) -> Tables:

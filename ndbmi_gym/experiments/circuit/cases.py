@@ -21,6 +21,7 @@ from ndbmi_gym.experiments.protocol.conditions import (
     run_loop,
     starts_of,
 )
+from ndbmi_gym.experiments.protocol.runs import Runs
 from ndbmi_gym.interface import DECODERS
 from ndbmi_gym.loop import ClosedLoop
 from ndbmi_gym.presets import Preset
@@ -194,19 +195,19 @@ def run_loops(
     for case, field, decoder in product(cases, FIELDS, decoders):
         loop = case.make_loop(preset, animal, field, decoder)
         rng = experiment_rng(seed, animal, repr(case), field, decoder)
-        runs, ideal = run_loop(preset, loop, rng, starts)
-        error, arrived = path_errors(preset, runs, ideal), runs.convergent
         own = {"field": field, "decoder": decoder, "animal": animal}
-        rows.append(
-            asdict(case)
-            | own
-            | {
-                "convergent": float(arrived.mean()),
-                "wtpe": float(error[arrived].mean()) if arrived.any() else np.nan,
-                "steps": float(runs.entered[arrived].mean()) if arrived.any() else np.nan,
-            }
-        )
+        rows.append(asdict(case) | own | outcome(preset, *run_loop(preset, loop, rng, starts)))
     return from_rows(rows)
+
+
+def outcome(preset: Preset, runs: Runs, ideal: Runs) -> dict[str, float]:
+    """Share of convergent runs; mean wtpe (cm) and steps of these, NaN if there are none."""
+    error, arrived = path_errors(preset, runs, ideal), runs.convergent
+    return {
+        "convergent": float(arrived.mean()),
+        "wtpe": float(error[arrived].mean()) if arrived.any() else np.nan,
+        "steps": float(runs.entered[arrived].mean()) if arrived.any() else np.nan,
+    }
 
 
 def identified(loop: ClosedLoop, rng: np.random.Generator, trials: int | None = None) -> float:

@@ -15,8 +15,9 @@ from ndbmi_gym.experiments.bench.tables import (
 )
 from ndbmi_gym.experiments.circuit.report_drawing import (
     COLORS,
-    WORDS,
+    in_words,
     letters,
+    look,
     name_axes,
 )
 from ndbmi_gym.experiments.circuit.specimen import (
@@ -25,6 +26,7 @@ from ndbmi_gym.experiments.circuit.specimen import (
 )
 
 _NEAR = 1.5  # real parts that are drawn after construction
+_SHOWN = ("scaled 0.99", "scaled 0.15")  # controls beside it
 
 
 def measure_construction(specimen: Specimen) -> Tables:
@@ -67,7 +69,7 @@ def draw_construction(tables: Tables) -> Canvas:
     name_axes(course, "iteration", "largest real part\nof the eigenvalues")
     course.set_title("Tuning inhibition until activity is stable", size=FONT)
     spectra = tables["eigenvalues"]
-    for axes, names in ((before, ("initial",)), (after, ("SOC", "scaled", "shuffled"))):
+    for axes, names in ((before, ("initial",)), (after, ("SOC", *_SHOWN))):
         for name in names:
             own = where(spectra, circuit=name)
             axes.plot(
@@ -75,14 +77,14 @@ def draw_construction(tables: Tables) -> Canvas:
                 own["imaginary"],
                 ".",
                 ms=4,
-                color=COLORS[name],
-                label=WORDS[name],
+                color=look(name)["color"],
+                label=in_words(name),
                 alpha=0.7,
             )
         axes.axvline(1, color="black", lw=0.8, ls=":")
         name_axes(axes, "real part", "imaginary part")
         axes.set_aspect("equal", adjustable="datalim")
-        axes.legend(fontsize=SMALL, loc="upper left", framealpha=0.9)
+        axes.legend(fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.17))
     # the spectrum has become a column, beside few real eigenvalues far to the left
     shown = where(spectra, circuit="SOC")["real"] > -_NEAR
     after.set_aspect("auto")

@@ -77,7 +77,7 @@ def gradient_error(circuit: Circuit, rng: np.random.Generator) -> float:
 
 def measure_exact(specimen: Specimen) -> Tables:
     """``exact``: what holds of any circuit, as deviations."""
-    circuit, symmetric = specimen.circuit, specimen.circuits["symmetric"]
+    circuit, symmetric = specimen.circuit, specimen.circuits["symmetric 0.15"]
     free = np.linalg.eigvalsh(energy_matrix(np.zeros_like(circuit.weights)))
     energies, states = circuit.modes
     norm = np.linalg.norm(course(circuit.weights, states[:, :1], 1e-3, 6000)[..., 0], axis=1)

@@ -99,16 +99,16 @@ def white_noise(
     """
     covariance = noise_covariance(circuit.weights)
     propagator = expm((circuit.weights - np.eye(circuit.n_neurons)) * step_s / TAU_S)
-    added = _root(covariance - propagator @ covariance @ propagator.T)
+    added = root(covariance - propagator @ covariance @ propagator.T)
     x = np.empty((runs, steps, circuit.n_neurons))
-    x[:, 0] = rng.standard_normal((runs, circuit.n_neurons)) @ _root(covariance).T
+    x[:, 0] = rng.standard_normal((runs, circuit.n_neurons)) @ root(covariance).T
     for k in range(1, steps):
         noise = rng.standard_normal((runs, circuit.n_neurons))
         x[:, k] = x[:, k - 1] @ propagator.T + noise @ added.T
     return x
 
 
-def _root(covariance: FloatArray) -> FloatArray:
+def root(covariance: FloatArray) -> FloatArray:
     """L of LLᵀ; rounding may leave a semi-definite matrix without a Cholesky factor."""
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

@@ -1,5 +1,6 @@
 """Movements read out of single trials."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,14 @@ from ndbmi_gym.experiments.bench.tables import (
 )
 from ndbmi_gym.experiments.circuit.readout import explained, fit_readout, movements, smoother
 from ndbmi_gym.experiments.circuit.report_drawing import (
-    COLORS,
-    TRAITS,
-    conditions_of,
+    compared_in,
     in_words,
     key,
+    look,
     name_axes,
     names_of,
 )
 from ndbmi_gym.experiments.circuit.specimen import (
-    MATCHED,
     MODES,
     REPEATS,
     SAME,
@@ -43,6 +42,7 @@ from ndbmi_gym.experiments.protocol.runs import (
     FloatArray,
 )
 
+N_MOVEMENTS = 8
 AMPLITUDE_HZ = 100.0  # of the states that prepare movements
 READ_TRIALS = 20  # of every movement, half for training
 UNITS = (1, 4, 16, 64)  # recorded of every excitatory neuron
@@ -54,6 +54,13 @@ _START: dict[str, Any] = {"marker": "o", "ls": "", "ms": 3.5, "mfc": "white", "m
 _LINES: tuple[dict[str, Any], ...] = ({"lw": 0.7, "alpha": 0.6}, {"lw": 1.8})  # few units, many
 _SCALE_CM = 5.0
 _BARS = "± standard deviation over repeats"
+
+
+def mixtures(specimen: Specimen) -> FloatArray:
+    """Random unit combinations of the leading states for every movement, (REPEATS, 8, `MODES`)."""
+    rng = specimen.stream(0, "prepared states")
+    mixed = rng.standard_normal((REPEATS, N_MOVEMENTS, MODES))
+    return np.asarray(mixed / np.linalg.norm(mixed, axis=-1, keepdims=True))
 
 
 def preparing(specimen: Specimen, name: str, amplitude: str, coefficients: FloatArray) -> SOCCortex:
@@ -69,20 +76,24 @@ def preparing(specimen: Specimen, name: str, amplitude: str, coefficients: Float
     return matched(cortex, preparing(specimen, STABILISED, SAME, coefficients))
 
 
-def measure_reaching(specimen: Specimen) -> Tables:
+def measure_reaching(specimen: Specimen, units: Sequence[int] | None = None) -> Tables:
     """``reaching``: errors of movements read out of held-out trials; ``paths`` of some of them.
 
     The paths of circuit "target" are the movements. ``at_end`` counts repeats whose penalty lies at
     an end of its grid: a better one may lie beyond.
+
+    Parameters
+    ----------
+    specimen : Specimen
+    units : sequence of int, optional
+        Recorded of every excitatory neuron; by default `UNITS`.
     """
     nodes_s = np.linspace(0, WINDOW_S, round(WINDOW_S / (2 * STEP_S)) + 1)
     gap = nodes_s[1]
     places = movements(nodes_s)
     velocity = np.diff(places, axis=1) / gap
     smooth = smoother(len(nodes_s) - 1, gap, SMOOTHING_S)
-    rng = specimen.stream(0, "prepared states")
-    mixed = rng.standard_normal((REPEATS, len(places), MODES))
-    mixed /= np.linalg.norm(mixed, axis=-1, keepdims=True)
+    mixed = mixtures(specimen)
     rows = []
     paths = [_paths(places[:, None], nodes_s, "target", "", np.nan)]
     for name, amplitude in specimen.conditions:
@@ -94,12 +105,12 @@ def measure_reaching(specimen: Specimen) -> Tables:
             factors.append(enlargement(cortex, same))
             fine = cortex.profile(np.arange(len(places)), None)
             expected.append(fine.reshape(*fine.shape[:2], -1, 2).sum(axis=-1))
-        for units in UNITS:
+        for number in units or UNITS:
             scores = []
             for repeat in range(REPEATS):
-                rng = specimen.stream(repeat, "reaching", name, amplitude, str(units))
+                rng = specimen.stream(repeat, "reaching", name, amplitude, str(number))
                 trials = np.repeat(expected[repeat][:, None], READ_TRIALS, axis=1)
-                counts = rng.poisson(units * trials) / units
+                counts = rng.poisson(number * trials) / number
                 rates = np.swapaxes(counts @ smooth, -1, -2) / gap
                 train, test = np.split(rates, 2, axis=1)
                 readout = fit_readout(train, velocity, PENALTIES)
@@ -116,16 +127,16 @@ def measure_reaching(specimen: Specimen) -> Tables:
                         readout.penalty in PENALTIES[[0, -1]],
                     )
                 )
-                if repeat == 0 and units in DRAWN_TRIALS:
-                    drawn = np.pad(run[:, : DRAWN_TRIALS[units]], ((0, 0), (0, 0), (1, 0), (0, 0)))
-                    paths.append(_paths(drawn, nodes_s, name, amplitude, units))
+                if repeat == 0 and number in DRAWN_TRIALS:
+                    drawn = np.pad(run[:, : DRAWN_TRIALS[number]], ((0, 0), (0, 0), (1, 0), (0, 0)))
+                    paths.append(_paths(drawn, nodes_s, name, amplitude, number))
             mean, spread = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)
             rows.append(
                 {
                     "circuit": name,
                     "amplitude": amplitude,
                     "factor": np.mean(factors),
-                    "units": units,
+                    "units": number,
                     "r2": mean[0],
                     "r2_spread": spread[0],
                     "error_cm": mean[1],
@@ -158,11 +169,7 @@ def draw_reaching(tables: Tables) -> Canvas:
     tables : Tables
         ``paths`` and ``reaching``.
     """
-    conditions = [
-        (name, amplitude)
-        for name, amplitude in conditions_of(tables["reaching"])
-        if name == STABILISED or amplitude == MATCHED
-    ]
+    conditions = compared_in(tables["reaching"])
     paths = tables["paths"]
     shapes = range((int(paths["movement"].max()) + 1) // 2)
     paths = where(paths, movement=paths["movement"] % len(shapes))
@@ -182,10 +189,10 @@ def draw_reaching(tables: Tables) -> Canvas:
                 lines = where(read, movement=movement, units=units)
                 for trial in names_of(lines, "trial"):
                     own = where(lines, trial=trial)
-                    axes.plot(own["x"], own["y"], color=COLORS[name], **style)
+                    axes.plot(own["x"], own["y"], color=look(name)["color"], **style)
             axes.plot(0, 0, **_START)
             axes.set(xlim=(left, right), ylim=(low, high), aspect="equal", xticks=[], yticks=[])
-        label = in_words(name, amplitude).replace(", ", ",\n")
+        label = in_words(name).replace(", ", ",\n")
         row[0].set_ylabel(label, size=FONT, rotation=0, ha="right", va="center")
     _mark_scale(panels[0, 0], left + 0.7, low + 0.7)
     title(upper, "A  Movements wanted, and what the spikes of single trials say")
@@ -194,7 +201,7 @@ def draw_reaching(tables: Tables) -> Canvas:
         Line2D([], [], label="wanted", **_TARGET),
         Line2D([], [], label="start", **_START),
         *(
-            Line2D([], [], color=COLORS[STABILISED], label=label, **style)
+            Line2D([], [], label=label, **look(STABILISED) | style)
             for label, style in zip(
                 (f"{DRAWN_TRIALS[few]} trials, {few} units per neuron",
                  f"{DRAWN_TRIALS[many]} trial, {many} units per neuron"),
@@ -217,10 +224,10 @@ def _charts(part: SubFigure, table: Table) -> None:
     """R² and path error by number of units."""
     fit, error = part.subplots(1, 2)
     units = np.unique(table["units"])
-    for name, amplitude in conditions_of(table):
+    for name, amplitude in compared_in(table):
         own = where(table, circuit=name, amplitude=amplitude)
         place = np.searchsorted(units, own["units"])
-        style = {"color": COLORS[name], "ls": TRAITS[amplitude], "lw": 1.4, "marker": "o"}
+        style = look(name) | {"lw": 1.4, "marker": "o"}
         fit.errorbar(place, own["r2"], own["r2_spread"], ms=4, capsize=2, **style)
         error.errorbar(place, own["error_cm"], own["error_spread"], ms=4, capsize=2, **style)
     for axes in (fit, error):
@@ -232,4 +239,4 @@ def _charts(part: SubFigure, table: Table) -> None:
     error.set_title("Path", size=FONT)
     title(part, "B  How well velocity and path are read out of trials not trained on")
     bars = Line2D([], [], color="black", marker="|", ms=10, ls="", label=_BARS)
-    part.legend(handles=[*key(table), bars], loc="outside lower center", ncols=2, fontsize=SMALL)
+    legend(part, [*key(names_of(table)), bars], 3)

@@ -1,7 +1,5 @@
 """Reliability over trials: explained variance, and stimuli identified from single responses."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
@@ -22,12 +20,11 @@ from ndbmi_gym.experiments.circuit.measures import (
 )
 from ndbmi_gym.experiments.circuit.readout import smoother
 from ndbmi_gym.experiments.circuit.report_drawing import (
-    COLORS,
-    TRAITS,
-    conditions_of,
+    compared_in,
     draw_key,
     in_words,
     letters,
+    look,
     name_axes,
 )
 from ndbmi_gym.experiments.circuit.specimen import (
@@ -136,14 +133,9 @@ def draw_reliability(tables: Tables) -> Canvas:
     panels = figure.subplot_mosaic("AB;CC")
     spikes, rates, chart = (panels[letter] for letter in "ABC")
     table = tables["reliability"]
-    for name, amplitude in conditions_of(table):
+    for name, amplitude in compared_in(table):
         own = where(table, circuit=name, amplitude=amplitude)
-        style: dict[str, Any] = {
-            "color": COLORS[name],
-            "ls": TRAITS[amplitude],
-            "lw": 1.4,
-            "marker": "o",
-        }
+        style = look(name) | {"lw": 1.4, "marker": "o"}
         noise = 100 * own["noise"]
         spikes.errorbar(noise, own["share"], own["share_spread"], ms=4, capsize=2, **style)
         rates.errorbar(noise, own["rates"], own["rates_spread"], ms=4, capsize=2, **style)
@@ -155,23 +147,24 @@ def draw_reliability(tables: Tables) -> Canvas:
 
     table = tables["identification"]
     longest = table["window_s"].max()
-    settings = list(
-        dict.fromkeys(
+    shown = compared_in(table)
+    settings = [
+        setting
+        for setting in dict.fromkeys(
             zip(*(table[c] for c in ("circuit", "amplitude", "stimuli", "window_s")), strict=True)
         )
-    )
+        if setting[:2] in shown
+    ]
     for i, (name, amplitude, stimuli, window_s) in enumerate(settings):
         own = where(table, circuit=name, amplitude=amplitude, stimuli=stimuli, window_s=window_s)
-        chart.barh(
-            i, own["identified"].mean(), color=COLORS[name], alpha=_strength(amplitude), height=0.7
-        )
+        chart.barh(i, own["identified"].mean(), color=look(name)["color"], height=0.7)
         chart.plot(own["identified"], np.full(len(own["animal"]), i), "k.", ms=4)
         chart.plot([1 / stimuli] * 2, [i - 0.4, i + 0.4], color="black", lw=1.2)
     labels = [
-        in_words(name, amplitude)
+        in_words(name)
         + (f", {stimuli} stimuli" if stimuli != settings[0][2] else "")
         + (f", {1e3 * window_s:.0f} ms" if window_s != longest else "")
-        for name, amplitude, stimuli, window_s in settings
+        for name, _, stimuli, window_s in settings
     ]
     chart.set_yticks(np.arange(len(labels)), labels)
     chart.invert_yaxis()
@@ -183,7 +176,3 @@ def draw_reliability(tables: Tables) -> Canvas:
     draw_key(figure, tables["reliability"])
     letters((spikes, rates, chart))
     return figure
-
-
-def _strength(amplitude: str) -> float:
-    return 1.0 if amplitude == "same" else 0.5

@@ -1,13 +1,12 @@
 """The report on a stability-optimised circuit: tables, pictures, and what must come out.
 
-A table sets what was measured against what an independent build of 200 neurons must show; another
-compares the circuit with its controls.
+A table sets what was measured against what an independent build of 200 neurons must show; others
+compare the circuit with its controls, and several circuits with theirs.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure as Canvas
 from tqdm import tqdm
 
@@ -21,40 +20,50 @@ from ndbmi_gym.experiments.bench.tables import (
     Tables,
     from_rows,
     read_folder,
-    where,
     write_csv,
 )
 from ndbmi_gym.experiments.circuit import (
     balance,
     construction,
     exact,
+    quench,
     reaching,
     reliability,
     richness,
+    rotations,
     transients,
 )
-from ndbmi_gym.experiments.circuit.acceptance import BAR, Row, acceptance, acceptance_table
-from ndbmi_gym.experiments.circuit.reaching import COMPARED_UNITS, DRAWN_TRIALS
+from ndbmi_gym.experiments.circuit.acceptance import Row, acceptance, acceptance_table
+from ndbmi_gym.experiments.circuit.builds import (
+    builds_table,
+    builds_told,
+    compare_builds,
+    draw_builds,
+    measure_builds,
+)
+from ndbmi_gym.experiments.circuit.comparison import (
+    NOISY,
+    comparison,
+    comparison_tables,
+    remaining,
+)
+from ndbmi_gym.experiments.circuit.reaching import DRAWN_TRIALS
 from ndbmi_gym.experiments.circuit.reliability import ANIMALS, TRIALS
 from ndbmi_gym.experiments.circuit.report_drawing import WORDS
 from ndbmi_gym.experiments.circuit.specimen import (
-    MATCHED,
     MODES,
+    NETWORKS,
     REPEATS,
-    SAME,
     SMOOTHING_S,
-    STABILISED,
     STEP_S,
     Specimen,
 )
 from ndbmi_gym.files import whole_file, write_json, write_text
 from ndbmi_gym.provenance import JSON, versions
 
-_SPREAD = " ±"  # at the end of the name of a column of standard deviations
-_NOISY = 0.2  # noise in the prepared state, of the comparison
 _RESULTS = (
-    "circuits", "shuffles", "balance", "reliability", "dimensions", "reaching", "identification",
-    "exact",
+    "circuits", "shuffles", "balance", "reliability", "dimensions", "reaching", "rotations",
+    "quench", "identification", "exact",
 )  # fmt: skip
 """Tables that are small enough for the JSON file."""
 
@@ -65,6 +74,8 @@ STAGES: dict[str, Callable[[Specimen], Tables]] = {
     "reliability": reliability.measure_reliability,
     "richness": richness.measure_richness,
     "reaching": reaching.measure_reaching,
+    "rotations": rotations.measure_rotations,
+    "quench": quench.measure_quench,
     "identification": reliability.measure_identification,
     "exact": exact.measure_exact,
 }
@@ -76,7 +87,11 @@ PICTURES: dict[str, Callable[[Tables], Canvas]] = {
     "reliability": reliability.draw_reliability,
     "richness": richness.draw_richness,
     "reaching": reaching.draw_reaching,
+    "rotations": rotations.draw_rotations,
+    "quench": quench.draw_quench,
 }
+BUILDS = "builds"
+"""The picture, and the table, of several circuits."""
 
 
 def parameters() -> JSON:
@@ -97,6 +112,15 @@ def parameters() -> JSON:
         "compared_units": reaching.COMPARED_UNITS,
         "noise": list(reliability.NOISE),
         "penalties": reaching.PENALTIES.tolist(),
+        "controls": {name: list(own) for name, own in NETWORKS.items()},
+        "components": rotations.COMPONENTS,
+        "soft_hz": rotations.SOFT_HZ,
+        "noise_hz": quench.NOISE_HZ,
+        "noisy_trials": quench.TRIALS,
+        "before_s": quench.BEFORE_S,
+        "prepare_s": quench.PREPARE_S,
+        "after_s": quench.AFTER_S,
+        "count_s": quench.COUNT_S,
     }
 
 
@@ -108,102 +132,6 @@ def measure_specimen(specimen: Specimen) -> Tables:
             bar.set_description(f"{name:>14}")
             tables |= stage(specimen)
     return tables
-
-
-def comparison(specimen: Specimen, tables: Tables) -> Table:
-    """A row of numbers for every circuit and amplitude.
-
-    The column "x ±" holds standard deviations of x, over repeats or animals.
-    """
-    rows = []
-    for name, amplitude in specimen.conditions:
-        own = {"circuit": name, "amplitude": amplitude}
-        circuit = _first(tables["circuits"], circuit=name)
-        balanced = where(tables["balance"], circuit=name, population="E")["exact"]
-        quiet = _first(tables["reliability"], **own, noise=0.0)
-        noisy = _first(tables["reliability"], **own, noise=_NOISY)
-        read = _first(tables["reaching"], **own, units=COMPARED_UNITS)
-        animals = where(tables["identification"], **own, stimuli=8, window_s=WINDOW_S)
-        identified = animals["identified"]
-        together, alone = (
-            _first(tables["dimensions"], circuit=name, states=states)
-            for states in ("all", "single")
-        )
-        rows.append(
-            own
-            | {
-                "states ×, stimuli": quiet["factor"],
-                "states ×, movements": read["factor"],
-                "E₁": circuit["E1"],
-                "E₁/mean E": circuit["selectivity"],
-                "peak of |x|": circuit["peak"],
-                "E–I correlation": balanced[0] if len(balanced) else np.nan,
-                "dimension": together["participation"],
-                "dimension of one transient": alone["participation"],
-            }
-            | _spread("explained", quiet["share"], quiet["share_spread"])
-            | _spread(f"explained, {_NOISY:.0%} noise", noisy["share"], noisy["share_spread"])
-            | _spread(
-                f"explained, {_NOISY:.0%} noise, no spikes' noise",
-                noisy["rates"],
-                noisy["rates_spread"],
-            )
-            | _spread("identified", identified.mean(), identified.std(ddof=1))
-            | _spread(f"movement R², {COMPARED_UNITS} units", read["r2"], read["r2_spread"])
-            | _spread(
-                f"path error (cm), {COMPARED_UNITS} units", read["error_cm"], read["error_spread"]
-            )
-        )
-    return from_rows(rows)
-
-
-def _spread(name: str, mean: float, deviation: float) -> JSON:
-    return {name: mean, name + _SPREAD: deviation}
-
-
-def _cells(compared: Table, name: str) -> list[str]:
-    """A column in words, with its standard deviations if there are any."""
-    values = compared[name]
-    if name + _SPREAD not in compared:
-        return ["–" if np.isnan(value) else f"{value:.3g}" for value in values]
-    spreads = compared[name + _SPREAD]
-    digits = 2 if spreads.min() >= 0.005 else 3
-    return [
-        f"{value:.{digits}f} ± {spread:.{digits}f}"
-        for value, spread in zip(values, spreads, strict=True)
-    ]
-
-
-def comparison_table(compared: Table) -> str:
-    """The comparison as Markdown, a column for every circuit and amplitude."""
-    header = [
-        name if amplitude == SAME else f"{name}, {amplitude}"
-        for name, amplitude in zip(compared["circuit"], compared["amplitude"], strict=True)
-    ]
-    lines = [f"| | {' | '.join(header)} |", "|---|" + "---:|" * len(header)]
-    for name, values in compared.items():
-        if values.dtype.kind == "f" and not name.endswith(_SPREAD):
-            lines.append(f"| {name.replace('|', BAR)} | {' | '.join(_cells(compared, name))} |")
-    return "\n".join(lines)
-
-
-def remaining(compared: Table) -> str:
-    """What is left of the SOC's lead over the best of the controls of matched signal, in words."""
-    controls = np.flatnonzero(compared["amplitude"] == MATCHED)
-    own = compared["circuit"].tolist().index(STABILISED)
-    parts = []
-    for name in compared:
-        if name + _SPREAD not in compared:
-            continue
-        better = -compared[name] if name.startswith("path error") else compared[name]
-        best = controls[better[controls].argmax()]
-        cells = _cells(compared, name)
-        parts.append(f"{name}: {cells[own]} against {cells[best]} ({compared['circuit'][best]})")
-    return (
-        "SOC against the best of the controls of matched signal (± standard deviation over "
-        f"repeats, over animals for *identified*): {'; '.join(parts)}. All of it is one circuit "
-        "and its controls: measure other builds with `--circuit`."
-    )
 
 
 def doubtful(reaching: Table) -> str:
@@ -224,13 +152,8 @@ def doubtful(reaching: Table) -> str:
     )
 
 
-def _first(table: Table, **values: str | float) -> JSON:
-    """The first row with the given values."""
-    return {name: column[0] for name, column in where(table, **values).items()}
-
-
-def summary(specimen: Specimen, rows: Sequence[Row], compared: Table, reaching: Table) -> str:
-    """How many rows are met, the acceptance table and the comparison, as Markdown."""
+def summary(specimen: Specimen, rows: Sequence[Row], tables: Tables) -> str:
+    """How many rows are met, the acceptance table and comparisons, as Markdown."""
     n = specimen.circuit.n_neurons
     size = "" if n == 200 else f" The intervals are those of 200 neurons; this circuit has {n}."
     failed = ", ".join(row.quantity for row in rows if not row.met)
@@ -238,11 +161,21 @@ def summary(specimen: Specimen, rows: Sequence[Row], compared: Table, reaching: 
         f"{sum(row.met for row in rows)} of {len(rows)} rows of the acceptance table are met"
         f"{f'; not met: {failed}' if failed else ''}.{size}",
         acceptance_table(rows),
-        comparison_table(compared),
-        remaining(compared),
-        doubtful(reaching),
+        comparison_tables(tables["comparison"]),
+        remaining(tables["comparison"]),
+        quench.quench_table(tables["quench"]),
+        doubtful(tables["reaching"]),
+        *_several(tables),
     )
     return "\n\n".join(filter(None, parts))
+
+
+def _several(tables: Tables) -> list[str]:
+    """What is said of several circuits, if they were measured."""
+    if BUILDS not in tables:
+        return []
+    picture = f"![Several circuits]({BUILDS}.png)"
+    return ["## Several circuits", builds_told(tables["circuits_compared"]), picture]
 
 
 _DRAWN = [
@@ -253,9 +186,11 @@ _EXPLANATIONS = {
         "Construction",
         "The spectral abscissa is the largest real part of the eigenvalues of W: above 1 activity "
         "explodes. It is lowered by moving inhibitory weights only. Controls: **scaled**, the "
-        "initial random weights scaled down to abscissa 0.15; **shuffled**, the tuned inhibitory "
+        "initial random weights scaled to another abscissa; **shuffled**, the tuned inhibitory "
         "weights in random order within either block, then scaled likewise; **symmetric**, the "
-        "symmetric part of the initial weights, scaled likewise.",
+        "symmetric part of the initial weights, scaled likewise. At abscissa 0.15, that of the "
+        "circuit, a control is close to unconnected neurons; at 0.99 it is as strong as a random "
+        "network can be without exploding.",
     ),
     "balance": (
         "Balance of excitation and inhibition",
@@ -298,6 +233,32 @@ _EXPLANATIONS = {
         "circuit that merely lets them fade: what the circuit adds is seen in the dimension of one "
         "transient, and in the share of power outside the span of the prepared states.",
     ),
+    "rotations": (
+        "Rotations",
+        "Rates after the states that prepare movements, for 300 ms (linear core, every 5 ms), as "
+        "Churchland et al. (2012) treat them: divided by their range plus 5 Hz, less the mean over "
+        f"conditions at every time, {rotations.COMPONENTS} principal components. Two laws are "
+        "fitted by least squares: ẋ = M·x with any M, and with a skew-symmetric one; R² is the "
+        "share of the power of ẋ that a law explains, the ratio that of the two R². The frequency "
+        "is that of the plane that turns fastest. Shown are excitatory neurons and eight "
+        "conditions; ± is the standard deviation over repeats. `rotations.csv` has all neurons, "
+        "and forty conditions at once, too: with these the ratio of the circuit is higher, and "
+        "its R² lower, since six components no longer hold its transients. A ratio without its R² "
+        "and frequency says little: controls near instability reach ratios of a half, at "
+        "frequencies at which a turn takes seconds.",
+    ),
+    "quench": (
+        "Variability over trials",
+        "White noise to all neurons, which alone would give the state of an excitatory neuron a "
+        f"standard deviation of {quench.NOISE_HZ:g} Hz in the linear core; a tonic input for "
+        f"{quench.PREPARE_S:g} s (grey) that holds the circuit at a state preparing a movement, "
+        "and the go cue that ends it. Reference at every time: trials of the same noise without "
+        "that input. Fano factors are of Poisson counts in windows of 50 ms, which end at the time "
+        "shown; *at matched means* over the distribution of mean counts common to all times "
+        "(Churchland et al. 2010). In the linear core the variance of states cannot change, so "
+        "that what rates show there is the saturation of output alone. Means over eight states and "
+        "five repeats.",
+    ),
     "reaching": (
         "Read-out of movements",
         "Eight movements of 300 ms begin and end at rest with a minimum-jerk profile; opposite "
@@ -324,18 +285,17 @@ def markdown(specimen: Specimen, tables: Tables, told: str) -> str:
         "# The stability-optimised circuit",
         f"{specimen.circuit.n_neurons} neurons, circuit of seed {specimen.circuit.seed} "
         f"({_name(specimen)}), measurements of seed {specimen.seed}.",
-        told,
         "Amplification is of a unit state in the linear core; what is recorded are rates, which "
         "saturate between 0 and 100 Hz. Circuits are compared at the same amplitude of the "
         "prepared states (states × 1), and *matched*: with states resized (× as measured) until "
         "the signal, the variance over stimuli of the expected spikes summed over what is recorded "
         "in the window, is that of the SOC. Differences that remain at matched signal are not of "
         "size. Yet scaled to the same abscissa the initial weights are "
-        f"{share:.3f} of what they were: the controls are close to unconnected neurons, whose "
-        "transients all fade alike, and a random network nearer to instability would be a harder "
-        "comparison.",
-        f"Pictures name the circuits in words: {_said()}. States × 1 of a control have a *weaker "
-        "signal* than the circuit's, matched ones the *same signal*.",
+        f"{share:.3f} of what they were: such controls are close to unconnected neurons, whose "
+        "transients all fade alike. Those of abscissa 0.8 and 0.99 are the harder comparison.",
+        f"Pictures name the networks in words: {_said()}, controls with their abscissa. They show "
+        "controls of the circuit's signal.",
+        told,
     ]
     for name, (title, text) in _EXPLANATIONS.items():
         parts += [f"## {title}", text, f"![{title}]({name}.png)"]
@@ -358,13 +318,15 @@ def settings(specimen: Specimen) -> JSON:
         "neurons": specimen.circuit.n_neurons,
         "circuit_seed": specimen.circuit.seed,
         "seed": specimen.seed,
-        "parameters": parameters() | {"compared_noise": _NOISY},
+        "parameters": parameters() | {"compared_noise": NOISY},
         "versions": versions("matplotlib"),
     }
 
 
-def write(folder: Path, path: str | None, seed: int) -> str:
+def write(folder: Path, path: str | None, seed: int, circuits: int = 1) -> str:
     """Measure a circuit and write tables, pictures, ``circuit.json`` and ``report.md``.
+
+    With several circuits, key measures of each, too, beside its controls (`measure_builds`).
 
     Parameters
     ----------
@@ -373,6 +335,9 @@ def write(folder: Path, path: str | None, seed: int) -> str:
         A file that ``ndbmi-gym circuit build`` wrote; None: the packaged circuit.
     seed : int
         Of all measurements.
+    circuits : int
+        How many to compare with their controls: the packaged one, and others that are built, in a
+        folder ``circuits``, unless they are there.
 
     Returns
     -------
@@ -382,14 +347,21 @@ def write(folder: Path, path: str | None, seed: int) -> str:
     Raises
     ------
     ValueError
-        If the circuit is too small, or unfinished.
+        If the circuit is too small, or unfinished, or there are no circuits.
     """
+    if circuits < 1:
+        raise ValueError(f"circuits {circuits}: give at least one")
     specimen = Specimen(path, seed)
     tables = measure_specimen(specimen)
-    rows, compared = acceptance(tables), comparison(specimen, tables)
+    if circuits > 1:
+        header = {"seed": seed, "parameters": parameters(), "versions": versions("matplotlib")}
+        tables[BUILDS] = measure_builds(folder / "circuits", circuits, seed, header)
+        tables["circuits_compared"] = compare_builds(tables[BUILDS])
+        tables["circuits_table"] = builds_table(tables["circuits_compared"])
+    rows = acceptance(tables)
     accepted = [row._asdict() | {"met": row.met} for row in rows]
     tables["acceptance"] = from_rows([row | {"met": int(row["met"])} for row in accepted])
-    tables["comparison"] = compared
+    tables["comparison"] = comparison(specimen, tables)
     for name, columns in tables.items():
         write_csv(folder / f"{name}.csv", columns)
     draw_pictures(folder)
@@ -397,7 +369,7 @@ def write(folder: Path, path: str | None, seed: int) -> str:
     write_json(
         folder / "circuit.json", settings(specimen) | {"results": results, "acceptance": accepted}
     )
-    told = summary(specimen, rows, compared, tables["reaching"])
+    told = summary(specimen, rows, tables)
     write_text(folder / "report.md", markdown(specimen, tables, told))
     return told
 
@@ -405,7 +377,8 @@ def write(folder: Path, path: str | None, seed: int) -> str:
 def draw_pictures(folder: Path) -> None:
     """Draw all pictures from the tables in a folder."""
     tables = read_folder(folder)
-    for name, draw in PICTURES.items():
+    for name in pictures_of(tables):
+        draw = draw_builds if name == BUILDS else PICTURES[name]
         with whole_file(folder / f"{name}.png") as part:
             draw(tables).savefig(part, dpi=DPI)
 
@@ -421,7 +394,12 @@ def redraw(folder: Path) -> list[str]:
     if not (folder / "reaching.csv").is_file():
         raise ValueError(f"{folder} holds no tables to draw: measure first, without --redraw")
     draw_pictures(folder)
-    return list(PICTURES)
+    return pictures_of(read_folder(folder))
+
+
+def pictures_of(tables: Tables) -> list[str]:
+    """Names of the pictures that tables allow."""
+    return [*PICTURES, *([BUILDS] if BUILDS in tables else [])]
 
 
 def _records(table: Table) -> list[JSON]:

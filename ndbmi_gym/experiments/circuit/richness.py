@@ -20,9 +20,9 @@ from ndbmi_gym.experiments.circuit.measures import (
     power_outside,
 )
 from ndbmi_gym.experiments.circuit.report_drawing import (
-    COLORS,
-    WORDS,
+    in_words,
     letters,
+    look,
     name_axes,
     names_of,
 )
@@ -90,9 +90,9 @@ def draw_richness(tables: Tables) -> Canvas:
         curve.plot(
             own["component"][shown],
             own["cumulative"][shown],
-            ".-",
-            color=COLORS[name],
-            label=WORDS[name],
+            marker=".",
+            label=in_words(name),
+            **look(name),
         )
     curve.axhline(0.9, color="black", lw=0.8, ls=":")
     curve.set_ylim(0, 1.02)
@@ -105,19 +105,21 @@ def draw_richness(tables: Tables) -> Canvas:
               "stimuli": "rates after\nthe stimuli"}  # fmt: skip
     for i, name in enumerate(names):
         own = where(table, circuit=name)
-        place = np.arange(len(groups)) + 0.2 * (i - 1.5)
-        bars = chart.bar(place, own["participation"], 0.18, color=COLORS[name])
+        width = 0.84 / len(names)
+        place = np.arange(len(groups)) + width * (i - (len(names) - 1) / 2)
+        bars = chart.bar(place, own["participation"], 0.9 * width, color=look(name)["color"])
         chart.bar_label(bars, fmt="%.1f", fontsize=SMALL - 0.5, padding=1)
         power = where(own, states="all")["outside"][0]
-        bar = outside.bar(i, power, 0.7, color=COLORS[name])
-        outside.bar_label(bar, fmt="%.3f", fontsize=SMALL, padding=1)
+        bar = outside.barh(i, power, 0.7, color=look(name)["color"])
+        outside.bar_label(bar, fmt="%.3f", fontsize=SMALL, padding=2)
     chart.set_xticks(np.arange(len(groups)), [labels[group] for group in groups])
     chart.margins(y=0.1)
     chart.set_title("Dimension of transients (participation ratio)", size=FONT)
     name_axes(chart, "", "dimension")
-    outside.set_xticks(np.arange(len(names)), [WORDS[name].replace(" ", "\n") for name in names])
-    outside.set_ylim(0, 1)
+    outside.set_yticks(np.arange(len(names)), [in_words(name) for name in names])
+    outside.invert_yaxis()
+    outside.set_xlim(0, 1)
     outside.set_title("Power outside the prepared states", size=FONT)
-    name_axes(outside, "", "share of power")
+    name_axes(outside, "share of power", "")
     letters((curve, outside, chart))
     return figure

@@ -1,6 +1,8 @@
-"""What a stability-optimised circuit does, beside controls of the same size and abscissa.
+"""What a stability-optimised circuit does, beside controls of the same size.
 
-A control amplifies little. It is therefore compared twice: with prepared states of the *same*
+Scaled to the circuit's own spectral abscissa of 0.15 a control is close to unconnected neurons: it
+can only show that *some* connections matter. The harder comparison is with random networks near
+instability, which amplify, too. Every control is compared twice: with prepared states of the *same*
 amplitude, and *matched*, with states resized until their signal is that of the stabilised circuit
 (`ndbmi_gym.cortex.soc.matched`). The signal is the variance over stimuli of the expected spikes,
 summed over what is recorded in the window: what is left of a difference then is one of structure,
@@ -13,20 +15,26 @@ from functools import cached_property
 
 import numpy as np
 
-from ndbmi_gym.cortex.soc.circuit import (
-    CONTROLS,
-    Circuit,
-    load_circuit,
-)
+from ndbmi_gym.cortex.soc.circuit import ABSCISSA, CONTROLS, Circuit, load_circuit
 from ndbmi_gym.cortex.soc.cortex import SOC, SOCCortex
 from ndbmi_gym.provenance import JSON
 from ndbmi_gym.streams import experiment_rng
 
 STABILISED = "SOC"
-"""Name of the stabilised circuit in tables; controls go by their names in `CONTROLS`."""
+"""Name of the stabilised circuit in tables."""
+NETWORKS: dict[str, tuple[str, float]] = {
+    f"{kind} {abscissa:g}": (kind, abscissa)
+    for kind, abscissae in (
+        ("scaled", (ABSCISSA, 0.8, 0.99)),
+        ("shuffled", (ABSCISSA, 0.8, 0.99)),
+        ("symmetric", (ABSCISSA,)),
+    )
+    for abscissa in abscissae
+}
+"""Controls by their names in tables: kind and spectral abscissa."""
 SAME, MATCHED = "same", "matched"
 """Amplitudes of the prepared states: as large as the SOC's, or with as much signal."""
-BALANCED = (STABILISED, "scaled", "shuffled")
+BALANCED = (STABILISED, *(name for name, (kind, _) in NETWORKS.items() if kind != "symmetric"))
 """Circuits of which a neuron excites or inhibits: in the symmetric one it does both."""
 MODES = 10  # leading states that transients begin from
 REPEATS = 5  # independent draws, whose standard deviation is given
@@ -44,6 +52,8 @@ class Specimen:
     path : str or None
         A file that `Circuit.save` wrote; None: the packaged circuit.
     seed : int
+    amplitudes : tuple of str
+        Of the controls' prepared states: `SAME`, `MATCHED` or both; near instability matched only.
 
     Raises
     ------
@@ -53,6 +63,7 @@ class Specimen:
 
     path: str | None
     seed: int
+    amplitudes: tuple[str, ...] = (SAME, MATCHED)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -70,7 +81,7 @@ class Specimen:
     @cached_property
     def circuits(self) -> dict[str, Circuit]:
         """The stabilised circuit and its controls by name."""
-        controls = {kind: load_circuit(self.path, kind) for kind in CONTROLS[1:]}
+        controls = {name: load_circuit(self.path, *own) for name, own in NETWORKS.items()}
         return {STABILISED: self.circuit, **controls}
 
     @property
@@ -78,15 +89,22 @@ class Specimen:
         """Circuits and amplitudes to compare."""
         return [
             (STABILISED, SAME),
-            *((name, how) for name in CONTROLS[1:] for how in (SAME, MATCHED)),
+            *(
+                (name, how)
+                for name, (_, abscissa) in NETWORKS.items()
+                for how in self.amplitudes
+                if how == MATCHED or abscissa == ABSCISSA
+            ),
         ]
 
     def options(self, name: str, amplitude: str, stimuli: int = 8) -> JSON:
         """Options of the cortex (`SOC`)."""
+        kind, abscissa = (CONTROLS[0], None) if name == STABILISED else NETWORKS[name]
         return {
             "stimuli": stimuli,
             "circuit": self.path,
-            "control": CONTROLS[0] if name == STABILISED else name,
+            "control": kind,
+            "abscissa": abscissa,
             "match_signal": amplitude == MATCHED,
             "electrodes": min(SOC.electrodes, self.circuit.n_excitatory),
         }

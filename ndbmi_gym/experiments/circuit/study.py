@@ -1,15 +1,25 @@
 """`ndbmi-gym circuit study`: the circuit in the closed loop, beside other cortices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ndbmi_gym.experiments.bench import batches
 from ndbmi_gym.experiments.bench.batches import Batch
+from ndbmi_gym.experiments.bench.figure import Figure
 from ndbmi_gym.experiments.bench.statistics import ratio_interval
-from ndbmi_gym.experiments.bench.tables import Table, Tables, where
-from ndbmi_gym.experiments.circuit import carry, paths, shift, structure, volition, windows
+from ndbmi_gym.experiments.bench.tables import Table, Tables, markdown, read_folder, where
+from ndbmi_gym.experiments.circuit import (
+    abscissa,
+    abscissa_summary,
+    carry,
+    paths,
+    shift,
+    structure,
+    volition,
+    windows,
+)
 from ndbmi_gym.experiments.circuit.cases import (
     CARRY,
     STRUCTURE,
@@ -23,34 +33,85 @@ from ndbmi_gym.experiments.protocol.conditions import FIELDS
 from ndbmi_gym.files import write_text
 from ndbmi_gym.interface import DECODERS
 
-FIGURES = {
-    part.FIGURE.name: part.FIGURE for part in (paths, structure, windows, carry, shift, volition)
-}
+PARTS = ("paths", "structure", "windows", "carry", "shift", "volition", "abscissa")
 
 
-def run(out: Path, animals: Sequence[int], seed: int, jobs: int) -> str:
-    """Run all parts; write tables, pictures and ``study.md``.
+def figures(out: Path, parts: Sequence[str] = PARTS) -> list[Figure]:
+    """Parts of the study, whose results are in a folder.
 
-    What is measured is kept: an interrupted study goes on.
+    Raises
+    ------
+    ValueError
+        If there is no such part.
+    """
+    known = [part.FIGURE for part in (paths, structure, windows, carry, shift, volition)]
+    by_name = {figure.name: figure for figure in (*known, abscissa.figure(out / "circuits"))}
+    for name in parts:
+        if name not in by_name:
+            raise ValueError(f"part {name!r}: choose from {', '.join(PARTS)}")
+    return [by_name[name] for name in parts]
+
+
+def run(
+    out: Path, animals: Sequence[int], seed: int, jobs: int, parts: Sequence[str] = PARTS
+) -> str:
+    """Run parts; write tables, pictures and, of all parts whose tables are there, ``study.md``.
+
+    What is measured is kept: an interrupted study goes on. The circuits that are missing are built.
 
     Returns
     -------
     str
         The summary, in Markdown.
+
+    Raises
+    ------
+    ValueError
+        If there is no such part.
     """
-    text = summary(batches.run(Batch(out, "default", animals, seed, jobs), list(FIGURES.values())))
+    chosen, batch = figures(out, parts), Batch(out, "default", animals, seed, jobs)
+    if "abscissa" in parts:
+        abscissa.build_circuits(out / "circuits")
+    batches.run(batch, chosen)
+    return _summarise(out)
+
+
+def redraw(out: Path) -> list[str]:
+    """Draw pictures and write ``study.md`` anew from the tables in a folder.
+
+    Returns
+    -------
+    list of str
+        Names of the pictures drawn.
+    """
+    drawn = batches.redraw(Batch(out), figures(out))
+    _summarise(out)
+    return drawn
+
+
+def _summarise(out: Path) -> str:
+    found = {name: read_folder(out / name) for name in PARTS}
+    text = summary({name: tables for name, tables in found.items() if tables})
     write_text(out / "study.md", text + "\n")
     return text
 
 
-def redraw(out: Path) -> list[str]:
-    """Draw the pictures anew from the tables in a folder; return the names of those drawn."""
-    return batches.redraw(Batch(out), list(FIGURES.values()))
-
-
 def summary(tables: dict[str, Tables]) -> str:
-    """Means over animals as Markdown."""
-    structure, decoding = (tables["structure"][name] for name in ("loops", "decoding"))
+    """What was measured as Markdown, of the parts whose tables are given."""
+    sections: dict[str, Callable[[Tables], list[str]]] = {
+        "structure": _structure,
+        "windows": lambda own: _timed(own, WINDOWS),
+        "carry": lambda own: [*_timed(own, CARRY), *_carried(own)],
+        "volition": _volition_table,
+        "abscissa": abscissa_summary.blocks,
+    }
+    known = [name for name in sections if name in tables]
+    return "\n\n".join(block for name in known for block in sections[name](tables[name]))
+
+
+def _structure(tables: Tables) -> list[str]:
+    """Means over animals."""
+    structure, decoding = (tables[name] for name in ("loops", "decoding"))
     head = ["cortex", "stimuli", "electrodes", "spikes", "identified"]
     head += _COLUMNS
     rows = []
@@ -65,39 +126,32 @@ def summary(tables: dict[str, Tables]) -> str:
             for decoder in DECODERS
         ]
         rows.append(row)
-    blocks = [
+    return [
         "wtpe in cm of the runs that converge (share that does), means over animals; *spikes*: of "
         "a response, in the mean; *identified*: single responses whose projection is nearest to "
         "their own site. *Matched* controls: states enlarged until what is recorded differs "
         "between stimuli as much as with the circuit.",
-        _markdown(head, rows),
-    ]
-    blocks += [
+        markdown(head, rows),
         "Mean wtpe of the first cortex in units of the second's: geometric mean over animals (95 % "
         "interval).",
-        _markdown(["", "stimuli", *_COLUMNS], _contrasts(structure)),
+        markdown(["", "stimuli", *_COLUMNS], _contrasts(structure)),
     ]
-    for part, cases in (("windows", WINDOWS), ("carry", CARRY)):
-        loops = tables[part]["loops"]
-        for field in FIELDS:
-            for decoder in PAPERS_DECODERS:
-                head = [f"{field}, {decoder}", "stimuli", *_WINDOWS]
-                lines = dict.fromkeys((c.cortex, c.carry, c.stimuli) for c in cases)
-                rows = []
-                for cortex, carried, stimuli in lines:
-                    timed = [Case(cortex, stimuli, t, carried) for t in WINDOWS_S]
-                    shown = [_cell(c.rows(loops, field=field, decoder=decoder)) for c in timed]
-                    rows.append([timed[0].name, f"{stimuli}", *shown])
-                blocks.append(_markdown(head, rows))
-    head = ["carried / not", "stimuli", *_WINDOWS]
-    blocks += [
-        "The same for carried against no state; and the size of what is carried under a lasting "
-        "stimulus, in units of the prepared state (in brackets: if the circuit ran on until the "
-        "end of the loop's step).",
-        _markdown(head, _carried(tables["carry"])),
-    ]
-    blocks.append(_volition_table(tables["volition"]))
-    return "\n\n".join(blocks)
+
+
+def _timed(tables: Tables, cases: Sequence[Case]) -> list[str]:
+    """Means over animals by recording window."""
+    blocks = []
+    for field in FIELDS:
+        for decoder in PAPERS_DECODERS:
+            head = [f"{field}, {decoder}", "stimuli", *_WINDOWS]
+            lines = dict.fromkeys((c.cortex, c.carry, c.stimuli) for c in cases)
+            rows = []
+            for cortex, carried, stimuli in lines:
+                timed = [Case(cortex, stimuli, t, carried) for t in WINDOWS_S]
+                own = [c.rows(tables["loops"], field=field, decoder=decoder) for c in timed]
+                rows.append([timed[0].name, f"{stimuli}", *map(_cell, own)])
+            blocks.append(markdown(head, rows))
+    return blocks
 
 
 _COLUMNS = [f"{field}, {decoder}" for field in FIELDS for decoder in DECODERS]
@@ -119,7 +173,7 @@ def _contrasts(loops: Table) -> list[list[str]]:
     return rows
 
 
-def _carried(tables: Tables) -> list[list[str]]:
+def _carried(tables: Tables) -> list[str]:
     """Carried state against none, and how large it is."""
     rows = []
     stimuli = tuple(dict.fromkeys(case.stimuli for case in CARRY))
@@ -140,7 +194,12 @@ def _carried(tables: Tables) -> list[list[str]]:
         sizes = [Case("soc", number, t, True).rows(tables["sizes"]) for t in WINDOWS_S]
         shown = [f"{size['size'][0]:.2f} ({size['size_at_step'][0]:.2f})" for size in sizes]
         rows.append(["size of what is carried", f"{number}", *shown])
-    return rows
+    return [
+        "The same for carried against no state; and the size of what is carried under a lasting "
+        "stimulus, in units of the prepared state (in brackets: if the circuit ran on until the "
+        "end of the loop's step).",
+        markdown(["carried / not", "stimuli", *_WINDOWS], rows),
+    ]
 
 
 _WINDOWS = [f"{1e3 * t:g} ms" for t in WINDOWS_S]
@@ -160,7 +219,7 @@ _COMPARABLE = 0.5
 """Share of convergent runs in every animal from which on their wtpe is not that of a selection."""
 
 
-def _volition_table(tables: Tables) -> str:
+def _volition_table(tables: Tables) -> list[str]:
     head = ["cortex", "stimuli", "volition", "reach, cm", "enters by itself", "by command"]
     head += ["under curl"]
     head += ["settles off by, cm", "Eq 24 success", "ceiling success", "ceiling steps"]
@@ -189,7 +248,7 @@ def _volition_table(tables: Tables) -> str:
                     f"{ceiling['steps'].mean():.1f}",
                 ]
             )
-    return _markdown(head, rows)
+    return [markdown(head, rows)]
 
 
 def _mean(table: Table, column: str) -> float:
@@ -204,8 +263,3 @@ def _cell(table: Table) -> str:
     error = _mean(table, "wtpe")
     shown = "–" if np.isnan(error) else f"{error:.2f}"
     return f"{shown} ({_mean(table, 'convergent'):.2f})"
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -51,7 +51,7 @@ _CARRIED = {"color": "#e69f00", "marker": "P", "ls": ":"}
 _WORDS = {name.lower(): words for name, words in WORDS.items()} | {"topographic": "paper's cortex"}
 FIELD_NAMES = {"gaussian": "Gaussian field", "dipole": "Dipole field"}
 BAR: dict[str, Any] = {"ms": 5, "mew": 1.2, "lw": 1.2, "elinewidth": 1.0, "capsize": 2}
-_SELECTED = 0.5
+SELECTED = 0.5
 """Share of convergent runs below which their wtpe is that of a selection, and marked as such."""
 _BEYOND = 1.4  # times the largest mean, at which intervals are cut off
 
@@ -145,7 +145,7 @@ def draw_loops(panels: Any, loops: Table, columns: Sequence[Sequence[Series]]) -
                 own = [case.rows(loops, field=field, decoder=one.decoder) for case in one.cases]
                 converged = [over_animals(table, "convergent") for table in own]
                 errors = [over_animals(table, "wtpe") for table in own]
-                draw_means(error, one, errors, [c.estimate < _SELECTED for c in converged])
+                draw_means(error, one, errors, [c.estimate < SELECTED for c in converged])
                 draw_means(share, one, converged)
                 drawn += errors
             make_share(share)
@@ -273,5 +273,5 @@ def interval_handle(table: Table, marker: str = "|") -> list[Artist]:
 def explain(figure: Canvas, handles: Sequence[Artist], loops: Table) -> None:
     """The legend of the loops, below them."""
     hollow = {"color": "0.3", "marker": "o", "mfc": "white"}
-    few = f"wtpe of fewer than {100 * _SELECTED:.0f} % of the runs"
+    few = f"wtpe of fewer than {100 * SELECTED:.0f} % of the runs"
     legend(figure, [*handles, handle(hollow, few), *interval_handle(loops)], 4)

@@ -19,9 +19,10 @@ from ndbmi_gym.experiments.circuit.measures import (
     energy_share,
 )
 from ndbmi_gym.experiments.circuit.report_drawing import (
-    COLORS,
-    WORDS,
+    draw_key,
+    in_words,
     letters,
+    look,
     name_axes,
     names_of,
 )
@@ -31,6 +32,7 @@ from ndbmi_gym.experiments.circuit.specimen import (
     Specimen,
 )
 
+_BESIDE = "scaled 0.99"  # a control whose neurons are drawn
 _STATES = ("#003f63", "#56b4e9", "#888888")
 _SAID = {"v1": "the state amplified most", f"v{MODES}": f"the {MODES}th of them"} | {
     "random": "a random state"
@@ -102,9 +104,8 @@ def draw_transients(tables: Tables) -> Canvas:
     spectrum, by_state, first, random = panels[:2].flat
     for name in names_of(tables["energies"]):
         own = where(tables["energies"], circuit=name)
-        spectrum.semilogy(own["mode"], own["energy"], color=COLORS[name], lw=1.4, label=WORDS[name])
+        spectrum.semilogy(own["mode"], own["energy"], lw=1.4, **look(name))
     spectrum.axhline(1, color="black", lw=0.8, ls=":")
-    spectrum.legend(fontsize=SMALL)
     spectrum.set_title("How much states are amplified", size=FONT)
     name_axes(spectrum, "state, by rank", "energy (unconnected: 1)")
 
@@ -118,26 +119,25 @@ def draw_transients(tables: Tables) -> Canvas:
     for axes, state in ((first, states[0]), (random, states[-1])):
         for name in names_of(tables["courses"]):
             own = where(tables["courses"], circuit=name, state=state)
-            axes.plot(
-                1e3 * own["time_s"], own["norm"], color=COLORS[name], lw=1.4, label=WORDS[name]
-            )
+            axes.plot(1e3 * own["time_s"], own["norm"], lw=1.4, **look(name))
         axes.set_title(f"Activity from {_SAID[state]}", size=FONT)
     top = 1.05 * max(1.0, tables["courses"]["norm"].max())
+    by_state.legend(fontsize=SMALL)
     for axes in (by_state, first, random):
         axes.set_ylim(0, top)
-        axes.legend(fontsize=SMALL)
         name_axes(axes, "time (ms)", "size of activity (start: 1)")
 
-    shown = [("SOC", state) for state in states] + [("scaled", states[0])]
+    shown = [("SOC", state) for state in states] + [(_BESIDE, states[0])]
     for axes, (name, state) in zip(panels[2:].flat, shown, strict=True):
         own = where(tables["neurons"], circuit=name, state=state)
         for neuron in names_of(own, "neuron"):
             course = where(own, neuron=neuron)
-            axes.plot(1e3 * course["time_s"], course["x"], color=COLORS[name], lw=1.0)
+            axes.plot(1e3 * course["time_s"], course["x"], color=look(name)["color"], lw=1.0)
         axes.axhline(0, color="#bbbbbb", lw=0.6, zorder=0)
-        axes.set_title(f"Six neurons, {WORDS[name]},\nfrom {_SAID[state]}", size=FONT)
+        axes.set_title(f"Six neurons, {in_words(name)},\nfrom {_SAID[state]}", size=FONT)
         name_axes(axes, "time (ms)", "activity (size at start: 1)")
     _share_y(panels[2:].flat)
+    draw_key(figure, tables["energies"])
     letters(panels.flat)
     return figure
 

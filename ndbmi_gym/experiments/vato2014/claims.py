@@ -23,16 +23,18 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ndbmi_gym.experiments.bench.statistics import mean_interval
+from ndbmi_gym.experiments.bench.statistics import mean_interval, shares_interval
 from ndbmi_gym.experiments.protocol.conditions import (
     ALPHAS,
     DECODERS,
     REFERENCE,
     SHAPES,
+    Setting,
 )
 from ndbmi_gym.experiments.protocol.runs import (
     FloatArray,
 )
+from ndbmi_gym.experiments.protocol.volition import N_STARTS
 from ndbmi_gym.experiments.vato2014.checks import (
     LARGE,
     NEARLY,
@@ -60,7 +62,8 @@ _MODERATE = ALPHAS[:3]
 
 
 def _all_converge(e: Evidence, condition: str, field: str) -> Check:
-    shares = mean_interval(e.convergent(condition, field))
+    of = e.measured[Setting(condition, field, DECODERS[0])].wtpe.shape[1]
+    shares = shares_interval(e.convergent(condition, field), of)
     return Check(f"{condition}: share of runs that converge", shares, 0.9, True, 0.1)
 
 
@@ -253,7 +256,7 @@ def _shifts(e: Evidence, curl: str) -> list[Check]:
     return [
         Check(
             "share of runs to the hardest target that enter its region",
-            mean_interval(arrived.min(axis=1)),
+            shares_interval(arrived.min(axis=1), N_STARTS),
             0.9,
             True,
             0.1,
@@ -298,7 +301,7 @@ def _short_windows(e: Evidence) -> list[Check]:
 def _maps(e: Evidence) -> list[Check]:
     missing = np.full(e.animals, np.nan)
     checks = [
-        Check(name, mean_interval(e.geometry.get(name, missing)), 0.9, True, 0.1)
+        Check(name, shares_interval(e.geometry.get(name, missing), _PLACES), 0.9, True, 0.1)
         for name in _GEOMETRY
     ]
     skew = e.geometry.get("skew set 1", missing)
@@ -319,6 +322,10 @@ _GEOMETRY = (
     "pair_between set 4",
 )
 """Shares that should be nearly 1."""
+_PLACES = 4
+"""Least number of places, or of pairs of them, that such a share is of."""
+_RUNS = 240
+"""Of the comparison with the linear interface."""
 
 
 def _linear(e: Evidence) -> list[Check]:
@@ -327,12 +334,14 @@ def _linear(e: Evidence) -> list[Check]:
         ratio_check("error of the dipole's forces, linear / this one", errors, LARGE, True),
         Check(
             "the linear one converges on a linear field in",
-            mean_interval(e.linear["linear"]),
+            shares_interval(e.linear["linear"], _RUNS),
             0.9,
             True,
             0.1,
         ),
-        Check("this one on the dipole in", mean_interval(e.linear["dipole"]), 0.9, True, 0.1),
+        Check(
+            "this one on the dipole in", shares_interval(e.linear["dipole"], _RUNS), 0.9, True, 0.1
+        ),
     ]
 
 

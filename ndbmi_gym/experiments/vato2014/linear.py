@@ -76,14 +76,8 @@ def draw(tables: Tables, preset: Preset) -> Canvas:
     for axes, letter, name, title in zip(
         figure.subplots(1, 3, sharey=True),
         "ABC",
-        ("linear", "linear, dipole", "dipole"),
-        (
-            "linear interface, linear field",
-            "linear interface, dipole",
-            "non-linear interface, dipole",
-        ),
-        ("linear", "linear on dipole", "dipole"),
-        ("linear's own force error", "linear force error", "force error"),
+        ("linear", "forced", "dipole"),
+        ("linear interface, linear field", "linear interface, dipole", "this interface, dipole"),
         strict=True,
     ):
         plane(axes, y_label=name == "linear")
