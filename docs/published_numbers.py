@@ -30,8 +30,8 @@ from prose.given import GIVEN, UNDERIVED
 
 SUBJECTS = (readme, results, adaptation, environments, circuit, claims, recovery)
 
-ELSEWHERE = ("docs/reproduction/", "docs/circuit/report.md", "docs/_build/")
-"""Pages that another command writes whole, beside their data."""
+ELSEWHERE = ("docs/circuit/report.md", "docs/_build/")
+"""What another command writes whole, beside its data."""
 
 OPEN = ("docs/studies/circuit.md", "docs/studies/claims.md")
 """Pages that may have numbers which no piece covers yet."""

@@ -62,6 +62,16 @@ def test_markdown_tells_claim_statement_verdict_and_interval(written):
     assert "f factors are off by 12 %" in text
 
 
+def test_findings_are_read_back_as_they_were_written(written):
+    saved = json.loads((written / "claims.json").read_text()) | {"animals": list(range(10))}
+    found = report.findings_of(saved)
+    assert [f.verdict for f in found] == ["holds", "does not hold", "undecided"]
+    assert found[1].checks == finding(CLAIMS[1], 1.2, 1.3).checks
+    assert report.claims_table(found, brief=True) in (written / "claims.md").read_text()
+    saved["claims"][0]["checks"][0]["low"] = None  # what was not finite
+    assert report.findings_of(saved)[0].verdict == "undecided"
+
+
 def test_the_page_needs_nothing_but_itself(written):
     page = (written / "report.html").read_text()
     assert "data:image/png;base64," in page

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from prose import Piece, Table, sentence
+from ndbmi_gym.experiments.vato2014 import report
+from prose import Piece, Table, Whole, sentence
 from prose.data import read
 
 PAGE = "docs/studies/claims.md"
@@ -28,7 +29,10 @@ ANIMALS = "thirty fresh animals in the place of ten"
 
 def pieces() -> list[Piece]:
     """All of them."""
+    written = read("docs/reproduction/claims.json")
+    whole = report.pages(report.findings_of(written), written, written["remarks"])
     return [
+        *(Whole(f"docs/reproduction/{name}", text) for name, text in whole.items()),
         Table(PAGE, ("claim", "before", "now", "why"), _changes()),
         sentence(
             PAGE,

@@ -1,5 +1,7 @@
 """The numbers of the pages on the lost parameters."""
 
+import re
+
 from ndbmi_gym.experiments.recovery.readings import JudgedReading, markdown
 from ndbmi_gym.presets import Preset
 from prose import Piece, Table, Whole, number, sentence
@@ -42,6 +44,12 @@ def pieces() -> list[Piece]:
             PAGE,
             "the f factors of such trials are off by at least {misfit:.0f} %",
             misfit=100 * min(misfits),
+        ),
+        sentence(
+            PAGE,
+            "the factor of set 5 is then {doubled:.1f} times that of set 6 (stated: {stated:.1f}; "
+            "printed: {printed:.1f})",
+            **_set_5(read("docs/reproduction/claims.json")["remarks"][0]),
         ),
         sentence(
             PAGE,
@@ -88,6 +96,18 @@ def _readings() -> str:
         for each in found["outcomes"]
     ]
     return markdown(Preset(**found["parameters"]), outcomes) + "\n"
+
+
+def _set_5(remark: str) -> dict[str, float]:
+    """The factors of set 5 in units of those of set 6, as the claims' first remark has them."""
+    told = re.search(
+        r"are (?P<printed>[\d.]+) times .*, and (?P<stated>[\d.]+) .* intensities stated, "
+        r"(?P<doubled>[\d.]+) .* intensities doubled",
+        remark,
+    )
+    if told is None:
+        raise ValueError(f"the claims' first remark says nothing of set 5: {remark!r}")
+    return {name: float(factor) for name, factor in told.groupdict().items()}
 
 
 def _satisfy(*claims: str) -> int:

@@ -1,5 +1,6 @@
 """The claims table as Markdown, and with the figures as one self-contained HTML page."""
 
+import math
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from dataclasses import fields
 from html import escape
 from pathlib import Path
 
+from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.experiments.vato2014.baselines import load_baselines
 from ndbmi_gym.experiments.vato2014.checks import (
     DEPENDS,
@@ -16,8 +18,10 @@ from ndbmi_gym.experiments.vato2014.checks import (
     NEARLY,
     SMALL,
     UNDECIDED,
+    Check,
     Finding,
 )
+from ndbmi_gym.experiments.vato2014.claims import CLAIMS
 from ndbmi_gym.files import write_json, write_text
 from ndbmi_gym.presets import Preset
 from ndbmi_gym.provenance import JSON
@@ -108,6 +112,48 @@ def markdown(findings: Sequence[Finding], settings: JSON, remarks: Sequence[str]
     )
 
 
+def pages(findings: Sequence[Finding], settings: JSON, remarks: Sequence[str]) -> dict[str, str]:
+    """``claims.md`` (in brief) and ``report.md``."""
+    brief = (f"**{summary(findings, settings)}**", claims_table(findings, brief=True), *remarks)
+    return {
+        "claims.md": "\n\n".join(brief) + "\n",
+        "report.md": markdown(findings, settings, remarks) + "\n",
+    }
+
+
+def findings_of(written: JSON) -> list[Finding]:
+    """The findings that a ``claims.json`` holds.
+
+    Parameters
+    ----------
+    written : dict
+        What is in the file.
+    """
+    known = {claim.id: claim for claim in CLAIMS}
+    return [
+        Finding(
+            known[claim["id"]],
+            [
+                Check(
+                    check["what"],
+                    Interval(*(_number(check[end]) for end in Interval._fields)),
+                    check["bound"],
+                    check["side"] == "above",
+                    check["scale"],
+                    check["reading"],
+                )
+                for check in claim["checks"]
+            ],
+            len(written["animals"]),
+        )
+        for claim in written["claims"]
+    ]
+
+
+def _number(written: float | None) -> float:
+    return math.nan if written is None else written
+
+
 def html(
     findings: Sequence[Finding],
     settings: JSON,
@@ -169,6 +215,7 @@ def write(
                     "low": check.interval.low,
                     "high": check.interval.high,
                     "bound": check.bound,
+                    "scale": check.scale,
                     "side": "above" if check.above else "below",
                     "verdict": check.verdict,
                 }
@@ -179,7 +226,6 @@ def write(
     ]
     told = {"summary": summary(findings, settings), "claims": table, "remarks": list(remarks)}
     write_json(folder / "claims.json", settings | told)
-    brief = (f"**{summary(findings, settings)}**", claims_table(findings, brief=True), *remarks)
-    write_text(folder / "claims.md", "\n\n".join(brief) + "\n")
-    write_text(folder / "report.md", markdown(findings, settings, remarks) + "\n")
+    for name, text in pages(findings, settings, remarks).items():
+        write_text(folder / name, text)
     write_text(folder / "report.html", html(findings, settings, remarks, pictures))
