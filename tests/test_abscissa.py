@@ -10,7 +10,7 @@ import pytest
 from ndbmi_gym.config import Config
 from ndbmi_gym.cortex.soc.circuit import control, load_circuit, random_circuit
 from ndbmi_gym.experiments.bench.statistics import crossed_interval, mean_interval, ratio_interval
-from ndbmi_gym.experiments.bench.tables import from_rows, where
+from ndbmi_gym.experiments.bench.tables import from_rows, read_folder, where
 from ndbmi_gym.experiments.circuit import abscissa, abscissa_drawing, abscissa_summary, cases
 from ndbmi_gym.experiments.circuit.abscissa import Network
 from ndbmi_gym.experiments.protocol.conditions import FIELDS, loop_with, run_loop, starts_of
@@ -148,7 +148,7 @@ def rows(block):
 
 
 def test_summary_shows_means_over_circuits_and_animals():
-    networks, *others = [b for b in abscissa_summary.blocks(constructed()) if b.startswith("|")]
+    networks, _, *others = [b for b in abscissa_summary.blocks(constructed()) if b.startswith("|")]
     assert len(others) == 2 * 4
     named = {f"{k} to {a:g}" for k, a in product(abscissa.KINDS, abscissa.ABSCISSAE)}
     assert set(rows(networks)) == {"circuit", *named}
@@ -168,10 +168,33 @@ def test_summary_shows_means_over_circuits_and_animals():
 
 def test_where_few_runs_converge_errors_are_not_compared():
     tables = [b for b in abscissa_summary.blocks(constructed()) if b.startswith("|")]
-    errors, ratios = map(rows, tables[5:7])  # of carried state
+    errors, ratios = map(rows, tables[6:8])  # of carried state
     assert all(cell.endswith("; 0.25") for cell in errors["scaled to 0.95"])
     assert ratios["scaled to 0.95"] == [""] * 8
     assert ratios["scaled to 0.9"] == [str(ratio_interval([1.9, 1.9]))] * 8
+
+
+def test_all_tasks_in_one():
+    tables = constructed()
+    loops = tables["loops"]
+    # in one field controls err twice as much
+    loops["wtpe"][(loops["field"] == FIELDS[1]) & (loops["control"] != "none")] *= 2
+    found = rows(abscissa_summary.overall(tables))
+    assert found["circuit"][2:] == ["1"] * 4
+    assert found["circuit"][:2] == ["1.0", "0.5"]
+    expected = str(ratio_interval(np.sqrt(2) * np.array([1.5, 1.5])))
+    assert found["scaled to 0.5"][2:] == [expected] * 4
+    expected = str(ratio_interval(np.sqrt(2) * np.array([1.99, 1.99])))
+    assert found["shuffled to 0.99"][2:] == [expected, "", f"{expected}; 0.25 converge", ""]
+
+
+def test_the_page_has_the_tables_of_the_data():
+    docs = Path(__file__).parents[1] / "docs"
+    tables = read_folder(docs / "circuit" / "study" / "abscissa")
+    page = (docs / "studies" / "circuit.md").read_text(encoding="utf-8")
+    assert abscissa_summary.overall(tables) in page
+    summary = (docs / "circuit" / "study" / "study.md").read_text(encoding="utf-8")
+    assert "\n\n".join(abscissa_summary.blocks(tables)) in summary
 
 
 def test_shares_stay_within_0_and_1():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +13,22 @@ from ndbmi_gym.experiments.bench.statistics import (
     mean_interval,
 )
 from ndbmi_gym.experiments.bench.tables import Table, Tables, concatenate, markdown, where
-from ndbmi_gym.experiments.protocol.conditions import FIELDS
 
 Key = tuple[str, float]
 """Control and abscissa."""
 
 CIRCUIT = "none"
 """The control that is the circuit itself."""
+_SELF: Key = (CIRCUIT, np.nan)
+_CONDITIONS = {
+    (False, True): "reset, same signal",
+    (False, False): "reset, same amplitude",
+    (True, True): "carried, same signal",
+    (True, False): "carried, same amplitude",
+}
+"""By whether the state is carried, and whether the signal is matched."""
+_ROUNDED = 0.995
+"""Share from which on two digits show 1."""
 _COMPARABLE = 0.5
 """Share of convergent runs of every circuit and animal from which on wtpe is not a selection's."""
 
@@ -63,6 +73,11 @@ def blocks(tables: Tables) -> list[str]:
         "the circuit's; and of what is carried from step to step under a lasting stimulus, in "
         "units of the prepared state.",
         _networks(where(networks, matched=True), where(networks, control=CIRCUIT)),
+        "All tasks in one: wtpe of the runs that converge in units of the circuit's, geometric "
+        f"mean over {circuits} circuits and {animals} animals (95 % interval); after a semicolon "
+        "the share that converges, where it is not 1. E₁, and the size of what is carried: "
+        "means.",
+        overall(tables),
     ]
     for carry, matched, what in (
         (False, True, "State reset at every step, signal matched"),
@@ -76,12 +91,47 @@ def blocks(tables: Tables) -> list[str]:
             f"**{what}**: wtpe in cm of the runs that converge, mean over {circuits} circuits and "
             f"{animals} animals (95 % interval); after a semicolon the share that converges, where "
             "it is not 1.",
-            _by_task(own, matched, [(CIRCUIT, np.nan), *keys], _error),
+            _by_task(own, matched, [_SELF, *keys], _error),
             "The same in units of the circuit's (geometric mean), where half of the runs or more "
             "converge with every circuit and animal.",
             _by_task(own, matched, keys, _in_units),
         ]
     return made
+
+
+def overall(tables: Tables) -> str:
+    """All tasks in one: a control's wtpe in units of its circuit's, and the share that converges.
+
+    The geometric mean over numbers of stimuli, fields and decoders is taken first, in every circuit
+    and animal, of the runs that converge.
+    """
+    loops, networks = tables["loops"], tables["networks"]
+    rows = []
+    for key in [_SELF, *_keys(loops)]:
+        described = [_of(networks, key)[name].mean() for name in ("energy", "carried")]
+        row = [_named(key), *(f"{value:.1f}" for value in described)]
+        for carry, matched in _CONDITIONS:
+            own = where(loops, carry=carry)
+            chosen = _of(own, key) if key == _SELF else where(_of(own, key), matched=matched)
+            row.append(_in_all(chosen, _of(own, _SELF)) if len(chosen["wtpe"]) else "")
+        rows.append(row)
+    return markdown(["", "E₁", "carried", *_CONDITIONS.values()], rows)
+
+
+def over_tasks(table: Table, circuit: Table) -> Interval:
+    """Mean wtpe of a control in units of its circuit's, in all tasks."""
+    logs = [
+        np.log(grid(own, "wtpe") / grid(where(circuit, **task), "wtpe"))
+        for task in _tasks(table)
+        for own in [where(table, **task)]
+    ]
+    return Interval(*np.exp(crossed_interval(np.nanmean(logs, axis=0))).tolist())
+
+
+def _in_all(table: Table, circuit: Table) -> str:
+    found, share = over_tasks(table, circuit), float(table["convergent"].mean())
+    shown = "1" if table["control"][0] == CIRCUIT else _shown(found)
+    return shown if share >= _ROUNDED else f"{shown}; {share:.2f} converge"
 
 
 def _keys(table: Table) -> list[Key]:
@@ -100,7 +150,7 @@ def _networks(matched: Table, circuit: Table) -> str:
     head = ["network", "E₁", *(f"enlarged, {n} stimuli" for n in stimuli)]
     head += [f"carried, {n} stimuli" for n in stimuli]
     rows = []
-    for key in [(CIRCUIT, np.nan), *_keys(table)]:
+    for key in [_SELF, *_keys(table)]:
         by_number = [where(_of(table, key), stimuli=n) for n in stimuli]
         cells = [(by_number[0], "energy")]
         cells += [(own, name) for name in ("enlargement", "carried") for own in by_number]
@@ -122,24 +172,29 @@ def _by_task(
     loops: Table, matched: bool, keys: Sequence[Key], cell: Callable[[Table, Table], str]
 ) -> str:
     """A row for every network, a column for every number of stimuli, field and decoder."""
-    decoders = list(dict.fromkeys(loops["decoder"].tolist()))
-    tasks = list(product(np.unique(loops["stimuli"]).tolist(), FIELDS, decoders))
-    rows = []
+    tasks, rows = _tasks(loops), []
     for key in keys:
         row = [_named(key)]
-        for stimuli, field, decoder in tasks:
-            own = where(loops, stimuli=stimuli, field=field, decoder=decoder)
-            circuit = _of(own, (CIRCUIT, np.nan))
+        for task in tasks:
+            own = where(loops, **task)
+            circuit = _of(own, _SELF)
             chosen = circuit if key[0] == CIRCUIT else where(_of(own, key), matched=matched)
             row.append(cell(chosen, circuit))
         rows.append(row)
-    return markdown(["", *(f"{n}, {field}, {decoder}" for n, field, decoder in tasks)], rows)
+    return markdown(["", *(", ".join(map(str, task.values())) for task in tasks)], rows)
+
+
+def _tasks(loops: Table) -> list[dict[str, Any]]:
+    """Every number of stimuli, field and decoder."""
+    names = "stimuli", "field", "decoder"
+    values = (dict.fromkeys(loops[name].tolist()) for name in names)
+    return [dict(zip(names, task, strict=True)) for task in product(*values)]
 
 
 def _error(table: Table, circuit: Table) -> str:
     share = mean(table, "convergent").estimate
     shown = _shown(mean(table, "wtpe")) if np.isfinite(table["wtpe"]).any() else "–"
-    return shown if share == 1 else f"{shown}; {share:.2f}"
+    return shown if share >= _ROUNDED else f"{shown}; {share:.2f}"
 
 
 def _in_units(table: Table, circuit: Table) -> str:
