@@ -1,8 +1,8 @@
 """Play trained agents through the adaptation study: ``python -m agents.adaptation --policy RUN``.
 
 Agents are played and measured as the references of ``ndbmi-gym study adaptation`` are, and put into
-the tables and pictures of its folder. Runs of the same label are pooled: intervals are then over
-training runs.
+the tables and pictures of its folder. Runs of the same label are pooled: intervals are over
+training runs, and a single run has none.
 """
 
 from collections.abc import Sequence

@@ -21,11 +21,12 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from agents.intervals import around, interval
 from agents.lineup import CEILING, DEFAULT_ENV, FLOOR, Lineup, actor, find, line_up, place, trained
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.pictures import draw_figure
 from agents.runs import Agent, make_env, versions
+from ndbmi_gym.experiments.bench.crossed import crossed_interval
+from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.files import write_json, write_text
 from ndbmi_gym.film import pictures, write_film
@@ -46,6 +47,10 @@ from ndbmi_gym.tasks.reach import Reach
 DATA, TABLE, FIGURE, VIDEO = "evaluation.json", "table.md", "trajectories.png", "agent.mp4"
 
 _SHOWN_STARTS = 8
+
+_MEANS = ("score", "success", "return", "effort")
+_NORMALISED = {"normalised": "score", "normalised_return": "return"}
+"""By name of a normalised quantity, which it is made of."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -182,10 +187,13 @@ def tabulate(
 ) -> list[JSON]:
     """The table of an evaluation from its trials.
 
-    The 95 % intervals (`agents.intervals`) are over trials, and over training runs where the label
-    is `sampled`; low and high are None where there is one run. ``normalised`` is the score on a
-    scale from the floor (0) to the ceiling (1, and above where an agent beats it); None if these
-    two are not apart, or the task is not `scored`.
+    The 95 % intervals (`ndbmi_gym.experiments.bench.crossed`) are over trials, and over training
+    runs where the label is `sampled`; low and high are None where there is one run. ``normalised``
+    and ``normalised_return`` are score and return on a scale from the floor (0) to the ceiling (1,
+    and above where an agent beats it); None if these two are not apart, or the task is not
+    `scored`. An agent optimises its return, so that the latter says how well it did what it was
+    trained for; where the ceiling's return is below the floor's, it is no ceiling of it, and there
+    is None.
 
     Parameters
     ----------
@@ -200,32 +208,61 @@ def tabulate(
     Returns
     -------
     list of dict
-        A row for each policy: ``policy``, ``runs`` (their number), and ``[mean, low, high]`` of
-        score, success, return and effort, and ``normalised``.
+        A row for each policy: ``policy``, ``runs`` and ``trials`` (their numbers, the latter of
+        each run, on all animals), and ``[mean, low, high]`` of score, success, return and effort,
+        and ``normalised`` and ``normalised_return``.
     """
-    floor, ceiling = trials[FLOOR]["score"], trials[CEILING]["score"]
-    low, high = interval(ceiling - floor, trained=False)
-    apart = low is not None and high is not None and (low > 0 or high < 0)
     rows = []
     for label, found in trials.items():
-        row: JSON = {"policy": label, "runs": len(found["score"])}
-        for name in ("score", "success", "return", "effort"):
+        n_runs, n_animals, n_episodes = found["score"].shape
+        row: JSON = {"policy": label, "runs": n_runs, "trials": n_animals * n_episodes}
+        for name in _MEANS:
             values = found[name]
-            ends = interval(values, label in sampled)
-            # a share stays within 0 and 1: no mean lies beyond every single trial
-            row[name] = [float(values.mean()), *(_within(values, end) for end in ends)]
-        row["normalised"] = None
-        if scored and apart:
-            span = ceiling.mean() - floor.mean()
-            ratio = float((found["score"].mean() - floor.mean()) / span + 0.0)  # no -0
-            errors = (found["score"] - floor - ratio * (ceiling - floor)) / span
-            row["normalised"] = [ratio, *around(ratio, errors, label in sampled)]
+            mean, *ends = crossed_interval(
+                values, sampled=label in sampled, outcomes=name == "success"
+            )
+            # no mean lies beyond every single trial; a success rate may, if all trials are alike
+            limits = (0, 1) if name == "success" else (values.min(), values.max())
+            row[name] = _listed(Interval(mean, *np.clip(ends, *limits)))
+        for name, shown in _NORMALISED.items():
+            row[name] = None
+            if scored:
+                scale = trials[FLOOR][shown], trials[CEILING][shown]
+                row[name] = _listed(normalised(found[shown], *scale, label in sampled, shown))
         rows.append(row)
     return rows
 
 
-def _within(values: FloatArray, end: float | None) -> float | None:
-    return None if end is None else float(np.clip(end, values.min(), values.max()))
+def normalised(
+    values: FloatArray, floor: FloatArray, ceiling: FloatArray, sampled: bool, quantity: str
+) -> Interval | None:
+    """Mean on a scale from that of the floor (0) to that of the ceiling (1).
+
+    Parameters
+    ----------
+    values, floor, ceiling : ndarray (runs, animals, episodes)
+        On the same trials.
+    sampled : bool
+        Whether the runs of `values` are a sample of what training leads to.
+    quantity : str
+        More of a ``"return"`` is always better, of a score less may be.
+
+    Returns
+    -------
+    Interval or None
+        None if floor and ceiling are not apart.
+    """
+    span, low, high = crossed_interval(ceiling - floor, sampled=False)
+    if not (low > 0 or (high < 0 and quantity != "return")):
+        return None
+    ratio = float((values.mean() - floor.mean()) / span + 0.0)  # no -0
+    errors = (values - floor - ratio * (ceiling - floor)) / span
+    return crossed_interval(errors, ratio, sampled=sampled)
+
+
+def _listed(found: Interval | None) -> list[float | None] | None:
+    """For a data file, which has nothing in the place of NaN."""
+    return None if found is None else [None if np.isnan(x) else float(x) for x in found]
 
 
 def retabulate(path: Path) -> JSON:
@@ -248,7 +285,9 @@ def retabulate(path: Path) -> JSON:
         scored = any(row["normalised"] for row in old.values())
         rows = tabulate(trials, sampled, scored)
         for row in rows:
-            for name in ("score", "success", "return", "effort", "normalised"):
+            for name in (*_MEANS, *_NORMALISED):
+                if name not in old[row["policy"]]:
+                    continue  # the table is of a version that did not tell it
                 before, now = old[row["policy"]][name], row[name]
                 if (before is None) != (now is None):
                     raise ValueError(f"{name} of {row['policy']} was {before}, is {now}")
@@ -274,10 +313,11 @@ def retabulate(path: Path) -> JSON:
 def format_table(data: JSON) -> str:
     """The table of an evaluation in Markdown, columns aligned."""
     digits = {"score": 3 if data["score"].startswith("share") else 1, "success": 3, "effort": 3}
-    names = ("score", "success", "return", "effort", "normalised")
-    lines = [["policy", "runs", data["score"], *names[1:]]]
+    names = (*_MEANS, *_NORMALISED)
+    heads = ("policy", "runs", "trials", data["score"], *names[1:])
+    lines = [[head.replace("_", " ") for head in heads]]
     for row in data["table"]:
-        cells = [row["policy"], str(row["runs"])]
+        cells = [row["policy"], str(row["runs"]), str(row["trials"])]
         for name in names:
             if row[name] is None:
                 cells.append("–")

@@ -48,7 +48,7 @@ def test_a_study_writes_tables_pictures_and_what_made_them(done):
     effects = read_csv(out / "effects.csv")
     assert set(effects["policy"].tolist()) == {"ignorant", "zero"}
     assert set(effects["animal"].tolist()) == {0, 1}
-    assert "| ignorant | point mass | 3 | 2 |" in text
+    assert "| ignorant | point mass | 3 | – | 2 × 1 |" in text
     assert "Force channels" not in text  # no such sessions were played
 
 

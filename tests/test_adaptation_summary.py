@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from ndbmi_gym.experiments.adaptation.protocols import PROTOCOLS
-from ndbmi_gym.experiments.adaptation.summary import curves, effects, over, summarise
+from ndbmi_gym.experiments.adaptation.report import markdown
+from ndbmi_gym.experiments.adaptation.summary import UNTRAINED, curves, effects, over, summarise
+from ndbmi_gym.experiments.bench.crossed import crossed_interval
 from ndbmi_gym.experiments.bench.statistics import mean_interval
 from ndbmi_gym.experiments.bench.tables import concatenate, labelled, where
 
@@ -25,7 +27,8 @@ def made(protocol, error, animals=3, **more):
                 trial += 1
     names = ("animal", "trial", "block", "kind", "direction", "mpe", "compensation", "success")
     table = dict(zip(names, map(np.array, zip(*rows, strict=True)), strict=True))
-    return table | {"force": 3 * table["compensation"], **more}
+    once = {"session": np.zeros_like(table["trial"])}
+    return table | once | {"force": 3 * table["compensation"], **more}
 
 
 def learning(block, number, kind, animal, turn):
@@ -99,16 +102,58 @@ def test_channels_tell_compensation_late_and_early():
     assert found["channel force, late"].estimate == pytest.approx(2.7)
 
 
-def test_with_several_runs_the_interval_is_over_them():
+def of_runs(n_runs, animals):
+    """Effects of runs that differ by 1 cm in catch trials."""
     runs = [
-        made("adaptation", lambda *at, r=r: learning(*at) + r * (at[2] == "catch"))
-        for r in range(4)
+        made("adaptation", lambda *at, r=r: learning(*at) + r * (at[2] == "catch"), animals)
+        for r in range(n_runs)
     ]
-    table = effects({"adaptation": concatenate(labelled(t, run=r) for r, t in enumerate(runs))})
-    found = summarise(table)
-    assert found["catch − baseline"] == mean_interval([-3.5, -2.5, -1.5, -0.5])
+    return effects({"adaptation": concatenate(labelled(t, run=r) for r, t in enumerate(runs))})
 
 
-def test_a_mean_without_values_is_none():
-    assert np.isnan(over([float("nan")]).estimate)
-    assert over([1.0, float("nan")]).estimate == 1.0
+def test_of_several_runs_the_interval_is_over_them():
+    found = summarise(of_runs(4, animals=1))
+    assert found["catch − baseline"] == mean_interval([-2.5, -1.5, -0.5, 0.5])
+
+
+def test_of_several_runs_and_animals_it_is_over_both():
+    found = summarise(of_runs(4, animals=3))
+    values = np.add.outer([0.0, 1.0, 2.0, 3.0], [-2.5, -3.5, -4.5])
+    assert found["catch − baseline"] == pytest.approx(crossed_interval(values))
+
+
+def test_a_single_run_has_no_interval():
+    table = of_runs(1, animals=3)
+    middle, *ends = summarise(table)["catch − baseline"]
+    assert middle == -3.5
+    assert np.isnan(ends).all()
+    labels = {"policy": "mine", "device": "arm", "delay": 3}
+    text = markdown({"effects": labelled(table, **labels)})
+    assert "| mine | arm | 3 | 1 | 3 × 1 | 2.00 |" in text
+    assert "−3.50 (one run)" in text
+    trials = labelled(made("adaptation", learning), run=0)
+    curve = curves("adaptation", trials)
+    assert np.isnan(curve["mpe_low"]).all()
+    assert curve["mpe"][25] == pytest.approx(1.1)
+
+
+def test_who_was_not_trained_has_no_run():
+    table = effects({"adaptation": made("adaptation", learning)})
+    assert set(table["run"].tolist()) == {UNTRAINED}
+    text = markdown({"effects": labelled(table, policy="bayes", device="arm", delay=3)})
+    assert "| arm | 3 | – | 3 × 1 | 2.00 |" in text
+
+
+def test_sessions_are_counted():
+    trials = [made("adaptation", learning, session=session) for session in range(3)]
+    for table in trials:
+        table["session"] = np.full(len(table["trial"]), table["session"])
+    assert set(effects({"adaptation": concatenate(trials)})["sessions"].tolist()) == {3}
+
+
+def test_a_mean_is_of_what_is_finite():
+    animals = np.arange(2)
+    assert np.isnan(over({"animal": animals, "value": np.full(2, np.nan)}, "value")).all()
+    found = over({"animal": animals, "value": np.array([1.0, np.nan])}, "value")
+    assert found.estimate == 1.0
+    assert np.isnan(found.low)

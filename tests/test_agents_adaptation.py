@@ -34,7 +34,7 @@ def test_runs_of_one_label_are_pooled_in_the_study(run, tmp_path, monkeypatch, c
     words += ["--protocol", "adaptation"]
     for _ in range(2):  # the second time in place of the first
         adaptation.main(words)
-    assert "| quick | point mass | 3 | 2 |" in capsys.readouterr().out
+    assert "| quick | point mass | 3 | 2 | 1 × 2 |" in capsys.readouterr().out
     effects = read_csv(out / "effects.csv")
     late = where(effects, effect="late", policy="quick")
     assert late["run"].tolist() == [0, 1]

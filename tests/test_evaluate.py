@@ -34,8 +34,36 @@ class TestTable:
         # Student's t of two degrees of freedom is 4.303
         half = 4.303 * 2 / 20 / 3**0.5
         assert (low, high) == pytest.approx((mean - half, mean + half), rel=1e-3)
-        assert by_name["mine"]["runs"] == 3
+        assert (by_name["mine"]["runs"], by_name["mine"]["trials"]) == (3, 400)
         assert by_name["zero"]["score"][1] < 25 < by_name["zero"]["score"][2]
+
+    def test_the_return_is_normalised_by_returns(self):
+        trials = self.trials(zero=25, mine=[14, 16, 18], ceiling=5)
+        noise = np.random.default_rng(1).normal(size=(1, 1, 400))
+        for label, mean in (("zero", -20), ("mine", [[[-9]], [[-8]], [[-7]]]), ("ceiling", -4)):
+            trials[label]["return"] = mean + noise
+        _, mine, ceiling = evaluate.tabulate(trials, {"mine"})
+        assert ceiling["normalised_return"] == pytest.approx([1, 1, 1])
+        half = 4.303 * 1 / 16 / 3**0.5
+        assert mine["normalised_return"] == pytest.approx(
+            [0.75, 0.75 - half, 0.75 + half], rel=1e-3
+        )
+        assert mine["normalised"][0] == pytest.approx(9 / 20)
+
+    def test_a_ceiling_that_costs_return_is_none_of_it(self):
+        trials = self.trials(zero=25, ceiling=5)
+        trials["ceiling"]["return"] = trials["zero"]["return"] - 1.0  # better, at a price
+        rows = evaluate.tabulate(trials)
+        assert [row["normalised_return"] for row in rows] == [None, None]
+        assert rows[1]["normalised"] == pytest.approx([1, 1, 1])
+
+    def test_trials_that_all_succeed_do_not_say_that_all_do(self):
+        trials = self.trials(zero=25, ceiling=5)
+        trials["zero"]["success"] = np.zeros((1, 1, 400))
+        trials["ceiling"]["success"] = np.ones((1, 1, 400))
+        zero, ceiling = evaluate.tabulate(trials)
+        assert zero["success"] == pytest.approx([0, 0, 0.007], abs=5e-4)  # some 3 in 400
+        assert ceiling["success"] == pytest.approx([1, 0.993, 1], abs=5e-4)
 
     def test_one_run_has_a_word_in_place_of_an_interval(self):
         rows = evaluate.tabulate(self.trials(zero=25, mine=[15], ceiling=5), {"mine"})
@@ -51,9 +79,9 @@ class TestTable:
 
     def test_there_is_no_scale_where_floor_and_ceiling_agree(self):
         rows = evaluate.tabulate(self.trials(zero=1.0, ceiling=1.0))
-        assert all(row["normalised"] is None for row in rows)
+        assert all(row["normalised"] is row["normalised_return"] is None for row in rows)
         unscored = evaluate.tabulate(self.trials(zero=2.0, ceiling=1.0), scored=False)
-        assert all(row["normalised"] is None for row in unscored)
+        assert all(row["normalised"] is row["normalised_return"] is None for row in unscored)
         text = evaluate.format_table({"score": "steps to arrival", "table": rows})
         assert "–" in text
         assert len({len(line) for line in text.splitlines()}) == 1
@@ -212,6 +240,17 @@ class TestRetabulate:
             assert old["score"][0] == new["score"][0]  # to the last digit
             assert old["score"][1:] == pytest.approx(new["score"][1:], rel=1e-3)
         assert again["trials"] == data["trials"]
+
+    def test_what_an_older_table_did_not_tell_is_added(self, finished, tmp_path):
+        _, data, _ = finished
+        path = tmp_path / evaluate.DATA
+        added = {"trials", "normalised_return"}
+        older = [{k: v for k, v in row.items() if k not in added} for row in data["table"]]
+        write_json(path, data | {"table": older})
+        again = evaluate.retabulate(path)["table"]
+        assert [row["trials"] for row in again] == [40] * 5
+        for old, new in zip(data["table"], again, strict=True):
+            assert old["normalised_return"] == pytest.approx(new["normalised_return"], abs=1e-3)
 
     def test_means_that_are_not_those_of_the_trials_are_refused(self, finished, tmp_path):
         _, data, _ = finished

@@ -49,6 +49,17 @@ def test_the_picture_is_drawn_from_the_file(hindsight, tmp_path, monkeypatch):
     assert hindsight.PICTURE.stat().st_size > 5000
 
 
+def test_the_table_has_the_mean_and_every_seed(hindsight, monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    rows = importlib.import_module("site_tables").hindsight().splitlines()[2:]
+    for row, (agent, (_, held)) in zip(rows, hindsight.curves().items(), strict=True):
+        cells = [cell.strip() for cell in row.split("|")[1:-1]]
+        assert cells[0] == agent
+        for cell, each in zip(cells[1:], held.T, strict=True):
+            seeds = ", ".join(f"{x:.2f}" for x in each)
+            assert cell == f"{each.mean():.2f} ({seeds})"
+
+
 def test_the_page_shows_file_and_picture(hindsight):
     page = (DOCS / "environments" / "hold_target_goal.md").read_text(encoding="utf-8")
     assert "```{derived} hindsight\n" in page

@@ -10,6 +10,7 @@ import gymnasium
 import pytest
 
 import ndbmi_gym
+from agents.evaluate import retabulate
 from ndbmi_gym.config import option_tables
 from ndbmi_gym.experiments.adaptation.summary import summarise
 from ndbmi_gym.experiments.bench.tables import read_folder
@@ -95,7 +96,30 @@ def test_scores_are_those_on_file(tables):
     # the table of neural observation comes first
     shown, *_ = (row for row in cells(tables.scores(found["env"])) if "ppo" in row[0])
     middle, low, high = agent["score"]
-    assert shown[1] == f"{middle:.3f} ({low:.3f}–{high:.3f})"
+    assert shown[1:3] == ["3 × 1,000", f"{middle:.3f}<br>({low:.3f}–{high:.3f})"]
+    assert shown[5] == "{:.2f}<br>({:.2f}–{:.2f})".format(*agent["normalised_return"])
+
+
+def test_coverage_is_shown_as_simulated(tables):
+    path = ROOT / "docs" / "interval_coverage.json"
+    found = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    rows = cells(tables.coverage())[2:]
+    assert len(rows) == len(found)
+    for shown, row in zip(rows, found, strict=True):
+        assert shown[:2] == [row["interval"], row["data"]]
+        assert shown[2:5] == [f"{row['coverage'][n]:.2f}" for n in ("3", "5", "10")]
+    assert "{derived} coverage\n" in (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+
+
+def test_committed_tables_are_those_of_their_trials(tables, tmp_path):
+    for path in sorted(tables.RESULTS.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+        again = retabulate(tmp_path / path.name)["table"]
+        for row, told in zip(again, found["table"], strict=True):
+            assert list(row) == list(told)
+            for name, values in told.items():
+                assert row[name] == (pytest.approx(values) if values else values), path.name
 
 
 @pytest.mark.parametrize("name", IDS)

@@ -150,13 +150,15 @@ def scores(env_id: str) -> str:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found.get("env") != env_id:
             continue
-        share, runs = found["score"].startswith("share"), {len(r) for r in found["runs"].values()}
+        share = found["score"].startswith("share")
         rows = [
             (
                 POLICIES.get(row["policy"], f"**{row['policy']}**"),
+                f"{row['runs']} × {row['trials']:,}",
                 _interval(row["score"], 3 if share else 1),
                 _interval(row["success"], 3),
                 _interval(row["normalised"], 2),
+                _interval(row["normalised_return"], 2),
                 _interval(row["effort"], 2),
             )
             for row in found["table"]
@@ -165,16 +167,26 @@ def scores(env_id: str) -> str:
         whose = "animal" if len(animals) == 1 else "animals"
         made = gymnasium.spec(env_id).kwargs | found["options"]
         observe = made.get("observe", OBSERVATIONS[0])
-        trained = f", {max(runs)} training runs" if max(runs) > 1 else ""
+        heads = ("success", "normalised score", "normalised return", "effort")
         written += [
-            table(("policy", found["score"], "success", "normalised", "effort"), rows),
+            table(("policy", "runs × trials", found["score"], *heads), rows),
             "",
-            f'`observe="{observe}"`, {whose} {", ".join(map(str, animals))}, '
-            f"{found['settings']['episodes']:,} trials each{trained}; 95 % intervals in brackets "
-            f"(`agents/results/{path.name}`).",
+            f'`observe="{observe}"`, {whose} {", ".join(map(str, animals))}; [95 % '
+            f"intervals](/agents.md#intervals) in brackets (`agents/results/{path.name}`).",
             "",
         ]
     return "\n".join(written)
+
+
+def coverage() -> str:
+    """How often intervals hold the truth: what `docs/interval_coverage.py` found."""
+    found = json.loads((ROOT / "docs" / "interval_coverage.json").read_text(encoding="utf-8"))
+    sizes = ("3", "5", "10", "30")
+    rows = []
+    for row in found["rows"]:
+        cells = [f"{row['coverage'][n]:.2f}" if n in row["coverage"] else "" for n in sizes]
+        rows.append((row["interval"], row["data"], *cells))
+    return table(("interval", "data", *sizes), rows)
 
 
 def late() -> str:
@@ -224,14 +236,17 @@ def client(name: str) -> str:
 
 
 def hindsight() -> str:
-    """How agents learn with hindsight replay and without: mean and range over seeds."""
+    """How agents learn with hindsight replay and without: mean, and every seed."""
     with open(ROOT / "docs" / "clients" / "her.csv", encoding="utf-8", newline="") as file:
         found: dict[str, dict[int, list[float]]] = {}
         for row in csv.DictReader(file):
             learnt = found.setdefault(row["agent"], {})
             learnt.setdefault(int(row["steps"]), []).append(float(row["held"]))
     rows = [
-        (agent, *(f"{np.mean(v):.2f} ({min(v):.2f}–{max(v):.2f})" for v in learnt.values()))
+        (
+            agent,
+            *(f"{np.mean(v):.2f} ({', '.join(f'{x:.2f}' for x in v)})" for v in learnt.values()),
+        )
         for agent, learnt in found.items()
     ]
     steps = next(iter(found.values()))
@@ -343,9 +358,10 @@ def _described(option: Any) -> str:
 
 
 def _interval(ends: Sequence[float] | None, digits: int) -> str:
+    """A mean, and below it its interval."""
     if ends is None:  # where zero volition is no floor
         return "–"
     middle, *around = (
         f"{value:.{digits}f}".replace("-", "−") for value in ends if value is not None
     )
-    return f"{middle} ({'–'.join(around)})" if len(set(around)) > 1 else middle  # one run has none
+    return f"{middle}<br>({'–'.join(around)})" if len(set(around)) > 1 else middle  # one run

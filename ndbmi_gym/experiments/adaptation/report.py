@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ndbmi_gym.experiments.adaptation.summary import spread, summarise
+from ndbmi_gym.experiments.adaptation.summary import UNTRAINED, summarise
 from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.experiments.bench.tables import Table, Tables, where
 
@@ -30,9 +30,11 @@ def markdown(tables: Tables) -> str:
     effects = tables["effects"]
     parts = [
         (
-            "Means over animals, or over training runs where a policy has several (n), in brackets "
-            "their 95 % intervals (Student's). Errors (largest perpendicular ones) in cm, signed "
-            "by the animal's field: positive is where the field deflects to.",
+            "Means with 95 % intervals: over animals, of agents over training runs, and over "
+            "animals as well where there are several; a single run has none. Numbers of runs, of "
+            "animals and of sessions of each, which are averaged, are told. Errors (largest "
+            "perpendicular ones) in cm, signed by the animal's field: positive is where the field "
+            "deflects to.",
             _LEARNING,
         ),
         (
@@ -88,16 +90,20 @@ def _shown(effects: Table, names: Sequence[str]) -> str:
         found = summarise(effects, **labels)
         if not set(names) & set(found):
             continue
-        runs = len(spread(where(effects, **labels), next(iter(found))))
+        own = where(effects, **labels)
+        runs, animals = (sorted(set(own[name].tolist())) for name in ("run", "animal"))
+        trained = "–" if UNTRAINED in runs else f"{len(runs)}"
         cells = [_cell(name, found[name]) if name in found else "" for name in names]
-        rows.append([WORDS.get(policy, policy), device, f"{delay}", f"{runs}", *cells])
+        numbers = trained, f"{len(animals)} × {own['sessions'].max()}"
+        rows.append([WORDS.get(policy, policy), device, f"{delay}", *numbers, *cells])
     if not rows:
         return ""
-    head = ["policy", "device", "delay", "n", *names]
+    head = ["policy", "device", "delay", "runs", "animals × sessions", *names]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cell(name: str, found: Interval) -> str:
     text = f"{found.estimate:.2f}" if name in _SHORT else str(found)
-    return text.replace("-0.00", "0.00").replace("-", "−").replace("nan (nan to nan)", "–")
+    text = text.replace("-0.00", "0.00").replace("-", "−").replace("nan (nan to nan)", "–")
+    return text.replace("(nan to nan)", "(one run)")

@@ -1,10 +1,9 @@
 """From trials to what they say: learning curves, and effects by animal, with intervals."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ndbmi_gym.experiments.adaptation.protocols import N_TARGETS
+from ndbmi_gym.experiments.bench.crossed import crossed_interval
 from ndbmi_gym.experiments.bench.statistics import FloatArray, Interval, mean_interval
 from ndbmi_gym.experiments.bench.tables import Table, Tables, from_rows, where
 from ndbmi_gym.provenance import JSON
@@ -16,11 +15,15 @@ EARLY, LATE = 5, 4
 """Trials at the beginning and at the end of a block that are told together."""
 
 
+UNTRAINED = -1
+"""In the place of the number of the training run, of a policy that had no training."""
+
+
 def curves(protocol: str, trials: Table) -> Table:
     """A row for each trial of a protocol: means over animals, with 95 % intervals.
 
     Errors are those of plain trials, the compensation that of channel trials; NaN where there is
-    none. An animal's sessions, and a policy's training runs, are averaged first.
+    none. An animal's sessions are averaged first; intervals are as in `summarise`.
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ def curves(protocol: str, trials: Table) -> Table:
         own = where(trials, trial=trial)
         row: JSON = {"protocol": protocol, "trial": trial, "block": block[trial]}
         for measure, kind in (("mpe", "plain"), ("compensation", "channel")):
-            found = over(list(_by_unit(where(own, kind=kind), measure)))
+            found = over(where(own, kind=kind), measure)
             row |= {
                 measure: found.estimate,
                 f"{measure}_low": found.low,
@@ -45,7 +48,10 @@ def curves(protocol: str, trials: Table) -> Table:
 
 
 def effects(tables: Tables) -> Table:
-    """What the protocols say, by animal: ``effect``, ``run``, ``animal`` and ``value``.
+    """What the protocols say, by animal.
+
+    A row has ``effect``, ``run`` (`UNTRAINED` without training), ``animal``, ``sessions`` (their
+    number, which are averaged) and ``value``.
 
     Parameters
     ----------
@@ -71,15 +77,17 @@ def effects(tables: Tables) -> Table:
                 found |= {f"{name}: {k}": v for k, v in _again(own[name]).items()}
         if "generalisation" in own:
             found |= _generalisation(own["generalisation"])
-        key = {"run": run or 0, "animal": animal}
+        sessions = max(len(np.unique(table["session"])) for table in own.values())
+        key = {"run": UNTRAINED if run is None else run, "animal": animal, "sessions": sessions}
         rows += [{"effect": name} | key | {"value": value} for name, value in found.items()]
     return from_rows(rows)
 
 
 def summarise(table: Table, **labels: object) -> dict[str, Interval]:
-    """Mean of each effect with its 95 % interval (Student's), over runs if there are several.
+    """Mean of each effect with its 95 % interval.
 
-    Of a run, the animals are averaged first; with a single run the interval is over animals.
+    Of a policy without training it is Student's over animals; of trained ones over training runs,
+    and over animals as well if there are several (`crossed_interval`). A single run has none.
 
     Parameters
     ----------
@@ -89,23 +97,35 @@ def summarise(table: Table, **labels: object) -> dict[str, Interval]:
         Values of those columns.
     """
     own = where(table, **labels)
-    return {str(e): over(spread(own, str(e))) for e in dict.fromkeys(own["effect"].tolist())}
+    return {
+        str(e): over(where(own, effect=e), "value") for e in dict.fromkeys(own["effect"].tolist())
+    }
 
 
-def spread(table: Table, effect: str) -> list[float]:
-    """Values of an effect by run, or by animal if there is a single run."""
-    own = where(table, effect=effect)
-    unit = "run" if len(set(own["run"].tolist())) > 1 else "animal"
-    return [
-        _mean(where(own, **{unit: each})["value"]) for each in dict.fromkeys(own[unit].tolist())
-    ]
+def over(table: Table, measure: str) -> Interval:
+    """Mean of a column over runs and animals, those that are finite, with its interval.
 
-
-def over(values: list[float]) -> Interval:
-    """Mean of those that are finite, with Student's interval if there are several."""
-    finite = np.array([value for value in values if np.isfinite(value)])
-    mean = float(finite.mean()) if len(finite) else float("nan")
-    return Interval(mean, *mean_interval(finite)[1:])
+    Parameters
+    ----------
+    table : Table
+        With ``animal``, and ``run`` of trained policies.
+    measure : str
+        The column.
+    """
+    if not len(table[measure]):
+        return Interval(*(float("nan"),) * 3)
+    run = table.get("run", np.full(len(table["animal"]), UNTRAINED))
+    runs, animals = np.unique(run), np.unique(table["animal"])
+    grid = np.array(
+        [
+            [_mean(table[measure][(run == r) & (table["animal"] == a)]) for a in animals]
+            for r in runs
+        ]
+    )
+    if UNTRAINED not in runs and (len(runs) < 2 or len(animals) > 1):
+        return crossed_interval(grid)
+    finite = grid[np.isfinite(grid)]
+    return Interval(_mean(finite), *mean_interval(finite)[1:])
 
 
 def _adaptation(trials: Table) -> dict[str, float]:
@@ -172,12 +192,6 @@ def _units(tables: Tables) -> list[tuple[int | None, int]]:
     table = next(iter(tables.values()))
     runs = table["run"].tolist() if "run" in table else [None] * len(table["animal"])
     return list(dict.fromkeys(zip(runs, table["animal"].tolist(), strict=True)))
-
-
-def _by_unit(trials: Table, measure: str) -> Iterator[float]:
-    unit = "run" if "run" in trials and len(set(trials["run"].tolist())) > 1 else "animal"
-    for each in np.unique(trials[unit]):
-        yield _mean(where(trials, **{unit: each})[measure])
 
 
 def _mean(values: FloatArray) -> float:
