@@ -182,7 +182,7 @@ def test_all_tasks_in_one():
     loops["wtpe"][(loops["field"] == FIELDS[1]) & (loops["control"] != "none")] *= 2
     found = rows(abscissa_summary.overall(tables))
     assert found["circuit"][2:] == ["1"] * 4
-    assert found["circuit"][:2] == ["1.0", "0.5"]
+    assert found["circuit"][:2] == ["1.0", "0.50"]
     expected = str(ratio_interval(np.sqrt(2) * np.array([1.5, 1.5])))
     assert found["scaled to 0.5"][2:] == [expected] * 4
     expected = str(ratio_interval(np.sqrt(2) * np.array([1.99, 1.99])))

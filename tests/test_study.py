@@ -213,8 +213,8 @@ def few(monkeypatch):
         monkeypatch.setattr(part, name, chosen)
         monkeypatch.setattr(study, name, chosen)
     monkeypatch.setattr(study, "WINDOWS_S", (0.3,))
-    few_networks = [abscissa.Network(), abscissa.Network(0, "scaled", 0.5, matched=True)]
-    monkeypatch.setattr(abscissa, "networks", lambda: few_networks)
+    networks = [abscissa.Network(), abscissa.Network(0, "scaled", 0.5, matched=True)]
+    monkeypatch.setattr(abscissa, "networks", lambda: networks)
     monkeypatch.setattr(abscissa, "build_circuits", lambda folder: None)
     for part in (circuit_cases, comparison):
         monkeypatch.setattr(part, "N_STARTS", 2)

@@ -108,8 +108,8 @@ def overall(tables: Tables) -> str:
     loops, networks = tables["loops"], tables["networks"]
     rows = []
     for key in [_SELF, *_keys(loops)]:
-        described = [_of(networks, key)[name].mean() for name in ("energy", "carried")]
-        row = [_named(key), *(f"{value:.1f}" for value in described)]
+        own = _of(networks, key)
+        row = [_named(key), f"{own['energy'].mean():.1f}", f"{own['carried'].mean():.2f}"]
         for carry, matched in _CONDITIONS:
             own = where(loops, carry=carry)
             chosen = _of(own, key) if key == _SELF else where(_of(own, key), matched=matched)
