@@ -11,7 +11,6 @@ from ndbmi_gym.experiments.bench.statistics import (
     LEVEL,
     Interval,
     Tukey,
-    crossed_interval,
     mean_interval,
     ratio_interval,
     share_interval,
@@ -216,46 +215,3 @@ def test_intervals_cover_the_truth_in_95_percent(size):
 
 def test_an_interval_reads_well():
     assert str(Interval(1.234, 1.0, 1.5)) == "1.23 (1.00 to 1.50)"
-
-
-# Circuits and animals
-
-
-def test_half_widths_of_circuits_and_animals_are_sides_of_a_right_angle():
-    values = np.random.default_rng(3).normal(size=(5, 6))
-    mean, low, high = crossed_interval(values)
-    circuits, animals = (mean_interval(values.mean(axis=axis)) for axis in (1, 0))
-    assert mean == pytest.approx(values.mean())
-    half = math.hypot(circuits.high - circuits.estimate, animals.high - animals.estimate)
-    assert (low, high) == pytest.approx((mean - half, mean + half))
-
-
-def test_pairs_without_a_value_do_not_count():
-    values = np.random.default_rng(4).normal(size=(4, 5))
-    absent = np.insert(np.insert(values, 2, np.nan, axis=0), 0, np.nan, axis=1)
-    assert crossed_interval(absent) == crossed_interval(values)
-    values[1, 2] = np.nan
-    found = crossed_interval(values)
-    assert found.estimate == pytest.approx(np.nanmean(values, axis=1).mean())
-    assert np.isfinite(found).all()
-
-
-@pytest.mark.parametrize("shape", [(1, 6), (5, 1), (1, 1)])
-def test_one_circuit_or_animal_has_no_interval(shape):
-    found = crossed_interval(np.full(shape, 2.0))
-    assert found.estimate == 2
-    assert np.isnan(found[1:]).all()
-    assert np.isnan(crossed_interval(np.full(shape, np.nan))).all()
-
-
-@pytest.mark.parametrize("spreads", [(1, 0, 0), (0, 1, 0), (1, 0.3, 0.3)])
-def test_intervals_over_five_circuits_and_six_animals_cover(spreads):
-    """Spreads of circuits, of animals, and of both together."""
-    rng = np.random.default_rng(11)
-    shapes = (5, 1), (1, 6), (5, 6)
-    covered = []
-    for _ in range(1000):
-        parts = [s * rng.standard_normal(shape) for s, shape in zip(spreads, shapes, strict=True)]
-        _, low, high = crossed_interval(parts[0] + parts[1] + parts[2])
-        covered.append(low <= 0 <= high)
-    assert np.mean(covered) > 0.93  # of a true 95 %: three standard errors

@@ -1,4 +1,4 @@
-"""The text's tests (one-way ANOVA, Tukey's HSD) and intervals over animals and circuits."""
+"""The text's tests (one-way ANOVA, Tukey's HSD) and intervals over animals."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -114,37 +114,6 @@ def ratio_interval(ratios: npt.ArrayLike) -> Interval:
     """Geometric mean of ratios over animals, with Student's interval on their logarithms."""
     logs = mean_interval(np.log(np.asarray(ratios, dtype=float)))
     return Interval(*(float(np.exp(x)) for x in logs))
-
-
-def crossed_interval(values: npt.ArrayLike) -> Interval:
-    """Mean over circuits and animals that are crossed: every animal meets every circuit.
-
-    Other circuits would have been better or worse, and so would other animals. Either has a Student
-    interval of its own, of the means over the other, and the half widths are added as sides of a
-    right angle (Howe 1974, J Am Stat Assoc 69:789). What is of a circuit and an animal together
-    counts twice, so that the interval errs on the wide side: with five circuits and six animals it
-    covers 95 % or more, and 91 % if only one of the two varies, as skewed as exp(x/2) of normal x.
-
-    Parameters
-    ----------
-    values : array_like (C, A)
-        One of each pair. NaN are left out of the means, and a circuit or an animal that has nothing
-        else is left out altogether.
-
-    Returns
-    -------
-    Interval
-        The ends are NaN unless there are two circuits and two animals.
-    """
-    grid = np.asarray(values, dtype=float)
-    known = np.isfinite(grid)
-    grid = grid[known.any(axis=1)][:, known.any(axis=0)]
-    if not grid.size:
-        return Interval(*(float("nan"),) * 3)
-    sides = [mean_interval(np.nanmean(grid, axis=axis)) for axis in (1, 0)]
-    mean = float(np.nanmean(grid, axis=1).mean())
-    half = float(np.linalg.norm([side.high - side.estimate for side in sides]))
-    return Interval(mean, mean - half, mean + half)
 
 
 def share_interval(hits: int, of: int) -> Interval:

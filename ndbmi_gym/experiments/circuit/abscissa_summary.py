@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ndbmi_gym.experiments.bench.crossed import crossed_interval
 from ndbmi_gym.experiments.bench.statistics import (
     FloatArray,
     Interval,
-    crossed_interval,
     mean_interval,
 )
 from ndbmi_gym.experiments.bench.tables import Table, Tables, concatenate, markdown, where
