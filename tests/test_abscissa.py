@@ -237,3 +237,16 @@ def test_picture_of_abscissae(circuits, animals):
         for name in ("Gaussian field", "Dipole field")
         for stimuli in (8, 32)
     ]
+
+
+@pytest.mark.parametrize("spreads", [(1, 0, 0), (0, 1, 0), (1, 0.3, 0.3)])
+def test_intervals_over_five_circuits_and_six_animals_cover(spreads):
+    """Spreads of circuits, of animals, and of both together."""
+    rng = np.random.default_rng(11)
+    shapes = (5, 1), (1, 6), (5, 6)
+    covered = []
+    for _ in range(1000):
+        parts = [s * rng.standard_normal(shape) for s, shape in zip(spreads, shapes, strict=True)]
+        _, low, high = crossed_interval(parts[0] + parts[1] + parts[2])
+        covered.append(low <= 0 <= high)
+    assert np.mean(covered) > 0.93  # of a true 95 %: three standard errors

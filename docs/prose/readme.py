@@ -2,8 +2,9 @@
 
 from statistics import mean
 
+from ndbmi_gym.experiments.circuit.abscissa_summary import overall
 from prose import Piece, Table, interval, sentence
-from prose.data import common, effects, hindsight, scores, verdicts
+from prose.data import common, effects, hindsight, scores, tables, verdicts
 
 PAGE = "README.md"
 
@@ -11,6 +12,14 @@ REACHED = {
     "ShiftTargetCurl-v1": ("shift_curl_neural", "success"),
     "HoldTarget-v1": ("hold_neural", "score"),
     "ShiftTargetSOC-v1": ("shift_soc_neural", "success"),
+}
+
+NETWORKS = {
+    "circuit": "the circuit",
+    "scaled to 0.15": "random network, abscissa .15 (the control of before)",
+    "scaled to 0.8": "random network, abscissa .8",
+    "scaled to 0.95": "random network, abscissa .95",
+    "shuffled to 0.95": "the circuit's weights, inhibition shuffled, abscissa .95",
 }
 
 LEARNERS = {
@@ -52,6 +61,7 @@ def pieces() -> list[Piece]:
             ("", "error in trial 1, cm", "in trial 10", "catch − baseline"),
             [_after_effect(policy, words) for policy, words in LEARNERS.items()],
         ),
+        Table(PAGE, ("cortex", "state reset", "state carried over"), _networks()),
         sentence(
             PAGE,
             "Of the {all:d} statements of the paper that can be tested, {holds:d} hold with the "
@@ -66,6 +76,15 @@ def pieces() -> list[Piece]:
             common=common(),
         ),
     ]
+
+
+def _networks() -> list[list[str]]:
+    """Networks in the loop, from the study's table of all tasks in one."""
+    lines = overall(tables("docs/circuit/study/abscissa")).splitlines()
+    head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    shown = [head.index(f"{state}, same signal") for state in ("reset", "carried")]
+    found = {row[0]: [row[at] for at in shown] for row in rows}
+    return [[words, *found[name]] for name, words in NETWORKS.items()]
 
 
 def _reached(name: str, file: str, what: str) -> list[str]:

@@ -39,7 +39,8 @@ def pieces() -> list[Piece]:
             PAGE,
             "The random sets satisfy a median of {median:.0f} of the {all:d} claims by their "
             "estimates in two animals, and at most {most:d}; the preset `default`, whose round "
-            "numbers nobody fitted, {default:d}; the preset `paper`, which was searched, {paper:d}.",
+            "numbers nobody fitted, {default:d}; the preset `paper`, which was searched, "
+            "{paper:d}.",
             all=len(base["passed"]),
             **base,
             **base["presets"],

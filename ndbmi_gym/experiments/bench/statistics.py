@@ -1,4 +1,4 @@
-"""The text's tests (one-way ANOVA, Tukey's HSD) and intervals over animals and circuits."""
+"""The text's tests (one-way ANOVA, Tukey's HSD) and intervals over animals."""
 
 from functools import lru_cache
 from typing import NamedTuple
