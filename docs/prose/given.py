@@ -66,9 +66,7 @@ UNDERIVED: dict[str, dict[str, str]] = {
             "--option deviation_weight=0 and 0.03"
         ),
     },
-    "docs/studies/lost_parameters.md": {
-        "16 of the same 23 in animals 0–9": "ndbmi-gym readings --first-animal 0",
-    },
+    "docs/studies/lost_parameters.md": {},
     "docs/studies/readings.md": {
         "takes 21 s and 1.8 GiB, with 30 responses 1.8 s": (
             "ndbmi_gym.experiments.protocol.geometry.make_interface(preset, 7, animal), of preset "

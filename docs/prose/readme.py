@@ -66,8 +66,8 @@ def pieces() -> list[Piece]:
             PAGE,
             "Of the {all:d} statements of the paper that can be tested, {holds:d} hold with the "
             "recovered parameters in thirty animals that no search has seen, {fails:d} do not, "
-            "{undecided:d} are undecided, and {depends:d} turn on how the text is read. Of those "
-            "that hold, {common:d} would hold under most random parameters, too",
+            "{undecided:d} are undecided, and the verdict on {depends:d} depends on how the text "
+            "is read. Of those that hold, {common:d} would hold under most random parameters, too",
             all=claims.total(),
             holds=claims["holds"],
             fails=claims["does not hold"],

@@ -69,10 +69,11 @@ def summary(findings: Sequence[Finding], settings: JSON) -> str:
     return (
         f"Preset {settings['preset']!r}, {len(animals)} animals ({animals[0]} to {animals[-1]}), "
         f"{seen}, seed {settings['seed']}: {count[HOLDS]} of {len(findings)} claims hold, "
-        f"{count[FAILS]} do not, {count[UNDECIDED]} are undecided, {count[DEPENDS]} depend on the "
-        f"reading. Of the {count[HOLDS]} that hold, {common} also hold under at least half of "
-        f"random sets of parameters. By estimates in two other animals, {base.sets} random sets "
-        f"satisfy a median of {base.median:g} claims (at most {base.most}), {presets}."
+        f"{count[FAILS]} do not, {count[UNDECIDED]} are undecided, and the verdict on "
+        f"{count[DEPENDS]} depends on how the text is read. Of the {count[HOLDS]} that hold, "
+        f"{common} also hold under at least half of random sets of parameters. By estimates in two "
+        f"other animals, {base.sets} random sets satisfy a median of {base.median:g} claims (at "
+        f"most {base.most}), {presets}."
     )
 
 
