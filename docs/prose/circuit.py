@@ -3,12 +3,14 @@
 import numpy as np
 
 from ndbmi_gym.experiments.bench.tables import where
-from ndbmi_gym.experiments.circuit import study
+from ndbmi_gym.experiments.circuit import report, study
 from ndbmi_gym.experiments.circuit.preparation import LOOPS_S, SAME, USUAL_S, WHOLE
-from prose import ROOT, Piece, Table, Whole, number, sentence
-from prose.data import tables
+from ndbmi_gym.experiments.circuit.specimen import Specimen
+from prose import ROOT, Piece, Table, Whole, circuit_alone, circuit_loop, number, sentence
+from prose.data import read, tables
 
 PAGE = "docs/studies/circuit.md"
+REPORT = "docs/circuit"
 STUDY = "docs/circuit/study"
 PREPARED = "docs/circuit/preparation"
 
@@ -18,9 +20,19 @@ def pieces() -> list[Piece]:
     parts = [path.name for path in (ROOT / STUDY).iterdir() if path.is_dir()]
     found = {part: tables(f"{STUDY}/{part}") for part in parts}
     return [
+        Whole(f"{REPORT}/report.md", _report()),
         Whole(f"{STUDY}/study.md", study.summary(found) + "\n"),
+        *circuit_alone.pieces(),
         *_preparation(),
+        *circuit_loop.pieces(),
     ]
+
+
+def _report() -> str:
+    """That of the packaged circuit."""
+    found, specimen = tables(REPORT), Specimen(None, read(f"{REPORT}/circuit.json")["seed"])
+    told = report.summary(specimen, report.acceptance(found), found)
+    return report.markdown(specimen, found, told)
 
 
 def _preparation() -> list[Piece]:

@@ -31,6 +31,31 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "with a probability of 0.1",
         "cost nothing or 0.03 a cm",
     ),
+    "docs/studies/circuit.md": (  # abscissae of controls, times and lengths
+        "of abscissa .15 to .99",
+        "Windows last 0.3 s and the metric's τ is 0.05 s",
+        "At 0.15, the circuit's own,",
+        "at 0.8 and 0.99 it is a random network",
+        "Those of abscissa 0.15 do;",
+        "controls of abscissa 0.15 only",
+        "Controls of abscissa 0.15 only fade",
+        "shuffled inhibition scaled to 0.99",
+        "Random networks at 0.99 settle",
+        "step by step, until it is 0.15",
+        "reaches to 1 (0.99) or have shrunk to a point near zero (0.15)",
+        "**From 0.3 s on**",
+        "holds after 0.4 s:",
+        "After 0.1 s only",
+        "has windows of 0.3 s",
+        "has its 0.6 s",
+        '"abscissa": 0.9,',
+        "At .99 some",
+        "every mode decays as at .15",
+        "of the circuit, .15, to just",
+        "have abscissa .15:",
+        "the controls have abscissa 0.15",
+        "control has abscissa 0.15",
+    ),
 }
 """By page: parameters, bounds, versions."""
 
@@ -66,7 +91,12 @@ UNDERIVED: dict[str, dict[str, str]] = {
             "--option deviation_weight=0 and 0.03"
         ),
     },
-    "docs/studies/lost_parameters.md": {},
+    "docs/studies/circuit.md": {
+        "left each of its 236 means over animals": (
+            "ndbmi-gym circuit study --parts structure, beside the tables in "
+            "docs/circuit/study/structure"
+        ),
+    },
     "docs/studies/readings.md": {
         "takes 21 s and 1.8 GiB, with 30 responses 1.8 s": (
             "ndbmi_gym.experiments.protocol.geometry.make_interface(preset, 7, animal), of preset "
