@@ -10,6 +10,7 @@ from ndbmi_gym.experiments.bench.tables import read_csv
 from ndbmi_gym.experiments.recovery import search
 from ndbmi_gym.experiments.recovery.search import ANIMALS, DESIGN, FINAL_ANIMALS, SEARCHED
 from ndbmi_gym.experiments.vato2014.baselines import Baselines, load_baselines
+from ndbmi_gym.presets import PRESETS
 
 TRIALS = Path(__file__).parents[1] / "docs" / "recovery" / "trials.csv"
 
@@ -23,7 +24,7 @@ def test_the_packaged_baselines_are_those_of_the_trials(trials, monkeypatch):
     known = load_baselines()
     counts = iter(known.presets.values())
 
-    def counted(preset):  # measuring takes a minute; one preset is measured below
+    def counted(preset):  # measuring takes a minute: it is done below
         margins = dict.fromkeys(SEARCHED, -1.0)
         margins |= dict.fromkeys(SEARCHED[: next(counts)], 1.0)
         return search.Trial(margins, 0.0, 1.0, 1.0)
@@ -32,6 +33,21 @@ def test_the_packaged_baselines_are_those_of_the_trials(trials, monkeypatch):
     found = search.baselines(trials)
     assert found.passed == pytest.approx(known.passed)
     assert replace(found, passed=known.passed) == known
+
+
+@pytest.mark.slow(minutes=2)
+def test_the_presets_come_to_what_is_packaged():
+    found = {
+        name: sum(margin > 0 for margin in search.evaluate(preset).margins.values())
+        for name, preset in PRESETS.items()
+    }
+    assert found == load_baselines().presets
+
+
+def test_finalists_are_trials_of_the_search(trials):
+    finalists = read_csv(TRIALS.with_name("finalists.csv"))
+    assert set(SEARCHED) <= set(finalists)
+    assert set(finalists["trial"].tolist()) <= set(trials["trial"].tolist())
 
 
 def test_a_random_set_is_what_it_was(trials):

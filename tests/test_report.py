@@ -57,7 +57,7 @@ def test_markdown_tells_claim_statement_verdict_and_interval(written):
     assert "1.05 (1.00 to 1.08) < 1.10" in row
     assert "2 animals (0 to 1), none of which the search had seen, seed 5" in text
     base = load_baselines()
-    assert f"| {base.passed['C1']:.0%} |" in row
+    assert f"| {base.passed['C1']:.2f} (" in row
     assert f"a median of {base.median:g} claims (at most {base.most})" in text
     assert "f factors are off by 12 %" in text
 

@@ -1,6 +1,7 @@
 """The numbers of the pages on the lost parameters."""
 
 import re
+from collections import Counter
 
 from ndbmi_gym.experiments.recovery.readings import JudgedReading, markdown
 from ndbmi_gym.presets import Preset
@@ -21,6 +22,8 @@ SHOWN = {
 def pieces() -> list[Piece]:
     """All of them."""
     trials, base = read("docs/recovery/trials.csv"), read("ndbmi_gym/data/baselines.json")
+    best = read("docs/recovery/best.json")
+    judged = Counter(read("docs/recovery/best_verdicts.json")["verdicts"].values())
     spans = [span[2] for span in read("docs/recovery/identifiability.json")["spans"].values()]
     misfits = [float(trial["misfit"]) for trial in trials if trial["scaling"] == "sites"]
     mass, viscosity, step_s = (
@@ -61,6 +64,19 @@ def pieces() -> list[Piece]:
             "the factor of set 5 is then {doubled:.1f} times that of set 6 (stated: {stated:.1f}; "
             "printed: {printed:.1f})",
             **_set_5(read("docs/reproduction/claims.json")["remarks"][0]),
+        ),
+        sentence(
+            PAGE,
+            "trial {trial:d} came out first (`best.json`): {satisfied:d} claims by its estimates",
+            trial=best["trial"],
+            satisfied=best["claims with a margin above 0"],
+        ),
+        sentence(
+            PAGE,
+            "{holds:d} claims hold under it, {fails:d} do not, and {undecided:d} are undecided",
+            holds=judged["holds"],
+            fails=judged["does not hold"],
+            undecided=judged["undecided"],
         ),
         sentence(
             PAGE,

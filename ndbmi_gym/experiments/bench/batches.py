@@ -116,22 +116,25 @@ def run(batch: Batch, figures: Sequence[Figure]) -> dict[str, Tables]:
 
 def measure_parts(batch: Batch, figures: Sequence[Figure]) -> None:
     """Measure what is missing, and print the time of every stage."""
-    missing = [
-        (figure, animal)
-        for figure in figures
+    missing = {
+        animal: [figure for figure in figures if batch.load(figure, animal) is None]
         for animal in batch.animals
-        if batch.load(figure, animal) is None
-    ]
+    }
+    # figures of one animal share its calibrations in one process, if that leaves none idle
+    tasks = [(batch, own, animal) for animal, own in missing.items() if own]
+    if len(tasks) < batch.jobs:
+        tasks = [(batch, [figure], animal) for batch, own, animal in tasks for figure in own]
     seconds: dict[str, float] = {}
     begun = time.monotonic()
-    tasks = ((batch, figure, animal) for figure, animal in missing)
-    with tqdm(total=len(missing), desc="figures x animals", disable=not missing) as bar:
-        for name, spent in run_tasks(_one, tasks, batch.jobs, batch.backend):
-            seconds[name] = seconds.get(name, 0.0) + spent
-            bar.update()
+    size = sum(map(len, missing.values()))
+    with tqdm(total=size, desc="figures x animals", disable=not size) as bar:
+        for found in run_tasks(_measure, tasks, batch.jobs, batch.backend):
+            for name, spent in found:
+                seconds[name] = seconds.get(name, 0.0) + spent
+            bar.update(len(found))
     for name, spent in seconds.items():
         print(f"{name:>20}: {spent:6.1f} s")
-    if missing:
+    if size:
         print(f"{'together':>20}: {time.monotonic() - begun:6.1f} s in {batch.jobs} job(s)")
 
 
@@ -186,6 +189,10 @@ def _draw_picture(batch: Batch, figure: Figure, tables: Tables) -> None:
     picture = figure.draw(tables, batch.values)
     with whole_file(batch.out / f"{figure.name}.png") as part:
         picture.savefig(part, dpi=DPI)
+
+
+def _measure(batch: Batch, figures: Sequence[Figure], animal: int) -> list[tuple[str, float]]:
+    return [_one(batch, figure, animal) for figure in figures]
 
 
 def _one(batch: Batch, figure: Figure, animal: int) -> tuple[str, float]:

@@ -120,7 +120,10 @@ def shares_interval(shares: npt.ArrayLike, of: int) -> Interval:
     """Mean over animals of shares, each of so many runs: Student's interval, or a wider binomial.
 
     Shares of 1 in all animals leave Student's interval no width, as if no other could ever come;
-    Clopper-Pearson's, of all runs together, knows how few there were. NaN as in `mean_interval`.
+    Clopper-Pearson's, of all runs together, knows how few there were. Simulated with 3 to 30
+    animals that are nearly alike (correlation of runs within an animal up to .02, shares up to .95)
+    it covers .92 or more; where one animal in a hundred fails altogether no interval of so few
+    animals can know. NaN as in `mean_interval`.
     """
     found = mean_interval(shares)
     if np.isnan(found.estimate):

@@ -293,6 +293,7 @@ def baselines(trials: Table) -> Baselines:
     return Baselines(
         sets=len(random["trial"]),
         animals=ANIMALS,
+        convergent=float((random["convergent"] >= 0.9).mean()),
         passed={claim: float((random[claim] > 0).mean()) for claim in SEARCHED},
         median=float(np.median(random["holds"])),
         most=int(random["holds"].max()),

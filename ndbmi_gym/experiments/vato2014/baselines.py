@@ -25,6 +25,8 @@ class Baselines:
         Number of random sets, drawn from the space of the search.
     animals : tuple of int
         Animals that they were measured in.
+    convergent : float
+        Share of the sets under which nine tenths of the runs converge or more, without degradation.
     passed : dict of str to float
         Share of the sets under which each claim holds.
     median, most : float
@@ -37,6 +39,7 @@ class Baselines:
 
     sets: int
     animals: tuple[int, ...]
+    convergent: float
     passed: dict[str, float]
     median: float
     most: int

@@ -46,6 +46,7 @@ from ndbmi_gym.experiments.vato2014.checks import (
     share_check,
 )
 from ndbmi_gym.experiments.vato2014.evidence import Evidence
+from ndbmi_gym.stimuli import stimulus_set
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -301,7 +302,7 @@ def _short_windows(e: Evidence) -> list[Check]:
 def _maps(e: Evidence) -> list[Check]:
     missing = np.full(e.animals, np.nan)
     checks = [
-        Check(name, shares_interval(e.geometry.get(name, missing), _PLACES), 0.9, True, 0.1)
+        Check(name, shares_interval(e.geometry.get(name, missing), _places(name)), 0.9, True, 0.1)
         for name in _GEOMETRY
     ]
     skew = e.geometry.get("skew set 1", missing)
@@ -322,8 +323,21 @@ _GEOMETRY = (
     "pair_between set 4",
 )
 """Shares that should be nearly 1."""
-_PLACES = 4
-"""Least number of places, or of pairs of them, that such a share is of."""
+
+
+def _places(name: str) -> int:
+    """How many stimuli of a set such a share is of; of the shares of responses, all of them."""
+    measure, _, number = name.partition(" set ")
+    patterns = stimulus_set(int(number)).patterns
+    highest = max(height for _, height in patterns)
+    of = {
+        "angle_kept": sum(len(places) == 1 for places, _ in patterns),
+        "pair_between": sum(len(places) == 2 for places, _ in patterns),
+        "radius_rises": sum(height < highest for _, height in patterns),
+    }
+    return of.get(measure, len(patterns))
+
+
 _RUNS = 240
 """Of the comparison with the linear interface."""
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from html import escape
 from pathlib import Path
 
-from ndbmi_gym.experiments.bench.statistics import Interval
+from ndbmi_gym.experiments.bench.statistics import Interval, share_interval
 from ndbmi_gym.experiments.vato2014.baselines import load_baselines
 from ndbmi_gym.experiments.vato2014.checks import (
     DEPENDS,
@@ -37,9 +37,11 @@ _METHOD = (
     "and of convergent runs only, as in the text; p < 0.01 is the text's own test on the 240 runs "
     "of one animal (one-way ANOVA, then Tukey's HSD). Decoding is by multiple points where the "
     "claim does not compare decoders. Intervals are not corrected for the number of checks. "
-    "*Random sets*: under what share of random sets of parameters a claim holds, by its estimates "
-    "in two animals; a claim that most of them satisfy says little about these parameters. "
-    "Nothing here is entered by hand."
+    "*Random sets*: under what share of random sets of parameters a claim holds (95 % binomial "
+    "interval); a claim that most of them satisfy says little about these parameters. They are "
+    "judged by estimates, in two animals with half of the runs: a rule that is looser than the "
+    "verdict's where a ratio is near its bound, and stricter where most animals must agree, since "
+    "both have to. Nothing here is entered by hand."
 )
 
 _STYLE = """
@@ -95,7 +97,11 @@ def claims_table(findings: Sequence[Finding], brief: bool = False) -> str:
 
 
 def _passed(finding: Finding) -> str:
-    return f"{load_baselines().passed[finding.claim.id]:.0%}"
+    """Of the random sets, with its interval."""
+    base = load_baselines()
+    share = base.passed[finding.claim.id]
+    _, low, high = share_interval(round(share * base.sets), base.sets)
+    return f"{share:.2f} ({low:.2f} to {high:.2f})"
 
 
 def markdown(findings: Sequence[Finding], settings: JSON, remarks: Sequence[str]) -> str:
