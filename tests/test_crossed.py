@@ -102,3 +102,17 @@ def test_outcomes_that_are_all_alike_leave_a_width(outcome):
     assert found.high - outcome == pytest.approx(1.984 * spread / 10, rel=1e-3)
     # some 3 in n, which is what is not ruled out by n alike (Hanley and Lippman-Hand 1983)
     assert 2.5 < N_TRIALS * (found.high - outcome) < 3
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([1.0, 2.0], {}, r"shape \(2,\): give \(rows, columns\)"),
+        ([], {}, r"shape \(0,\)"),
+        ([[1.0, np.inf]], {}, "infinite"),
+        ([[1.0, 0.5]], {"outcomes": True}, "successes, 1, and failures, 0"),
+    ],
+)
+def test_what_is_no_table_of_numbers_is_refused(values, options, message):
+    with pytest.raises(ValueError, match=message):
+        crossed_interval(values, **options)

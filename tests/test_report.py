@@ -90,4 +90,5 @@ def test_the_headline_tells_what_random_sets_satisfy_too(monkeypatch):
     told = report.summary(findings, settings)
     assert "3 of 3 claims hold" in told
     assert "Of the 3 that hold, 2 also hold under at least half of random sets" in told
+    assert "and 1 under fewer than a fifth" in told
     assert "some of which the search had seen" in told

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections import Counter
 from functools import cache
 from typing import Any
@@ -56,7 +57,7 @@ def verdicts() -> Counter[str]:
     return Counter(claim["verdict"] for claim in claims)
 
 
-def common() -> int:
-    """How many of the claims that hold also hold under at least half of random parameters."""
+def holding(least: float = 0.0, below: float = math.inf) -> int:
+    """How many of the claims that hold also hold under such a share of random parameters."""
     claims = read("docs/reproduction/claims.json")["claims"]
-    return sum(c["verdict"] == "holds" and c["random_sets"] >= 0.5 for c in claims)
+    return sum(c["verdict"] == "holds" and least <= c["random_sets"] < below for c in claims)

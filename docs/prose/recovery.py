@@ -73,10 +73,12 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
-            "{holds:d} claims hold under it, {fails:d} do not, and {undecided:d} are undecided",
+            "{holds:d} claims hold under it, {fails:d} do not, {undecided:d} are undecided, and "
+            "{depends:d} depends on the reading",
             holds=judged["holds"],
             fails=judged["does not hold"],
             undecided=judged["undecided"],
+            depends=judged["depends on the reading"],
         ),
         sentence(
             PAGE,

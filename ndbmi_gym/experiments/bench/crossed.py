@@ -61,9 +61,18 @@ def crossed_interval(
     Raises
     ------
     ValueError
-        If there are several rows that are no sample.
+        If there are several rows that are no sample, the values are no table of rows and columns,
+        or they are infinite, or outcomes other than 0 and 1.
     """
     grid = np.asarray(values, float)
+    if grid.ndim not in (2, 3):
+        raise ValueError(
+            f"values of shape {grid.shape}: give (rows, columns), [values] for a single row"
+        )
+    if np.isinf(grid).any():
+        raise ValueError("values hold infinite ones: give finite numbers, NaN where one is missing")
+    if outcomes and not np.isin(grid[np.isfinite(grid)], (0.0, 1.0)).all():
+        raise ValueError("outcomes=True is for successes, 1, and failures, 0: leave it out")
     grid = grid[:, None] if grid.ndim == 2 else grid
     if len(grid) > 1 and not sampled:
         raise ValueError(f"{len(grid)} rows that are no sample: give one, or sampled=True")

@@ -275,7 +275,7 @@ def _curl(e: Evidence) -> list[Check]:
     return [
         *_shifts(e, "curl "),
         Check(
-            "turn to the left (as with any such curl), rad:", mean_interval(turned), 0.0, True, 0.2
+            "turn to the left (as with any such curl), rad:", mean_interval(turned), 0.0, True, 0.1
         ),
     ]
 
