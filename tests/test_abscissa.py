@@ -197,7 +197,7 @@ def test_one_selection_takes_the_interval_away():
     loops["convergent"][np.flatnonzero(own & loops["matched"])[0]] = 0.4
     found = rows(abscissa_summary.overall(tables))
     assert found["scaled to 0.5"][3] == str(ratio_interval([1.5, 1.5]))
-    assert found["scaled to 0.5"][4] == "(1.50)"
+    assert found["scaled to 0.5"][4] == "(1.50); 0.99 converge"
 
 
 def test_the_page_has_the_tables_of_the_data():

@@ -120,7 +120,7 @@ def overall(tables: Tables) -> str:
         for carry, matched in _CONDITIONS:
             own = where(loops, carry=carry)
             chosen = _of(own, key) if key == _SELF else where(_of(own, key), matched=matched)
-            row.append(_in_all(chosen, _of(own, _SELF)) if len(chosen["wtpe"]) else "")
+            row.append(cell_of_all(chosen, _of(own, _SELF)) if len(chosen["wtpe"]) else "")
         rows.append(row)
     return markdown(["", "E₁", "carried", *_CONDITIONS.values()], rows)
 
@@ -135,7 +135,8 @@ def over_tasks(table: Table, circuit: Table) -> Interval:
     return Interval(*np.exp(crossed_interval(np.nanmean(logs, axis=0))).tolist())
 
 
-def _in_all(table: Table, circuit: Table) -> str:
+def cell_of_all(table: Table, circuit: Table) -> str:
+    """What `overall` shows of a control beside its circuit, in all tasks."""
     found, share = over_tasks(table, circuit), float(table["convergent"].mean())
     if table["control"][0] == CIRCUIT:
         shown = "1"
