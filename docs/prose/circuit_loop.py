@@ -33,7 +33,15 @@ MULTIPLE, PROJECTION = "multiple-points", "projection"
 
 def pieces() -> list[Piece]:
     """All of them."""
-    return [*_opening(), *_random(), _calibrations(), *_papers(), *_paired(), *_volition(), *_captions()]
+    return [
+        *_opening(),
+        *_random(),
+        _calibrations(),
+        *_papers(),
+        *_paired(),
+        *_volition(),
+        *_captions(),
+    ]
 
 
 def _opening() -> list[Piece]:
@@ -139,10 +147,12 @@ def _random() -> list[Piece]:
             b=middle[1],
             projected=_range(projected),
             astray=_range(astray),
-            lost=np.mean([
-                _loops("scaled", 0.5, True, True, **task)["convergent"].mean()
-                for task in _tasks(PROJECTION)
-            ]),
+            lost=np.mean(
+                [
+                    _loops("scaled", 0.5, True, True, **task)["convergent"].mean()
+                    for task in _tasks(PROJECTION)
+                ]
+            ),
         ),
         sentence(
             PAGE,
