@@ -186,7 +186,18 @@ def test_all_tasks_in_one():
     expected = str(ratio_interval(np.sqrt(2) * np.array([1.5, 1.5])))
     assert found["scaled to 0.5"][2:] == [expected] * 4
     expected = str(ratio_interval(np.sqrt(2) * np.array([1.99, 1.99])))
-    assert found["shuffled to 0.99"][2:] == [expected, "", f"{expected}; 0.25 converge", ""]
+    selected = f"({np.sqrt(2) * 1.99:.2f}); 0.25 converge"
+    assert found["shuffled to 0.99"][2:] == [expected, "", selected, ""]
+
+
+def test_one_selection_takes_the_interval_away():
+    tables = constructed()
+    loops = tables["loops"]
+    own = (loops["control"] == "scaled") & (loops["abscissa"] == 0.5) & loops["carry"]
+    loops["convergent"][np.flatnonzero(own & loops["matched"])[0]] = 0.4
+    found = rows(abscissa_summary.overall(tables))
+    assert found["scaled to 0.5"][3] == str(ratio_interval([1.5, 1.5]))
+    assert found["scaled to 0.5"][4] == "(1.50); 0.99 converge"
 
 
 def test_the_page_has_the_tables_of_the_data():

@@ -38,10 +38,10 @@ def test_intervals_are_students_over_circuits(measured):
     assert np.isnan(where(compared, network=STABILISED)["difference"]).all()
 
 
-def test_what_cannot_be_told_apart_is_said_to_be_alike(measured):
+def test_what_cannot_be_told_apart_is_not_said_to_be_alike(measured):
     table = builds.builds_told(builds.compare_builds(measured)).splitlines()
     assert table[0] == "| measure | SOC | scaled 0.15 | scaled 0.99 |"
-    assert table[2] == "| E₁ | 4.00 ± 0.98 | 1.10 ± 0.20 | 4.02 ± 1.06 *alike* |"
+    assert table[2] == "| E₁ | 4.00 ± 0.98 | 1.10 ± 0.20 | 4.02 ± 1.06 *not told apart* |"
     assert "over 5 circuits" in table[-1]
 
 

@@ -161,3 +161,11 @@ def test_nothing_is_written_of_what_cannot_be_measured(tmp_path):
     with pytest.raises(ValueError, match="seed -1"):
         report.write(tmp_path / "out", None, -1)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("other", [["--circuit", "own.npz"], ["--redraw"]])
+def test_circuits_are_not_compared_with_a_file_nor_drawn(tmp_path, capsys, other):
+    asked = ["circuit", "report", "--circuits", "5", *other, "--out", str(tmp_path / "out")]
+    assert cli.main(asked) == 2
+    assert f"--circuits 5 with {other[0]}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

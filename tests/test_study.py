@@ -10,13 +10,12 @@ from matplotlib.text import Text
 
 from ndbmi_gym import cli
 from ndbmi_gym.experiments.bench import batches
-from ndbmi_gym.experiments.bench.statistics import mean_interval, ratio_interval
+from ndbmi_gym.experiments.bench.statistics import ratio_interval
 from ndbmi_gym.experiments.bench.tables import read_csv, where, write_csv
 from ndbmi_gym.experiments.circuit import abscissa, shift, study
 from ndbmi_gym.experiments.circuit import cases as circuit_cases
 from ndbmi_gym.experiments.circuit import volition as reaching
 from ndbmi_gym.experiments.circuit.cases import CARRY, STRUCTURE, VOLITION, WINDOWS, Case
-from ndbmi_gym.experiments.circuit.study_drawing import over_animals
 from ndbmi_gym.experiments.protocol import conditions, volition
 from ndbmi_gym.experiments.protocol.conditions import CIRCUITS, FIELDS
 from ndbmi_gym.experiments.vato2014 import comparison
@@ -436,6 +435,9 @@ def test_pictures_are_drawn_anew_from_files(tmp_path, capsys):
     draw("carry", tables["carry"]).savefig(tmp_path / "own.png", dpi=110)
     assert (tmp_path / "own.png").read_bytes() == (tmp_path / "carry.png").read_bytes()
     assert not (tmp_path / "structure.png").exists()
+    asked = ["circuit", "study", "--redraw", "--parts", "carry", "carry", "--out", str(tmp_path)]
+    assert cli.main(asked) == 0
+    assert capsys.readouterr().out == "drawn anew: carry\n"
     with pytest.raises(ValueError, match=r"holds no tables of paths, .* without --redraw"):
         study.redraw(tmp_path / "carry")
 
@@ -495,12 +497,3 @@ def test_pictures_of_some_cases():
         check_legible(draw(name, tables))
     canvas = draw("windows", protocol((*some, Case("scaled", 32, 0.3)), (0,)))
     assert [len(drawn(axes)) for axes in canvas.axes[:2]] == [1, 1]
-
-
-def test_means_are_over_the_animals_that_have_a_value():
-    values = {"animal": np.array([0, 0, 1, 2, 3]), "x": np.array([1.0, 3.0, np.nan, 5.0, 6.0])}
-    assert over_animals(values, "x") == pytest.approx(tuple(mean_interval([2.0, 5.0, 6.0])))
-    one = over_animals(where(values, animal=0), "x")
-    assert one.estimate == 2
-    assert np.isnan([one.low, one.high]).all()
-    assert np.isnan(over_animals(where(values, animal=1), "x")).all()

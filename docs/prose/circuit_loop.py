@@ -8,9 +8,11 @@ import numpy as np
 
 from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.experiments.bench.tables import Table as Columns
-from ndbmi_gym.experiments.bench.tables import where
+from ndbmi_gym.experiments.bench.tables import read_csv, where
 from ndbmi_gym.experiments.circuit.abscissa_summary import (
     CIRCUIT,
+    cell_of_all,
+    comparable,
     over_tasks,
     overall,
     ratio,
@@ -19,7 +21,7 @@ from ndbmi_gym.experiments.circuit.cases import STIMULI, STRUCTURE, Case
 from ndbmi_gym.experiments.protocol.conditions import DECODERS as PAPERS_DECODERS
 from ndbmi_gym.experiments.protocol.conditions import FIELDS
 from ndbmi_gym.interface import DECODERS
-from prose import Piece, Table, number, sentence
+from prose import ROOT, Piece, Table, number, sentence
 from prose.data import tables
 
 PAGE = "docs/studies/circuit.md"
@@ -31,13 +33,21 @@ MULTIPLE, PROJECTION = "multiple-points", "projection"
 
 def pieces() -> list[Piece]:
     """All of them."""
-    return [*_opening(), *_random(), *_papers(), *_paired(), *_volition(), *_captions()]
+    return [
+        *_opening(),
+        *_random(),
+        _calibrations(),
+        *_papers(),
+        *_paired(),
+        *_volition(),
+        *_captions(),
+    ]
 
 
 def _opening() -> list[Piece]:
     same = {carry: _means(False, carry) for carry in (False, True)}
     led = [100 * (1 - value) for value in _built_against_weak()]
-    best = {key: _mean(*key) for key in (("scaled", 0.8), ("shuffled", 0.9))}
+    best = [_mean(*key) for key in product(CONTROLS, NEAR)]
     return [
         sentence(
             PAGE,
@@ -50,9 +60,9 @@ def _opening() -> list[Piece]:
         sentence(
             PAGE,
             "err more: {reset[0]:.1f} to {reset[1]:.1f} times as much with the state reset, "
-            "{carried[0]:.1f} to {carried[1]:.1f} times with the state carried. With the "
-            "projection decoder and the state reset the strongest come near it ({strong[0]:.2f} to "
-            "{strong[1]:.2f} times)",
+            "{carried[0]:.1f} to {carried[1]:.1f} times with the state carried, where enough runs "
+            "converge to compare. With the projection decoder and the state reset the strongest "
+            "come near it ({strong[0]:.2f} to {strong[1]:.2f} times)",
             reset=_range(same[False]),
             carried=_range(same[True]),
             strong=_range(_strongest()),
@@ -68,15 +78,15 @@ def _opening() -> list[Piece]:
             "They had the circuit's own abscissa, .15, at which a random network's neurons hardly "
             "hear each other (largest energy {energy[0]:.1f} to {energy[1]:.1f}; unconnected "
             "neurons 1, the circuit {own:.0f}). They err {weak:.2f} times as much as the circuit "
-            "in the mean over all tasks; the best random networks err only {best:.2f} times as "
-            "much (scaled to .8: {scaled.low:.2f} to {scaled.high:.2f}; shuffled to .9: "
-            "{shuffled.low:.2} to {shuffled.high:.2f})",
+            "in the mean over all tasks; the {all:word} random networks of .8 to .95 err "
+            "{best[0]:.2f} to {best[1]:.2f} times as much, and {apart:word} of the {all:word} "
+            "intervals exclude 1",
             energy=_range(_networks("energy", control, 0.15) for control in CONTROLS),
             own=_networks("energy"),
             weak=np.mean([_mean(control, 0.15).estimate for control in CONTROLS]),
-            best=np.mean([found.estimate for found in best.values()]),
-            scaled=best["scaled", 0.8],
-            shuffled=best["shuffled", 0.9],
+            best=_range(found.estimate for found in best),
+            apart=sum(found.low > 1 for found in best),
+            all=len(best),
         ),
     ]
 
@@ -128,16 +138,24 @@ def _random() -> list[Piece]:
         sentence(
             PAGE,
             "The random networks' best is {weak.estimate:.2f} ({weak.low:.2f} to {weak.high:.2f}), "
-            "at .15. In one of eight tasks (dipole, 8 stimuli, multiple points) those of .5 come "
-            "near, at {a.estimate:.2f} ({a.low:.2} to {a.high:.2f}) and {b.estimate:.2f} "
+            "at .15. In one of eight tasks (dipole, 8 stimuli, multiple points) those of .5 "
+            "cannot be told from it, at {a.estimate:.2f} ({a.low:.2} to {a.high:.2f}) and "
+            "{b.estimate:.2f} "
             "({b.low:.2} to {b.high:.2f}); with projection the same networks err "
-            "{projected[0]:.1f} to {projected[1]:.1f} times as much. From .8 on runs go astray, "
-            "most with projection ({astray[0]:.2} to {astray[1]:.2} converge at .95 and .99).",
+            "{projected[0]:.1f} to {projected[1]:.1f} times as much, and those with scaled "
+            "weights lose some runs ({lost:.2} converge). From .8 on runs go astray, most with "
+            "projection ({astray[0]:.2} to {astray[1]:.2} converge at .95 and .99).",
             weak=weak,
             a=middle[0],
             b=middle[1],
             projected=_range(projected),
             astray=_range(astray),
+            lost=np.mean(
+                [
+                    _loops("scaled", 0.5, True, True, **task)["convergent"].mean()
+                    for task in _tasks(PROJECTION)
+                ]
+            ),
         ),
         sentence(
             PAGE,
@@ -162,6 +180,22 @@ def _random() -> list[Piece]:
             lasting=min(value for values in lasting for value in values),
         ),
     ]
+
+
+def _calibrations() -> Piece:
+    """Carried state, with interfaces that were calibrated at rest and on carried states."""
+    found = read_csv(ROOT / "docs/circuit/carried_calibration.csv")
+    circuit = where(found, control=CIRCUIT)
+    rows = []
+    for control, abscissa in dict.fromkeys(zip(found["control"], found["abscissa"], strict=True)):
+        own = where(found, control=control, abscissa=abscissa)
+        row = ["circuit" if control == CIRCUIT else f"{control} to {abscissa:g}"]
+        for calibrated, decoder in product(("rest", "carried"), (MULTIPLE, PROJECTION)):
+            each = {"calibrated": calibrated, "decoder": decoder}
+            row.append(cell_of_all(where(own, **each), where(circuit, **each)))
+        rows.append(row)
+    head = ("", *(f"{c}, {d}" for c in ("at rest", "carried") for d in ("points", PROJECTION)))
+    return Table(PAGE, head, rows)
 
 
 def _papers() -> list[Piece]:
@@ -418,12 +452,13 @@ def _mean(control: str, abscissa: float, matched: bool = True, carry: bool = Fal
 
 
 def _means(matched: bool, carry: bool, abscissae: Iterable[float] = ()) -> list[float]:
-    """Of all controls that were measured."""
+    """Of all controls that were measured and are no selections."""
     abscissae = tuple(abscissae) or (*WEAK, *STRONG)
     return [
-        _mean(control, abscissa, matched, carry).estimate
+        over_tasks(own, _circuit(carry)).estimate
         for control, abscissa in product(CONTROLS, abscissae)
-        if len(_loops(control, abscissa, matched, carry)["wtpe"])
+        for own in [_loops(control, abscissa, matched, carry)]
+        if len(own["wtpe"]) and comparable(own, _circuit(carry))
     ]
 
 

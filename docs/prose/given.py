@@ -33,6 +33,10 @@ GIVEN: dict[str, tuple[str, ...]] = {
     ),
     "docs/studies/circuit.md": (  # abscissae of controls, times and lengths
         "of abscissa .15 to .99",
+        "those of .5 cannot be told from it. The weak ones (.15, .5)",
+        "With those of .8 and .95 fewer",
+        "hardly more (projection at .95)",
+        "what those of .5 lose",
         "Windows last 0.3 s and the metric's τ is 0.05 s",
         "At 0.15, the circuit's own,",
         "at 0.8 and 0.99 it is a random network",

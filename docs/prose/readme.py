@@ -17,6 +17,8 @@ REACHED = {
 NETWORKS = {
     "circuit": "the circuit",
     "scaled to 0.15": "random network, abscissa .15 (the control of before)",
+    "shuffled to 0.15": "the circuit's weights, inhibition shuffled, abscissa .15",
+    "scaled to 0.5": "random network, abscissa .5",
     "scaled to 0.8": "random network, abscissa .8",
     "scaled to 0.95": "random network, abscissa .95",
     "shuffled to 0.95": "the circuit's weights, inhibition shuffled, abscissa .95",

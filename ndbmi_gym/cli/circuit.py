@@ -38,7 +38,8 @@ def add_to(commands: Any) -> None:
         "--circuits",
         type=int,
         default=1,
-        help="circuits to compare with controls; others than the packaged one are built",
+        help="circuits to compare with controls; others than the packaged one are built, and each "
+        "costs about two minutes",
     )
     add_redraw(report)
 
@@ -55,7 +56,13 @@ def add_to(commands: Any) -> None:
     study = add_command(own, "study", what, run_study)
     add_files(study, "circuit/study")
     add_animals(study, 0)
-    study.add_argument("--parts", nargs="+", metavar="PART", help="parts to run (default: all)")
+    study.add_argument(
+        "--parts",
+        nargs="+",
+        metavar="PART",
+        help="parts to run, or to draw anew: paths, structure, windows, carry, shift, volition, "
+        "abscissa (default: all)",
+    )
     add_redraw(study)
 
 
@@ -88,6 +95,16 @@ def run_report(asked: argparse.Namespace) -> int:
     """Measure a circuit by itself."""
     from ndbmi_gym.experiments.circuit import report
 
+    if asked.circuit is not None and asked.circuits != 1:
+        raise ValueError(
+            f"--circuits {asked.circuits} with --circuit {asked.circuit}: the circuits that are "
+            "compared are the packaged one and others built like it; drop either"
+        )
+    if asked.redraw and asked.circuits != 1:
+        raise ValueError(
+            f"--circuits {asked.circuits} with --redraw: what is drawn are the circuits that were "
+            "measured; drop either"
+        )
     if asked.redraw:
         print(f"drawn anew: {', '.join(report.redraw(asked.out))}")
         return 0
@@ -112,10 +129,10 @@ def run_study(asked: argparse.Namespace) -> int:
     """Measure the circuit in the closed loop."""
     from ndbmi_gym.experiments.circuit import study
 
+    parts = tuple(dict.fromkeys(asked.parts or study.PARTS))
     if asked.redraw:
-        print(f"drawn anew: {', '.join(study.redraw(asked.out))}")
+        print(f"drawn anew: {', '.join(study.redraw(asked.out, parts))}")
         return 0
-    parts = asked.parts or study.PARTS
     print(study.run(asked.out, _animals(asked), asked.seed, asked.jobs, parts))
     print(f"results are in {asked.out}")
     return 0

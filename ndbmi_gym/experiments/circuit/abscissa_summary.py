@@ -48,13 +48,18 @@ def mean(table: Table, column: str) -> Interval:
     return found if column != "convergent" else Interval(*np.clip(found, 0, 1).tolist())
 
 
+def comparable(table: Table, circuit: Table) -> bool:
+    """Whether half of the runs or more converge in every circuit, animal and task of both."""
+    return bool(min(each["convergent"].min() for each in (table, circuit)) >= _COMPARABLE)
+
+
 def ratio(table: Table, circuit: Table) -> Interval | None:
     """Mean wtpe of a control in units of its own circuit's, in the same animals.
 
     None where fewer than half of the runs of a circuit and animal converge: what is left then is a
     selection.
     """
-    if min(grid(each, "convergent").min() for each in (table, circuit)) < _COMPARABLE:
+    if not comparable(table, circuit):
         return None
     logs = crossed_interval(np.log(grid(table, "wtpe") / grid(circuit, "wtpe")))
     return Interval(*np.exp(logs).tolist())
@@ -75,8 +80,9 @@ def blocks(tables: Tables) -> list[str]:
         _networks(where(networks, matched=True), where(networks, control=CIRCUIT)),
         "All tasks in one: wtpe of the runs that converge in units of the circuit's, geometric "
         f"mean over {circuits} circuits and {animals} animals (95 % interval); after a semicolon "
-        "the share that converges, where it is not 1. E₁, and the size of what is carried: "
-        "means.",
+        "the share that converges, where it is not 1. In brackets and without an interval: fewer "
+        "than half of the runs of some circuit, animal and task converge, and what is left is a "
+        "selection. E₁, and the size of what is carried: means.",
         overall(tables),
     ]
     for carry, matched, what in (
@@ -103,7 +109,8 @@ def overall(tables: Tables) -> str:
     """All tasks in one: a control's wtpe in units of its circuit's, and the share that converges.
 
     The geometric mean over numbers of stimuli, fields and decoders is taken first, in every circuit
-    and animal, of the runs that converge.
+    and animal, of the runs that converge. Where these are fewer than half in any of them the ratio
+    is a selection's: it stands in brackets, without an interval.
     """
     loops, networks = tables["loops"], tables["networks"]
     rows = []
@@ -113,7 +120,7 @@ def overall(tables: Tables) -> str:
         for carry, matched in _CONDITIONS:
             own = where(loops, carry=carry)
             chosen = _of(own, key) if key == _SELF else where(_of(own, key), matched=matched)
-            row.append(_in_all(chosen, _of(own, _SELF)) if len(chosen["wtpe"]) else "")
+            row.append(cell_of_all(chosen, _of(own, _SELF)) if len(chosen["wtpe"]) else "")
         rows.append(row)
     return markdown(["", "E₁", "carried", *_CONDITIONS.values()], rows)
 
@@ -128,9 +135,13 @@ def over_tasks(table: Table, circuit: Table) -> Interval:
     return Interval(*np.exp(crossed_interval(np.nanmean(logs, axis=0))).tolist())
 
 
-def _in_all(table: Table, circuit: Table) -> str:
+def cell_of_all(table: Table, circuit: Table) -> str:
+    """What `overall` shows of a control beside its circuit, in all tasks."""
     found, share = over_tasks(table, circuit), float(table["convergent"].mean())
-    shown = "1" if table["control"][0] == CIRCUIT else _shown(found)
+    if table["control"][0] == CIRCUIT:
+        shown = "1"
+    else:
+        shown = _shown(found) if comparable(table, circuit) else f"({found.estimate:.2f})"
     return shown if share >= _ROUNDED else f"{shown}; {share:.2f} converge"
 
 

@@ -150,20 +150,23 @@ def builds_told(compared: Table) -> str:
         f"| {' | '.join(cells)} |".replace("|x|", f"{BAR}x{BAR}")
         for cells in zip(*(column.tolist() for column in table.values()), strict=True)
     ]
+    compares = int(np.isfinite(compared["difference_low"]).sum())
     told = (
         f"Means over {compared['circuits'][0]} circuits, each built from its own random weights, "
         "with controls made from it; ± is the half width of Student's 95 % interval over circuits. "
-        "*Alike*: the interval of the paired difference between circuit and control holds zero. "
+        "*Not told apart*: the interval of the paired difference between circuit and control holds "
+        f"zero, which with so few circuits does not show that they are alike; {compares} "
+        "comparisons, each by an interval of its own. "
         "Controls have the circuit's signal; the number in a name is the spectral abscissa."
     )
     return "\n".join(lines) + "\n\n" + told
 
 
-def _cell(mean: float, half: float, alike: bool) -> str:
+def _cell(mean: float, half: float, together: bool) -> str:
     if np.isnan(mean):
         return "–"
     digits = 2 if abs(mean) < 10 else 1 if abs(mean) < 100 else 0
-    return f"{mean:.{digits}f} ± {half:.{digits}f}{' *alike*' if alike else ''}"
+    return f"{mean:.{digits}f} ± {half:.{digits}f}{' *not told apart*' if together else ''}"
 
 
 def draw_builds(tables: Tables) -> Canvas:

@@ -76,15 +76,20 @@ def run(
     return _summarise(out)
 
 
-def redraw(out: Path) -> list[str]:
-    """Draw pictures and write ``study.md`` anew from the tables in a folder.
+def redraw(out: Path, parts: Sequence[str] = PARTS) -> list[str]:
+    """Draw pictures of parts, and write ``study.md`` anew, from the tables in a folder.
 
     Returns
     -------
     list of str
         Names of the pictures drawn.
+
+    Raises
+    ------
+    ValueError
+        If there is no such part.
     """
-    drawn = batches.redraw(Batch(out), figures(out))
+    drawn = batches.redraw(Batch(out), figures(out, parts))
     _summarise(out)
     return drawn
 
