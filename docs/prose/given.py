@@ -31,6 +31,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "with a probability of 0.1",
         "cost nothing or 0.03 a cm",
     ),
+    "docs/studies/claims.md": ("At α = 0.9 the error is of the runs",),
     "docs/studies/circuit.md": (  # abscissae of controls, times and lengths
         "of abscissa .15 to .99",
         "those of .5 cannot be told from it. The weak ones (.15, .5)",
