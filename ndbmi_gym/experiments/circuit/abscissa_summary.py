@@ -14,12 +14,12 @@ from ndbmi_gym.experiments.bench.statistics import (
 )
 from ndbmi_gym.experiments.bench.tables import Table, Tables, concatenate, markdown, where
 
-Key = tuple[str, float]
+_Key = tuple[str, float]
 """Control and abscissa."""
 
 CIRCUIT = "none"
 """The control that is the circuit itself."""
-_SELF: Key = (CIRCUIT, np.nan)
+_SELF: _Key = (CIRCUIT, np.nan)
 _CONDITIONS = {
     (False, True): "reset, same signal",
     (False, False): "reset, same amplitude",
@@ -145,13 +145,13 @@ def cell_of_all(table: Table, circuit: Table) -> str:
     return shown if share >= _ROUNDED else f"{shown}; {share:.2f} converge"
 
 
-def _keys(table: Table) -> list[Key]:
+def _keys(table: Table) -> list[_Key]:
     """Controls of a table and their abscissae, in their order."""
     pairs = zip(table["control"].tolist(), table["abscissa"].tolist(), strict=True)
     return [key for key in dict.fromkeys(pairs) if key[0] != CIRCUIT]
 
 
-def _named(key: Key) -> str:
+def _named(key: _Key) -> str:
     return "circuit" if key[0] == CIRCUIT else f"{key[0]} to {key[1]:g}"
 
 
@@ -173,14 +173,14 @@ def _over_circuits(values: FloatArray) -> Interval:
     return Interval(float(values.mean()), *mean_interval(values)[1:])
 
 
-def _of(table: Table, key: Key) -> Table:
+def _of(table: Table, key: _Key) -> Table:
     control, abscissa = key
     own = where(table, control=control)
     return own if control == CIRCUIT else where(own, abscissa=abscissa)
 
 
 def _by_task(
-    loops: Table, matched: bool, keys: Sequence[Key], cell: Callable[[Table, Table], str]
+    loops: Table, matched: bool, keys: Sequence[_Key], cell: Callable[[Table, Table], str]
 ) -> str:
     """A row for every network, a column for every number of stimuli, field and decoder."""
     tasks, rows = _tasks(loops), []
