@@ -105,14 +105,13 @@ def test_outcomes_that_are_all_alike_leave_a_width(outcome):
 
 
 @pytest.mark.parametrize(
-    ("values", "options", "message"),
+    ("values", "message"),
     [
-        ([1.0, 2.0], {}, r"shape \(2,\): give \(rows, columns\)"),
-        ([], {}, r"shape \(0,\)"),
-        ([[1.0, np.inf]], {}, "infinite"),
-        ([[1.0, 0.5]], {"outcomes": True}, "successes, 1, and failures, 0"),
+        ([1.0, 2.0], r"shape \(2,\): give \(rows, columns\)"),
+        ([], r"shape \(0,\)"),
+        ([[1.0, np.inf]], "infinite"),
     ],
 )
-def test_what_is_no_table_of_numbers_is_refused(values, options, message):
+def test_what_is_no_table_of_numbers_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
-        crossed_interval(values, **options)
+        crossed_interval(values)

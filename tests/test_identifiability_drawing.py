@@ -70,14 +70,14 @@ def test_where_the_best_trials_lie(found, searched):
     assert len(bars) == len(INTERVALS) * len(groups)
     np.testing.assert_allclose(bars, np.tile([0.1, 0.9], (len(bars), 1)), atol=1e-3)
     texts = {text.get_text() for text in spans.texts}
-    assert {"0.01 to 1", "× 0.00", "× 0.09"} <= texts
+    assert {"0.01 to 3", "× 0.00", "× 0.09"} <= texts
     readings = [text.get_text() for text in shares.get_yticklabels()]
     assert len(set(readings)) == sum(len(values.choices) for values in SPACE.values())
     dots = [float(line.get_xdata()[0]) for line in shares.lines if line.get_marker() == "o"]
     assert len(dots) == len(readings)
     at = readings.index("obstacle: direction (rad): 0")
     assert dots[at : at + 2] == [0.0, 1.0]  # π/8, which a file has to six digits
-    assert dots[:4] == [0.25] * 4
+    assert dots[:5] == [0.2] * 5
     said = [text.get_text() for text in canvas.legends[0].get_texts()]
     assert said[:2] == ["all 60 random trials", "best 60 of the random trials"]
     assert said[2:] == (["best 120 of the whole search"] if searched else [])

@@ -61,8 +61,8 @@ def crossed_interval(
     Raises
     ------
     ValueError
-        If there are several rows that are no sample, the values are no table of rows and columns,
-        or they are infinite, or outcomes other than 0 and 1.
+        If there are several rows that are no sample, or the values are no table of rows and
+        columns, or infinite.
     """
     grid = np.asarray(values, float)
     if grid.ndim not in (2, 3):
@@ -71,8 +71,6 @@ def crossed_interval(
         )
     if np.isinf(grid).any():
         raise ValueError("values hold infinite ones: give finite numbers, NaN where one is missing")
-    if outcomes and not np.isin(grid[np.isfinite(grid)], (0.0, 1.0)).all():
-        raise ValueError("outcomes=True is for successes, 1, and failures, 0: leave it out")
     grid = grid[:, None] if grid.ndim == 2 else grid
     if len(grid) > 1 and not sampled:
         raise ValueError(f"{len(grid)} rows that are no sample: give one, or sampled=True")
