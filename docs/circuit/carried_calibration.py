@@ -18,7 +18,7 @@ import numpy as np
 from ndbmi_gym.animals import animal_rng
 from ndbmi_gym.calibration import build_interface
 from ndbmi_gym.config import Config
-from ndbmi_gym.cortex.__init__ import metric_tau_s
+from ndbmi_gym.cortex import metric_tau_s
 from ndbmi_gym.experiments.bench.tables import Table, concatenate, from_rows, write_csv
 from ndbmi_gym.experiments.circuit import cases
 from ndbmi_gym.experiments.circuit.abscissa import (

@@ -1,10 +1,12 @@
 """The numbers of the pages on the lost parameters."""
 
-import re
 from collections import Counter
 
+import numpy as np
+
 from ndbmi_gym.experiments.recovery.readings import JudgedReading, markdown
-from ndbmi_gym.presets import Preset
+from ndbmi_gym.presets import SET_5, Preset
+from ndbmi_gym.stimuli import stimulus_set
 from prose import Piece, Table, Whole, number, sentence
 from prose.data import read
 
@@ -63,7 +65,7 @@ def pieces() -> list[Piece]:
             PAGE,
             "the factor of set 5 is then {doubled:.1f} times that of set 6 (stated: {stated:.1f}; "
             "printed: {printed:.1f})",
-            **_set_5(read("docs/reproduction/claims.json")["remarks"][0]),
+            **_set_5(),
         ),
         sentence(
             PAGE,
@@ -118,16 +120,15 @@ def _readings() -> str:
     return markdown(Preset(**found["parameters"]), outcomes) + "\n"
 
 
-def _set_5(remark: str) -> dict[str, float]:
-    """The factors of set 5 in units of those of set 6, as the claims' first remark has them."""
-    told = re.search(
-        r"are (?P<printed>[\d.]+) times .*, and (?P<stated>[\d.]+) .* intensities stated, "
-        r"(?P<doubled>[\d.]+) .* intensities doubled",
-        remark,
-    )
-    if told is None:
-        raise ValueError(f"the claims' first remark says nothing of set 5: {remark!r}")
-    return {name: float(factor) for name, factor in told.groupdict().items()}
+def _set_5() -> dict[str, float]:
+    """The factors of set 5 in units of those of set 6: as printed, and by reading."""
+    printed = [np.mean(stimulus_set(number).printed_f_factors) for number in (5, 6)]
+    rows = read("docs/reproduction/set_5.csv")
+    found = {
+        reading: float(np.mean([float(r["to set 6"]) for r in rows if r["reading"] == reading]))
+        for reading in SET_5
+    }
+    return {"printed": float(printed[0] / printed[1]), **found}
 
 
 def _satisfy(*claims: str, path: str = "docs/recovery/trials.csv") -> int:

@@ -3,12 +3,12 @@
 Success and score of the references in 500 trials of animal 0, with Student's 95 % intervals.
 """
 
-import csv
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ndbmi_gym.experiments.bench.statistics import mean_interval
+from ndbmi_gym.experiments.bench.tables import from_rows, write_csv
 from ndbmi_gym.rollout import score
 
 OUT = Path(__file__).with_name("tasks.csv")
@@ -26,10 +26,7 @@ def main() -> None:
                 mean, low, high = (round(x, 4) for x in mean_interval(found[measure]))
                 row = {"task": name, "policy": policy, "measure": measure, "trials": TRIALS}
                 rows.append(row | {"mean": mean, "low": low, "high": high})
-    with OUT.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(OUT, from_rows(rows))
     print(OUT.read_text(encoding="utf-8"))
 
 

@@ -7,7 +7,6 @@ look-ahead on the true state, and of two particle filters, one that knows delay 
 that takes what it hears to be of now. Means over five animals, with the standard deviation.
 """
 
-import csv
 from pathlib import Path
 
 import gymnasium
@@ -15,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.experiments.bench.tables import from_rows, write_csv
 from ndbmi_gym.experiments.protocol.runs import run_ideal
 from ndbmi_gym.policies import Eq24, LookAhead, ParticleFilter
 from ndbmi_gym.rollout import score
@@ -72,10 +72,7 @@ def main() -> None:
         for name, mean, sd in zip(names, np.mean(found, 0), np.std(found, 0, ddof=1), strict=True):
             row |= {name: round(float(mean), 3), f"{name} sd": round(float(sd), 3)}
         rows.append(row)
-    with OUT.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(OUT, from_rows(rows))
     print(OUT.read_text(encoding="utf-8"))
 
 

@@ -25,7 +25,12 @@ from ndbmi_gym.experiments.bench.tables import (
 )
 from ndbmi_gym.experiments.circuit.abscissa import build_circuits, circuit_file
 from ndbmi_gym.experiments.circuit.acceptance import BAR
-from ndbmi_gym.experiments.circuit.comparison import READ_UNITS, movement_numbers, transient_numbers
+from ndbmi_gym.experiments.circuit.comparison import (
+    READ_UNITS,
+    SPREAD,
+    movement_numbers,
+    transient_numbers,
+)
 from ndbmi_gym.experiments.circuit.quench import (
     NONLINEAR,
     PREPARED,
@@ -70,7 +75,7 @@ def measure_build(specimen: Specimen) -> Table:
         rows += [
             {"network": name, "measure": measure, "value": value}
             for measure, value in row.items()
-            if not measure.endswith("±")
+            if not measure.endswith(SPREAD)
         ]
     return from_rows(rows)
 

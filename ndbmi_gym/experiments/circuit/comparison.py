@@ -13,7 +13,8 @@ from ndbmi_gym.provenance import JSON
 NOISY = 0.2
 """Noise in the prepared state."""
 READ_UNITS = (COMPARED_UNITS, UNITS[-1])
-_SPREAD = " ±"  # at the end of the name of a column of standard deviations
+SPREAD = " ±"
+"""At the end of the name of a column of standard deviations."""
 
 
 def comparison(specimen: Specimen, tables: Tables) -> Table:
@@ -85,15 +86,15 @@ def movement_numbers(tables: Tables, name: str, amplitude: str) -> JSON:
 
 
 def _spread(name: str, mean: float, deviation: float) -> JSON:
-    return {name: mean, name + _SPREAD: deviation}
+    return {name: mean, name + SPREAD: deviation}
 
 
 def _cells(compared: Table, name: str) -> list[str]:
     """A column in words, with its standard deviations if there are any."""
     values = compared[name]
-    if name + _SPREAD not in compared:
+    if name + SPREAD not in compared:
         return ["–" if np.isnan(value) else f"{value:.3g}" for value in values]
-    spreads = compared[name + _SPREAD]
+    spreads = compared[name + SPREAD]
     digits = 3 if spreads.max() < 0.01 else 2
     return [
         f"{value:.{digits}f} ± {spread:.{digits}f}"
@@ -111,7 +112,7 @@ def comparison_table(compared: Table, amplitude: str) -> str:
         "|---|" + "---:|" * len(compared["circuit"]),
     ]
     for name, values in compared.items():
-        if values.dtype.kind == "f" and not name.endswith(_SPREAD):
+        if values.dtype.kind == "f" and not name.endswith(SPREAD):
             lines.append(f"| {name.replace('|', BAR)} | {' | '.join(_cells(compared, name))} |")
     return "\n".join(lines)
 
@@ -136,7 +137,7 @@ def remaining(compared: Table) -> str:
     own = compared["circuit"].tolist().index(STABILISED)
     parts = []
     for name in compared:
-        if name + _SPREAD not in compared:
+        if name + SPREAD not in compared:
             continue
         better = -compared[name] if name.startswith("path error") else compared[name]
         best = controls[better[controls].argmax()]

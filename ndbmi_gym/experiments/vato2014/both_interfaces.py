@@ -9,7 +9,6 @@ from ndbmi_gym.experiments.protocol.conditions import (
     DECODERS,
     REFERENCE,
     Setting,
-    ideal_runs,
     make_loop,
     path_errors,
     run_setting,
@@ -112,7 +111,7 @@ def run_both(preset: Preset, animal: int, seed: int) -> BothInterfaces:
         return loop.field(loop.interface.decode(trains, loop.decoder))
 
     interface, forced = calibrated(field), calibrated(loop.field)
-    dipole, _ = run_setting(preset, setting, animal, seed, starts)
+    dipole, ideal = run_setting(preset, setting, animal, seed, starts)
     return BothInterfaces(
         refused,
         interface,
@@ -121,7 +120,7 @@ def run_both(preset: Preset, animal: int, seed: int) -> BothInterfaces:
         run(forced, "linear, dipole"),
         loop,
         dipole,
-        ideal_runs(preset, loop, starts),
+        ideal,
         (
             force_error(interface.sense, interface.force(trains), field, half_side_cm),
             force_error(forced.sense, forced.force(trains), loop.field, half_side_cm),
