@@ -1,0 +1,599 @@
+"""Distillation: ``python -m agents.train --algo distill``, with torch alone.
+
+An agent hears spikes; where the device is, it has to remember. Learning that from rewards alone is
+slow, and in a simulation nobody has to. A run goes through three stages, each a share of its
+budget:
+
+1. *Teach*. A network that sees the true state learns the task, by PPO or from `LookAhead`.
+2. *Copy*. A recurrent network that sees what an agent sees (the student) acts, the teacher says at
+   every step what it would do, and the student learns to say the same (DAgger, Ross et al. 2011)
+   and, from a head of its own, where the device is (its belief).
+3. *Tune*. The student goes on by PPO on its own rewards. Its critic sees the true state.
+
+What is privileged is used in training only: the agent that comes out sees its observation, and
+nothing else. Batches consist of whole trials, so that no memory has to be kept between them, and
+each draws from a seed of its own: a run that goes on does what it would have done undisturbed.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from agents.options import JSON
+from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.files import whole_file
+from ndbmi_gym.policies import LookAhead
+from ndbmi_gym.policies.network import Layer, Network
+from ndbmi_gym.rollout import numbers_of
+from ndbmi_gym.tasks import N_JUDGED, Judged
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+STAGES = ("teach", "copy", "tune")
+STATE = "state.pt"
+
+_BELIEF = 4  # entries of the privileged state that the student guesses: position and velocity
+_MOST_FORCE = 100.0  # entries of a force law beyond it, such as an end that never comes
+_BEYOND = 0.3  # how far beyond the action box a teacher's wish is copied
+_IDLE = 0.1  # weight of an error where wish and action both lie beyond the same end of the box
+_REWARD = 0.1  # values are learned in tens
+_CLIP = 0.2  # of PPO's ratio
+_STEADY = 1e-8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hyper-parameters of a distillation, whose values are in ``agents/hyperparams/distill.json``.
+
+    Attributes
+    ----------
+    teacher : {"ppo", "look_ahead"}
+        What the teacher learns from.
+    shares : tuple of float
+        Shares of the budget that the first two stages end at.
+    gamma, gae_lambda : float
+        Discount, and its factor for advantages, of both stages of PPO.
+    units : int
+        Units in each of two hidden layers of teacher and critic.
+    encoder, memory : int
+        Units in each of two layers before the student's memory, and in that.
+    teach_trials, teach_epochs, teach_minibatches : int
+        Trials side by side, passes through each batch, and parts of it, in the first stage.
+    teach_rate, teach_log_std : float
+        Learning rate at first, falling to a twentieth, and log standard deviation of exploration.
+    trials : int
+        Trials side by side in the other stages.
+    copy_epochs, copy_part : int
+        Passes through each batch, and trials per minibatch.
+    copy_rate : float
+        Learning rate at first; it falls to a thirtieth.
+    copy_noise : float
+        Standard deviation of noise on the student's actions in half of the trials.
+    action_weight, belief_weight : float
+        Of the errors of action and belief.
+    tune_epochs, tune_part : int
+        Passes through each batch, and trials per minibatch.
+    tune_rate : float
+        Learning rate at first; it falls to an eighth.
+    tune_std : tuple of float
+        Standard deviation of exploration, first and last.
+    tune_belief_weight : float
+        Of the error of the belief beside PPO's loss.
+    tune_warmup : float
+        Share of the stage in which the critic learns alone.
+    """
+
+    teacher: str
+    shares: tuple[float, float]
+    gamma: float
+    gae_lambda: float
+    units: int
+    encoder: int
+    memory: int
+    teach_trials: int
+    teach_epochs: int
+    teach_minibatches: int
+    teach_rate: float
+    teach_log_std: float
+    trials: int
+    copy_epochs: int
+    copy_part: int
+    copy_rate: float
+    copy_noise: float
+    action_weight: float
+    belief_weight: float
+    tune_epochs: int
+    tune_part: int
+    tune_rate: float
+    tune_std: tuple[float, float]
+    tune_belief_weight: float
+    tune_warmup: float
+
+    def __post_init__(self) -> None:
+        if self.teacher not in ("ppo", "look_ahead"):
+            raise ValueError(f"teacher = {self.teacher!r}: choose 'ppo' or 'look_ahead'")
+        for name in ("shares", "tune_std"):
+            pair = getattr(self, name)
+            if not (isinstance(pair, list | tuple) and len(pair) == 2):
+                raise ValueError(f"{name} = {pair!r}: give two numbers")
+            object.__setattr__(self, name, tuple(map(float, pair)))
+        if not 0 <= self.shares[0] <= self.shares[1] <= 1:
+            raise ValueError(f"shares = {self.shares!r}: give two numbers in order from 0 to 1")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.type is int and not (type(value) is int and value >= 1):
+                raise ValueError(f"{each.name} = {value!r}: give a whole number >= 1")
+        for name in ("trials", "teach_trials"):
+            parts = (self.copy_part, self.tune_part) if name == "trials" else ()
+            if any(getattr(self, name) % part for part in parts):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)}: give a multiple of copy_part and tune_part"
+                )
+
+
+class Batch(NamedTuple):
+    """Whole trials side by side, of T steps at most, B of them.
+
+    Attributes
+    ----------
+    seen : Tensor (T, B, d)
+        Observations.
+    state : Tensor (T, B, s)
+        See `privileged`.
+    action, wished : Tensor (T, B, n)
+        What was done, before it was clipped to the box; and the mean of the policy that acted, or
+        the teacher's label.
+    reward : ndarray (T, B)
+    running : ndarray of bool (T, B)
+        Steps that belonged to the trial in their place; the others are to be ignored.
+    success : ndarray of bool (B,)
+    """
+
+    seen: Tensor
+    state: Tensor
+    action: Tensor
+    wished: Tensor
+    reward: FloatArray
+    running: BoolArray
+    success: BoolArray
+
+    @property
+    def steps(self) -> int:
+        """Environment steps that belonged to trials."""
+        return int(self.running.sum())
+
+
+class Student(nn.Module):
+    """The recurrent agent, with the head that tells its belief.
+
+    Parameters
+    ----------
+    width, n : int
+        Entries of an observation and of an action.
+    recipe : Recipe
+    """
+
+    def __init__(self, width: int, n: int, recipe: Recipe) -> None:
+        super().__init__()
+        encoder, memory = recipe.encoder, recipe.memory
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.first, self.second = _linear(width, encoder), _linear(encoder, encoder)
+        self.memory = nn.GRU(encoder, memory)
+        for name, weights in self.memory.named_parameters():
+            if "weight" in name:
+                for gate in weights.data.chunk(3):
+                    nn.init.orthogonal_(gate)
+            else:
+                nn.init.zeros_(weights)
+        with torch.no_grad():  # at first it keeps what it has
+            self.memory.bias_hh_l0[memory : 2 * memory] = 1.0
+        self.head = _linear(memory + encoder, n, 0.01)
+        self.belief = _linear(memory, _BELIEF, 1.0)
+
+    def forward(self, seen: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Actions (T, B, n), beliefs (T, B, 4) and the memory (1, B, m) after observations."""
+        encoded = torch.relu(self.first((seen - self.mean) / self.scale))
+        encoded = torch.relu(self.second(encoded))
+        recalled, memory = self.memory(encoded, memory)
+        return self.head(torch.cat((recalled, encoded), -1)), self.belief(recalled), memory
+
+
+def network(student: Student, env: BMIVectorEnv) -> Network:
+    """The student as it is played without torch; it has no head for the belief any more.
+
+    Parameters
+    ----------
+    student : Student
+    env : BMIVectorEnv
+        Whose observations it sees.
+    """
+    weights = {name: each.detach().numpy() for name, each in student.state_dict().items()}
+    scale = weights["scale"]
+    first = weights["first.weight"] / scale
+    bias = weights["first.bias"] - first @ weights["mean"]
+    memory = {
+        name.removeprefix("memory.").removesuffix("_l0"): each
+        for name, each in weights.items()
+        if name.startswith("memory.")
+    }
+    return Network(
+        (
+            Layer("linear", {"weight": first, "bias": bias}, "relu"),
+            Layer("linear", _pair(weights, "second"), "relu"),
+            Layer("gru", memory, joined=True),
+            Layer("linear", _pair(weights, "head")),
+        ),
+        env.single_observation_space,
+        env.single_action_space,
+    )
+
+
+def _pair(weights: JSON, name: str) -> dict[str, Any]:
+    return {part: weights[f"{name}.{part}"] for part in ("weight", "bias")}
+
+
+def privileged(env: BMIVectorEnv) -> FloatArray:
+    """What the teacher and the critics see of B trials, (B, s), in units of about 1.
+
+    Position and velocity first, then where the device is sensed, the force law, target and last
+    action, the time as a share of what there is, and what the task remembers.
+    """
+    episodes = env.episodes
+    device, half_side = episodes.state, episodes.half_side_cm
+    limit_s = (env.max_episode_steps or 1) * episodes.loops[0].plant.step_s
+    remembered = episodes.outcome.values
+    parts = (
+        2 * device.position / half_side,
+        2 * device.velocity / half_side,
+        2 * episodes.sensed.position / half_side,
+        np.clip(device.forces, -_MOST_FORCE, _MOST_FORCE),
+        2 * episodes.target / half_side,
+        episodes.action,
+        device.time_s[:, None] / limit_s,
+        np.minimum(remembered[:, Judged.STREAK, None], 3),
+        remembered[:, N_JUDGED:],
+    )
+    return np.hstack(parts).astype(np.float32)
+
+
+Acting = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From observations (B, d) and states (B, s) to actions and what is wished."""
+
+
+def play(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch:
+    """Trials from their beginning to their end.
+
+    Parameters
+    ----------
+    env : BMIVectorEnv
+    act : callable
+        From observations (B, d) and states (B, s) to actions and wishes, (B, n) each.
+    seed : int
+        Of the first trial.
+    first : int
+        Its number.
+    """
+    seen, _ = env.reset(seed=seed, options=numbers_of(env, first))
+    running, success = np.ones((2, env.num_envs), np.bool_)
+    low, rows = env.episodes.low, []
+    while running.any():
+        now = torch.as_tensor(seen), torch.as_tensor(privileged(env))
+        with torch.no_grad():
+            action, wished = act(*now)
+        seen, reward, terminated, truncated, info = env.step(action.clamp(low, 1.0).numpy())
+        rows.append((*now, action, wished, reward.astype(np.float32), running))
+        ended = running & (terminated | truncated)
+        success[ended] = info["is_success"][ended]
+        running = running & ~ended
+    *tensors, reward, running = zip(*rows, strict=True)
+    return Batch(*map(torch.stack, tensors), np.stack(reward), np.stack(running), success)
+
+
+def advantages(
+    reward: FloatArray, value: FloatArray, running: BoolArray, gamma: float, gae_lambda: float
+) -> FloatArray:
+    """Generalised advantage estimates (Schulman et al. 2016), (T, B), of trials that end for good.
+
+    Parameters
+    ----------
+    reward, value, running : ndarray (T, B)
+    gamma, gae_lambda : float
+    """
+    found = np.zeros_like(reward)
+    ahead = np.zeros((2, reward.shape[1]), np.float32)  # value and advantage of the next step
+    for t in reversed(range(len(reward))):
+        error = reward[t] + gamma * ahead[0] - value[t]
+        found[t] = error + gamma * gae_lambda * ahead[1]
+        ahead = np.where(running[t], (value[t], found[t]), 0.0).astype(np.float32)
+    return found
+
+
+class Distillation:
+    """A run: networks, optimisers, and how far it came.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    make : callable
+        ``(num_envs) -> BMIVectorEnv``.
+    seed : int
+
+    Attributes
+    ----------
+    batches, steps : int
+        Batches and environment steps so far.
+    student : Student
+    env : BMIVectorEnv
+
+    Raises
+    ------
+    ValueError
+        If episodes are sessions, or have no step limit, or observations are dictionaries.
+    """
+
+    def __init__(self, recipe: Recipe, make: Callable[[int], BMIVectorEnv], seed: int) -> None:
+        self.env = make(recipe.trials)
+        self._classroom = make(recipe.teach_trials)
+        _check(self.env)
+        self.recipe, self._seed = recipe, seed
+        self.batches = self.steps = 0
+        torch.manual_seed(seed)
+        width, n = (
+            space.shape[0]
+            for space in (self.env.single_observation_space, self.env.single_action_space)
+        )
+        self.env.reset(seed=0)
+        n_state = privileged(self.env).shape[1]
+        self.teacher = _Privileged(n_state, recipe.units, n)
+        self.log_std = nn.Parameter(torch.full((n,), recipe.teach_log_std))
+        self.critic = _Privileged(n_state, recipe.units, 1)
+        self.student = Student(width, n, recipe)
+        self._optimisers = {
+            "teacher": torch.optim.Adam([*self.teacher.parameters(), self.log_std], eps=1e-5),
+            "critic": torch.optim.Adam(self.critic.parameters(), eps=1e-5),
+            "copy": torch.optim.Adam(self.student.parameters()),
+            "tune": torch.optim.Adam(self.student.parameters()),
+        }
+        self._expert: LookAhead | None = None
+        self._standardise()
+
+    def _standardise(self) -> None:
+        """Centre and scale all inputs, by trials under random volition."""
+
+        def wander(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            drawn = 0.3 * torch.rand(len(seen), self.student.head.out_features)
+            return drawn, drawn
+
+        batch = play(self._classroom, wander, self._hashed(), 0)
+        kept = torch.as_tensor(batch.running)
+        for module, inputs in (
+            (self.student, batch.seen),
+            (self.teacher, batch.state),
+            (self.critic, batch.state),
+        ):
+            module.mean.copy_(inputs[kept].mean(0))
+            module.scale.copy_(inputs[kept].std(0) + 1e-2)
+
+    def _hashed(self) -> int:
+        """The seed of the next batch's trials."""
+        return int(np.random.SeedSequence((self._seed, self.batches)).generate_state(1)[0])
+
+    def stage(self, share: float) -> tuple[str, float]:
+        """Which stage it is at a share of the budget, and what share of it is over."""
+        ends = (0.0, *self.recipe.shares, 1.0)
+        for name, begin, end in zip(STAGES, ends, ends[1:], strict=False):
+            if share < end:
+                return name, (share - begin) / (end - begin)
+        return STAGES[-1], 1.0
+
+    def learn(self, share: float) -> Batch:
+        """Play a batch and learn from it, at a share of the budget.
+
+        Returns
+        -------
+        Batch
+        """
+        name, within = self.stage(share)
+        torch.manual_seed(self._hashed())
+        batch: Batch = getattr(self, f"_{name}")(within)
+        self.batches += 1
+        self.steps += batch.steps
+        return batch
+
+    def _teach(self, within: float) -> Batch:
+        recipe = self.recipe
+        if recipe.teacher == "look_ahead":
+            return self._imitate(within)
+        std = self.log_std.detach().exp()
+
+        def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            mean = self.teacher(state)
+            return mean + std * torch.randn_like(mean), mean
+
+        batch = play(self._classroom, act, self._hashed(), self._first(recipe.teach_trials))
+        kept = torch.as_tensor(batch.running)
+        state, action = batch.state[kept], batch.action[kept]
+        before = _log_likelihood(batch.wished[kept], self.log_std.detach(), action)
+        gained, returns = (each[kept] for each in self._judge(batch))
+        size = -(-len(state) // recipe.teach_minibatches)
+        for part in _parts(len(state), size, recipe.teach_epochs):
+            with self._step("teacher", _fall(recipe.teach_rate, 20, within), 0.5) as step:
+                now = _log_likelihood(self.teacher(state[part]), self.log_std, action[part])
+                step(_surrogate(now - before[part], _normal(gained[part])).mean())
+            with self._step("critic", _fall(recipe.teach_rate, 20, within), 0.5) as step:
+                step(((self.critic(state[part])[:, 0] - returns[part]) ** 2).mean())
+        return batch
+
+    def _imitate(self, within: float) -> Batch:
+        """The teacher as a smooth copy of look-ahead on the true state, by DAgger."""
+        recipe, env = self.recipe, self._classroom
+        if self._expert is None:
+            self._expert = LookAhead(env, avoids=True)
+        expert = self._expert
+        astray = 0.1 * (torch.arange(env.num_envs) % 2)[:, None]
+
+        def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            label = torch.as_tensor(expert.predict(seen.numpy())[0])
+            action = label if self.batches == 0 else self.teacher(state)
+            return action + astray * torch.randn_like(action), label
+
+        batch = play(env, act, self._hashed(), self._first(env.num_envs))
+        kept = torch.as_tensor(batch.running)
+        state, label = batch.state[kept], batch.wished[kept]
+        for part in _parts(len(state), 256, recipe.teach_epochs):
+            with self._step("teacher", _fall(recipe.teach_rate, 20, within), 0.5) as step:
+                step(((self.teacher(state[part]) - label[part]) ** 2).mean())
+        return batch
+
+    def _copy(self, within: float) -> Batch:
+        recipe, low = self.recipe, self.env.episodes.low
+        astray = recipe.copy_noise * (torch.arange(recipe.trials) % 2)[:, None]
+        memory: Tensor | None = None
+
+        def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            nonlocal memory
+            label = self.teacher(state).clamp(low - _BEYOND, 1.0 + _BEYOND)
+            action, _, memory = self.student(seen[None], memory)
+            return action[0] + astray * torch.randn_like(label), label
+
+        batch = play(self.env, act, self._hashed(), self._first(recipe.trials))
+        weight = _weights(batch.running)
+        for part in _parts(recipe.trials, recipe.copy_part, recipe.copy_epochs):
+            with self._step("copy", _fall(recipe.copy_rate, 30, within), 1.0) as step:
+                action, belief, _ = self.student(batch.seen[:, part])
+                label, counts = batch.wished[:, part], weight[:, part]
+                error = (action - label) ** 2
+                idle = ((action < low) & (label < low)) | ((action > 1) & (label > 1))
+                error = torch.where(idle, _IDLE * error, error)
+                believed = self._belief_error(belief, batch.state[:, part])
+                loss = recipe.action_weight * error.mean(-1) + recipe.belief_weight * believed
+                step((loss * counts).sum() / counts.sum())
+        return batch
+
+    def _tune(self, within: float) -> Batch:
+        recipe = self.recipe
+        first, last = recipe.tune_std
+        std = first + (last - first) * within
+        memory: Tensor | None = None
+
+        def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            nonlocal memory
+            mean, _, memory = self.student(seen[None], memory)
+            return mean[0] + std * torch.randn_like(mean[0]), mean[0]
+
+        batch = play(self.env, act, self._hashed(), self._first(recipe.trials))
+        kept, weight = torch.as_tensor(batch.running), _weights(batch.running)
+        log_std = torch.full_like(self.log_std.detach(), float(np.log(std)))
+        before = _log_likelihood(batch.wished, log_std, batch.action)
+        gained, returns = self._judge(batch)
+        state, returns = batch.state[kept], returns[kept]
+        for part in _parts(len(state), -(-len(state) // 8), 4):
+            with self._step("critic", 1e-3, 0.5) as step:
+                step(((self.critic(state[part])[:, 0] - returns[part]) ** 2).mean())
+        if within < recipe.tune_warmup:
+            return batch
+        gained = (gained - gained[kept].mean()) / (gained[kept].std() + _STEADY)
+        for part in _parts(recipe.trials, recipe.tune_part, recipe.tune_epochs):
+            with self._step("tune", _fall(recipe.tune_rate, 8, within), 0.5) as step:
+                mean, belief, _ = self.student(batch.seen[:, part])
+                now, counts = _log_likelihood(mean, log_std, batch.action[:, part]), weight[:, part]
+                loss = _surrogate(now - before[:, part], gained[:, part])
+                believed = self._belief_error(belief, batch.state[:, part])
+                loss = loss + recipe.tune_belief_weight * believed
+                step((loss * counts).sum() / counts.sum())
+        return batch
+
+    def _first(self, trials: int) -> int:
+        """Number of a batch's first trial, which schedules of perturbations go by."""
+        return self.batches * trials
+
+    def _judge(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Advantages and returns by the critic, (T, B)."""
+        with torch.no_grad():
+            value = self.critic(batch.state)[..., 0].numpy()
+        recipe = self.recipe
+        gained = advantages(
+            _REWARD * batch.reward, value, batch.running, recipe.gamma, recipe.gae_lambda
+        )
+        return torch.as_tensor(gained), torch.as_tensor(gained + value)
+
+    def _belief_error(self, belief: Tensor, state: Tensor) -> Tensor:
+        """Mean squared error of position and velocity, in units of their spread."""
+        spread = self.critic.scale[:_BELIEF]
+        true = (state[..., :_BELIEF] - self.critic.mean[:_BELIEF]) / spread
+        return ((belief - true) ** 2).mean(-1)
+
+    @contextmanager
+    def _step(self, name: str, rate: float, most: float) -> Iterator[Callable[[Tensor], None]]:
+        """Lend what takes a step down a loss, its gradient at most so long."""
+        optimiser = self._optimisers[name]
+        (group,) = optimiser.param_groups
+        group["lr"] = rate
+
+        def step(loss: Tensor) -> None:
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(group["params"], most)
+            optimiser.step()
+
+        yield step
+
+    def believed(self, seen: Tensor, state: Tensor) -> tuple[float, float]:
+        """Root mean squared errors of the student's position, cm, and velocity, cm/s.
+
+        Parameters
+        ----------
+        seen, state : Tensor (T, B, ...)
+            Of whole trials that all last T steps.
+        """
+        with torch.no_grad():
+            _, belief, _ = self.student(seen)
+        scale = self.critic.scale[:_BELIEF] * self.env.episodes.half_side_cm / 2
+        error = self._belief_residual(belief, state) * scale
+        return tuple(float(part.square().sum(-1).mean().sqrt()) for part in error.split(2, -1))
+
+    def save(self, path: Path) -> None:
+        """Write all that is needed to go on."""
+        with whole_file(path) as part:
+            torch.save(self._state(), part)
+
+    def _state(self) -> JSON:
+        return {
+            "teacher": self.teacher.state_dict(),
+            "log_std": self.log_std.detach(),
+            "critic": self.critic.state_dict(),
+            "student": self.student.state_dict(),
+            "optimisers": {name: each.state_dict() for name, each in self._optimisers.items()},
+            "batches": self.batches,
+            "steps": self.steps,
+        }
+
+    def load(self, path: Path) -> None:
+        """Go on from what `save` wrote; nothing in the file is executed.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit.
+        """
+        try:
+            saved = torch.load(path, weights_only=True)
+            for name in ("teacher", "critic", "student"):
+                getattr(self, name).load_state_dict(saved[name])
+            self.log_std.data.copy_(saved["log_std"])
+            for name, each in self._optimisers.items():
+                each.load_state_dict(saved["optimisers"][name])
+            self.batches, self.steps = saved["batches"], saved["steps"]
+        except Exception as error:  # of torch, of pickle: damage, or another network
+            words = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ValueError(f"{path} does not hold what to go on from ({words})") from error
