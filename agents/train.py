@@ -29,6 +29,7 @@ from agents.models import load_policy
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.recorder import Recorder, is_linear
 from agents.runs import (
+    AGENT,
     ALGORITHMS,
     CONFIG,
     MODEL,
@@ -407,7 +408,7 @@ def _merge(base: JSON, changes: Mapping[str, Any]) -> JSON:
 
 def _clear(folder: Path) -> None:
     """Make room for a run; the configuration, without which there is none, goes first."""
-    for name in (CONFIG, MODEL, REPLAY, PROGRESS):
+    for name in (CONFIG, MODEL, AGENT, REPLAY, PROGRESS):
         (folder / name).unlink(missing_ok=True)
 
 
