@@ -60,7 +60,9 @@ class Settings:
     """What is to be evaluated, and on what; its fields are the command line."""
 
     policy: tuple[str, ...] = setting(
-        (), f"{', '.join(POLICIES)}, the folder of a run, a model.zip of SB3, or module:attribute"
+        (),
+        f"{', '.join(POLICIES)}, the folder of a run, a model.zip of SB3, an agent.npz, or "
+        "module:attribute",
     )
     env: str | None = setting(
         None, f"environment id; by default that of the runs, or {DEFAULT_ENV}"

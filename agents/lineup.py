@@ -10,6 +10,7 @@ from agents.options import JSON
 from agents.runs import CONFIG, Agent, brought
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.policies import POLICIES
+from ndbmi_gym.policies.network import load_network
 from ndbmi_gym.rollout import Actor, as_actor, named
 
 FLOOR, COMMAND, CEILING = "zero", "eq24", "ceiling"
@@ -28,7 +29,7 @@ def line_up(
     ----------
     policies : sequence of str
         Each the name of a baseline, the folder of a run, the file of a saved model of SB3
-        (``model.zip``), or ``"module:attribute"``.
+        (``model.zip``) or of an agent's weights (``agent.npz``), or ``"module:attribute"``.
     own : mapping, optional
         Further policies by label, named in the same way or given as they are.
     trust : bool
@@ -89,13 +90,15 @@ def find(policy: Any, trust: bool) -> tuple[str, Any]:
     if path.is_dir():
         agent = Agent(path, trust)
         return agent.label, agent
+    if path.suffix == ".npz":
+        return path.stem, load_network(path)
     if path.is_file() or path.suffix == ".zip":
         return path.stem, load_policy(path, trust)
     if ":" in policy and not path.exists():
         return policy.rpartition(":")[2], named(policy)
     raise FileNotFoundError(
         f"policy {policy!r} is neither a baseline ({', '.join(POLICIES)}) nor a folder of a run, a "
-        "model.zip or module:attribute"
+        "model.zip, an agent.npz or module:attribute"
     )
 
 

@@ -4,6 +4,7 @@ import csv
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +17,12 @@ from stable_baselines3.common.utils import ConstantSchedule
 from tqdm import tqdm
 
 from agents import curriculum
+from agents.convert import about_run, network_of
 from agents.curve import Curve
 from agents.options import JSON
-from agents.runs import CONFIG, MODEL, PROGRESS, REPLAY
+from agents.runs import AGENT, CONFIG, MODEL, PROGRESS, REPLAY
 from ndbmi_gym.files import whole_file, write_json
+from ndbmi_gym.policies.network import save_network
 
 COLUMNS = ("steps", "seconds", "return", "success", "length")
 """Of the learning curve: means over the trials that began in the span that ends at `steps`."""
@@ -126,6 +129,10 @@ class Recorder(BaseCallback):
             with whole_file(self._folder / REPLAY) as part:
                 self.model.save_replay_buffer(part)
         self._config |= {"steps": self.model.num_timesteps, "seconds": round(self.seconds, 3)}
+        with suppress(ValueError):  # a policy that is more than layers, or sees dictionaries
+            save_network(
+                self._folder / AGENT, network_of(self.model.policy, about_run(self._config))
+            )
         write_json(self._folder / CONFIG, self._config)
         self._saved = time.monotonic()
 

@@ -1,8 +1,8 @@
 """A training run on disk: a folder with what it was asked for and what it learned.
 
 ``config.json`` holds settings, hyper-parameters, versions and progress; ``model.zip`` the last
-model; ``replay_buffer.pkl`` what an off-policy one learns from; ``progress.csv`` the curve;
-``lock`` belongs to the process that trains.
+model, ``agent.npz`` its policy as weights alone (`agents.convert`); ``replay_buffer.pkl`` what an
+off-policy one learns from; ``progress.csv`` the curve; ``lock`` belongs to the process that trains.
 
 To use what was learned (`Agent`, ``agents.train --warm-start``), JSON and weights are read, and no
 code of the folder runs. To go on with a run (``agents.train --resume``) loads optimiser and replay
@@ -46,6 +46,7 @@ ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
 
 CONFIG = "config.json"
 MODEL = "model.zip"
+AGENT = "agent.npz"
 REPLAY = "replay_buffer.pkl"
 PROGRESS = "progress.csv"
 LOCK = "lock"
@@ -283,7 +284,7 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             if made and not (folder / CONFIG).exists():
-                for left in (PROGRESS, MODEL, REPLAY, LOCK):
+                for left in (PROGRESS, MODEL, AGENT, REPLAY, LOCK):
                     (folder / left).unlink(missing_ok=True)
                 if not any(folder.iterdir()):
                     folder.rmdir()

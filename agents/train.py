@@ -29,6 +29,7 @@ from agents.models import load_policy
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.recorder import Recorder, is_linear
 from agents.runs import (
+    AGENT,
     ALGORITHMS,
     CONFIG,
     MODEL,
@@ -102,15 +103,22 @@ class Settings:
         return (60 * self.minutes, "s") if self.minutes else (self.steps or DEFAULT_STEPS, "steps")
 
 
-def train(settings: Settings) -> bool:
+def train(settings: Settings, until: int | None = None) -> bool:
     """Train until the budget is spent, or until Ctrl-C or SIGTERM.
 
     Whatever the moment of an interrupt, there is a run to go on with afterwards, or no folder.
 
+    Parameters
+    ----------
+    settings : Settings
+    until : int, optional
+        Stop once so many steps are done: the end of this session, and not of the run, whose
+        schedules go on by its budget.
+
     Returns
     -------
     bool
-        Whether the budget is spent.
+        Whether the budget is spent, or the steps of `until` are done.
 
     Raises
     ------
@@ -131,7 +139,7 @@ def train(settings: Settings) -> bool:
         )
     try:
         with _sigterm_as_ctrl_c(), locked(folder):
-            if _learn(settings):
+            if _learn(settings, until):
                 return True
     except KeyboardInterrupt:
         pass
@@ -142,7 +150,7 @@ def train(settings: Settings) -> bool:
     return False
 
 
-def _learn(settings: Settings) -> bool:
+def _learn(settings: Settings, until: int | None) -> bool:
     """`train`, in a folder of its own."""
     folder = settings.folder
     total, unit = settings.budget
@@ -173,14 +181,16 @@ def _learn(settings: Settings) -> bool:
         recorder.checkpoint()  # from now on there is a run to go on with
         try:
             recorder.follow_curriculum()
-            more = int(total) - model.num_timesteps if unit == "steps" else sys.maxsize
-            if more > 0:
+            end = int(total) if unit == "steps" else sys.maxsize
+            last = end if until is None else min(end, until)
+            if (more := last - model.num_timesteps) > 0:
                 model.learn(more, recorder, reset_num_timesteps=False, tb_log_name="tensorboard")
-            config["finished"] = True
+            done = True
+            config["finished"] = recorder.spent >= total
         except KeyboardInterrupt:
-            pass
+            done = False
         recorder.checkpoint()
-    return bool(config["finished"])
+    return done
 
 
 @contextmanager
@@ -407,7 +417,7 @@ def _merge(base: JSON, changes: Mapping[str, Any]) -> JSON:
 
 def _clear(folder: Path) -> None:
     """Make room for a run; the configuration, without which there is none, goes first."""
-    for name in (CONFIG, MODEL, REPLAY, PROGRESS):
+    for name in (CONFIG, MODEL, AGENT, REPLAY, PROGRESS):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -11,7 +11,7 @@ A policy is whatever chooses actions: see `as_actor`.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -22,6 +22,10 @@ from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.parts import attribute
 from ndbmi_gym.perturbations import lateral
 from ndbmi_gym.policies import POLICIES, make_policy
+from ndbmi_gym.policies.network import load_network
+from ndbmi_gym.policies.stacked import Actor as Actor
+from ndbmi_gym.policies.stacked import Stacked as Stacked
+from ndbmi_gym.policies.stacked import frames_of as frames_of
 from ndbmi_gym.sessions import Session
 from ndbmi_gym.tasks import Task
 
@@ -44,54 +48,6 @@ BATCH = 250  # trials side by side
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Vector = VectorEnv[Any, Any, Any]
-
-
-class Actor(Protocol):
-    """What acts on batched observations: a baseline, an agent or a model of SB3."""
-
-    def predict(
-        self,
-        observation: npt.NDArray[Any],
-        state: Any = None,
-        episode_start: npt.NDArray[Any] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], Any]:
-        """Actions (B, n) and what to hand in as `state` the next time."""
-        ...
-
-
-class Stacked:
-    """A policy that sees its last observations joined, as SB3's `VecFrameStack` joins them.
-
-    Parameters
-    ----------
-    actor : Actor
-        Takes observations (B, frames·d), the oldest first; before a trial began they are zero.
-    frames : int
-    """
-
-    def __init__(self, actor: Actor, frames: int) -> None:
-        self.actor, self.frames = actor, frames
-
-    def predict(
-        self,
-        observation: npt.NDArray[Any],
-        state: Any = None,
-        episode_start: npt.NDArray[Any] | bool | None = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], Any]:
-        """Actions for observations (B, d) or (d,); `state` carries frames and what `actor` does."""
-        seen = np.atleast_2d(observation)
-        n_trials, width = seen.shape
-        begun = np.full(n_trials, state is None)
-        if episode_start is not None:
-            begun[:] = episode_start
-        frames, memory = state or (np.zeros((n_trials, self.frames, width), np.float32), None)
-        frames = np.where(begun[:, None, None], np.float32(0), frames)
-        frames = np.concatenate([frames[:, 1:], seen[:, None]], axis=1)
-        stacked = frames.reshape(n_trials, -1)
-        action, memory = self.actor.predict(stacked, memory, begun, deterministic)
-        return (action[0] if np.ndim(observation) == 1 else action), (frames, memory)
 
 
 class _Function:
@@ -228,10 +184,11 @@ def as_actor(policy: Any, env: Any) -> Actor:
     Parameters
     ----------
     policy : str, object, class or function
-        The name of a baseline (`ndbmi_gym.policies.POLICIES`) or ``"module:attribute"``; an object
-        with the `predict` of SB3 models; a class, which is made with the environment; or a function
-        from observations (B, d) to actions (B, n). A model of SB3 that was trained on stacked
-        frames is given the frames it wants. In goal environments all of them see dictionaries.
+        The name of a baseline (`ndbmi_gym.policies.POLICIES`), ``"module:attribute"``, or an
+        agent's file (``"agent.npz"``, `ndbmi_gym.policies.network`); an object with the `predict`
+        of SB3 models; a class, which is made with the environment; or a function from observations
+        (B, d) to actions (B, n). An agent that was trained on stacked frames is given the frames it
+        wants. In goal environments all of them see dictionaries.
     env : BMIVectorEnv or BMIEnv
 
     Raises
@@ -242,7 +199,7 @@ def as_actor(policy: Any, env: Any) -> Actor:
     if isinstance(policy, str):
         if policy in POLICIES:
             return make_policy(policy, env)
-        policy = named(policy)
+        policy = load_network(policy) if policy.endswith(".npz") else named(policy)
     if isinstance(policy, type):
         policy = policy(env)
     if not hasattr(policy, "predict"):
@@ -271,58 +228,10 @@ def named(spec: str) -> Any:
     """
     if ":" not in spec:
         raise ValueError(
-            f"policy {spec!r} is no baseline ({', '.join(POLICIES)}): give one of them, or your "
-            "own as module:attribute; a model in a file has to be loaded first"
+            f"policy {spec!r} is no baseline ({', '.join(POLICIES)}): give one of them, an "
+            "agent.npz, or your own as module:attribute; a model.zip has to be loaded first"
         )
     return attribute(spec)
-
-
-def frames_of(policy: Any, env: Any, wanted: int | None = None) -> int:
-    """How many observations in a row a policy takes; 1 if it does not say what it sees.
-
-    Parameters
-    ----------
-    policy : object
-        One with `observation_space` and `action_space` says.
-    env : BMIVectorEnv or BMIEnv
-    wanted : int, optional
-        The number that it has to be.
-
-    Raises
-    ------
-    ValueError
-        If it sees or acts in other spaces than the environment's.
-    """
-    sees, acts = (getattr(policy, f"{name}_space", None) for name in ("observation", "action"))
-    shows, takes = (
-        getattr(env, f"single_{name}_space", None) or getattr(env, f"{name}_space")
-        for name in ("observation", "action")
-    )
-    if not (isinstance(sees, gymnasium.Space) and isinstance(acts, gymnasium.Space)):
-        return 1
-    if acts != takes:
-        raise ValueError(f"acts in {_words(acts)}, the environment takes {_words(takes)}")
-    if not (isinstance(sees, gymnasium.spaces.Box) and isinstance(shows, gymnasium.spaces.Box)):
-        if sees != shows:
-            raise ValueError(f"sees {_words(sees)}, the environment shows {_words(shows)}")
-        return 1
-    frames, rest = divmod(sees.low.size, shows.low.size)
-    if rest or not frames or frames != (wanted or frames):
-        raise ValueError(
-            f"sees {sees.low.size // (wanted or 1)} numbers, the environment shows {shows.low.size}"
-        )
-    # SB3 stacks frames one after another, but their bounds entry by entry
-    mine = np.column_stack([sees.low, sees.high])
-    theirs = np.repeat(np.column_stack([shows.low, shows.high]), frames, axis=0)
-    # a model that was read without pickle may have bounds too long to be written down
-    same = (np.isclose(mine, theirs) | np.isinf(mine)).all(axis=1)
-    if not same.all():
-        i = int(same.argmin())
-        raise ValueError(
-            f"sees entry {i // frames} from {mine[i, 0]:g} to {mine[i, 1]:g}, the environment "
-            f"shows it from {theirs[i, 0]:g} to {theirs[i, 1]:g}"
-        )
-    return frames
 
 
 def play(
@@ -634,11 +543,3 @@ def _step_limit(env: Vector) -> int | None:
         return getattr(env.unwrapped, "max_episode_steps", None)
     name = "_max_episode_steps"
     return inner.get_wrapper_attr(name) if inner.has_wrapper_attr(name) else None
-
-
-def _words(space: Any) -> str:
-    if isinstance(space, gymnasium.spaces.Dict):
-        return " and ".join(f"{name}, {_words(each)}" for name, each in space.items())
-    if not isinstance(space, gymnasium.spaces.Box):
-        return str(space)
-    return f"{space.low.size} numbers from {space.low.min():g} to {space.high.max():g}"

@@ -5,6 +5,7 @@ import pytest
 from quick_runs import like, quick
 
 from agents import lineup, train
+from agents.runs import make_env
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,12 @@ class TestLineup:
         assert self.place(other, env=curl) == (curl, option)
         assert self.place(other, env=hold) == (hold, option)
         assert self.place(other, animal=3) == (curl, option | {"animal": 3})
+
+    def test_an_agent_is_found_by_its_weights(self, run):
+        label, member = lineup.find(f"{run}/agent.npz", trust=False)
+        assert (label, member.about["algo"]) == ("agent", "ppo")
+        env = make_env(lineup.DEFAULT_ENV, 2, {})
+        assert lineup.actor(label, member, env).frames == 2
 
     def test_runs_of_several_places_leave_the_place_open(self, run, tmp_path):
         hold = "ndbmi/HoldTarget-v1"

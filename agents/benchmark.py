@@ -1,0 +1,147 @@
+"""Compare agents over a suite of tasks: ``python -m agents.benchmark --suite quick --jobs 2``.
+
+Trains what is to be trained, plays every agent on the same trials, and keeps one JSON file for each
+task, agent and seed (see `agents.benchmark_suite` and `agents.benchmark_runs`). Whenever it is cut
+off, the same command goes on with it. ``--agent mine=my_module:MyAgent`` adds one's own;
+``--report FOLDER`` makes tables and figures of what was kept.
+"""
+
+import shlex
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.benchmark_runs import Outcome, Work, do, is_done, revision
+from agents.benchmark_suite import Recipe, Run, Suite, read_suite
+from agents.options import check_positive, parse, plain_errors, setting
+from ndbmi_gym.experiments.bench.parallel import BACKENDS, run_tasks
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared, and how; its fields are the command line."""
+
+    suite: tuple[str, ...] = setting((), "suites by name (agents/suites/), or their JSON files")
+    agent: Mapping[str, str] = setting(
+        {},
+        "an agent of one's own: label=module:Class, a model.zip of SB3, an agent .npz or the "
+        "folder of a run (may be repeated)",
+    )
+    only: tuple[str, ...] = setting((), "tasks or agents to run, and no others")
+    seeds: int | None = setting(None, "number of training seeds; by default those of the suite")
+    jobs: int = setting(1, "processes")
+    backend: str = setting("loky", "what runs the processes", choices=BACKENDS)
+    out: str = setting("runs/benchmark", "folder for the results")
+    training: str = setting("runs/training", "folder of the training runs, which suites share")
+    trust: bool = setting(False, "let code in the models that are named run")
+
+    def __post_init__(self) -> None:
+        check_positive(self, "seeds", "jobs")
+
+
+def benchmark(settings: Settings) -> list[Outcome]:
+    """Run what is not there yet.
+
+    Returns
+    -------
+    list of Outcome
+        Of what was done now.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such suite.
+    ValueError
+        If a suite is none, or has no such task or agent.
+    """
+    suites = [read_suite(name) for name in settings.suite]
+    works, n_done = planned(suites, settings)
+    print(f"{n_done} runs are there, {sum(len(work.runs) for work in works)} to do", flush=True)
+    outcomes = []
+    clock = Clock(works, settings.jobs)
+    calls = ((work,) for work in works)
+    for outcome in run_tasks(do, calls, settings.jobs, settings.backend):
+        outcomes.append(outcome)
+        print(clock.tick(outcome), flush=True)
+    return outcomes
+
+
+def planned(suites: Sequence[Suite], settings: Settings) -> tuple[list[Work], int]:
+    """What is to be done, a training run once, references first; and how many runs are there."""
+    results, training = Path(settings.out), Path(settings.training)
+    chosen = [
+        run
+        for suite in suites
+        for run in suite.chosen(settings.only, settings.seeds, settings.agent).runs()
+    ]
+    todo = [run for run in chosen if not is_done(run, results)]
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in todo:
+        recipe = run.policy.name if isinstance(run.policy, Recipe) else str(run.file)
+        groups[recipe].append(run)
+    # all agents with one seed before any has two, so that a part of it is of use
+    order = sorted(
+        groups.values(), key=lambda runs: (isinstance(runs[0].policy, Recipe), runs[0].seed)
+    )
+    made = revision()
+    works = [Work(tuple(runs), results, training, made, settings.trust) for runs in order]
+    return works, len(chosen) - len(todo)
+
+
+class Clock:
+    """When it will be over, from the seconds that work of the same agent took.
+
+    Parameters
+    ----------
+    works : sequence of Work
+        All that is to be done.
+    jobs : int
+        How many of them at a time.
+    """
+
+    def __init__(self, works: Sequence[Work], jobs: int) -> None:
+        self._left = {work.name: work for work in works}
+        self._total, self._jobs = len(works), jobs
+        self._taken: dict[str, list[float]] = defaultdict(list)
+
+    def tick(self, outcome: Outcome) -> str:
+        """A line on what is done, and on what is left."""
+        del self._left[outcome.work.name]
+        self._taken[outcome.work.runs[0].agent].append(outcome.seconds)
+        left = sum(self._expected(work) for work in self._left.values()) / self._jobs
+        done = self._total - len(self._left)
+        end = time.strftime("%H:%M", time.localtime(time.time() + left))
+        problem = f"  FAILED: {outcome.error}" if outcome.error else ""
+        return (
+            f"[{done}/{self._total}] {outcome.work.name}: {outcome.seconds:.0f} s; "
+            f"about {left / 60:.0f} min left, until {end}{problem}"
+        )
+
+    def _expected(self, work: Work) -> float:
+        alike = self._taken.get(work.runs[0].agent)
+        taken = alike or [each for some in self._taken.values() for each in some]
+        return sum(taken) / len(taken)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 130 after an interrupt, as shells have it, 1 if a run failed."""
+    with plain_errors():
+        settings = Settings(**parse(Settings, arguments, __doc__))
+        given = sys.argv[1:] if arguments is None else arguments
+        try:
+            outcomes = benchmark(settings)
+        except KeyboardInterrupt:
+            again = shlex.join(["python", "-m", "agents.benchmark", *given])
+            print(f"\nstopped; what is done is kept. To go on: {again}")
+            return 130
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in failed:
+        print(f"failed: {outcome.work.name}: {outcome.error}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

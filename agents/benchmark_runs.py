@@ -1,0 +1,233 @@
+"""One run of a benchmark: trained in segments, played, and kept as one JSON file.
+
+A training run is a chain of segments. Each is a session of `agents.train` of its own, from the
+files of the last one to files of its own, in a folder that gets its name once the segment is
+complete and tested. So an undisturbed run takes exactly the steps of one that was killed and goes
+on: it loses no more than a segment, and comes to the same.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from agents.benchmark_suite import Place, Recipe, Run
+from agents.lineup import actor, find
+from agents.options import JSON
+from agents.runs import LOCK, make_env, read_config, versions
+from agents.train import Settings, resumed, train
+from ndbmi_gym.files import write_json, write_text
+from ndbmi_gym.rollout import QUANTITIES, batch_size, measured, steps_scored
+
+CURVE = "curve.json"
+DIGITS = {"score": 4, "success": 0, "return": 3}
+"""What is kept of each trial, and how many decimals of it."""
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Work(NamedTuple):
+    """What one process does in one go: a training run, and all runs that it is played in."""
+
+    runs: tuple[Run, ...]
+    results: Path
+    training: Path
+    revision: str
+    trust: bool
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        run = self.runs[0]
+        more = f" and {len(self.runs) - 1} more" if len(self.runs) > 1 else ""
+        return f"{run.suite} {run.task} {run.agent} {run.seed}{more}"
+
+
+class Outcome(NamedTuple):
+    """What came of `Work`: how long it took, and what went wrong, if anything did."""
+
+    work: Work
+    seconds: float
+    error: str
+
+
+def do(work: Work) -> Outcome:
+    """Train, play and keep; an error ends this work and no other."""
+    begun, error = time.monotonic(), ""
+    torch.set_num_threads(1)
+    try:
+        trained: JSON | None = None
+        policy = work.runs[0].policy
+        folder = None
+        if isinstance(policy, Recipe):
+            folder, trained = trained_by(policy, work.training)
+        for run in work.runs:
+            since = time.monotonic()
+            named = str(folder) if folder else str(run.policy)
+            found = played(run.place, run.agent, named, work.trust or folder is not None)
+            kept: JSON = {"asked": run.asked, "versions": versions(), "revision": work.revision}
+            if trained is not None:
+                kept["trained"] = trained
+            kept |= {"seconds": round(time.monotonic() - since, 1)} | found
+            path = work.results / run.file
+            for left in path.parent.glob(f".*-{path.name}"):  # by a process that was killed
+                left.unlink()
+            write_lines(path, kept)
+    except Exception as problem:  # whatever an agent of others does wrong
+        error = f"{type(problem).__name__}: {problem}"
+    return Outcome(work, time.monotonic() - begun, error)
+
+
+def is_done(run: Run, results: Path) -> bool:
+    """Whether the result of exactly this run is there."""
+    path = results / run.file
+    if not path.is_file():
+        return False
+    try:
+        asked: Any = json.loads(path.read_text(encoding="utf-8"))["asked"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return bool(asked == run.asked)
+
+
+def trained_by(recipe: Recipe, training: Path) -> tuple[Path, JSON]:
+    """The folder of a finished training run, which is gone on with if it is not there yet.
+
+    Returns
+    -------
+    folder : Path
+    about : dict
+        Steps, seconds and versions of the training, and its curve: ``steps``, and means of score
+        and return on `Recipe.curve`, after each segment.
+    """
+    home = training / recipe.name
+    home.mkdir(parents=True, exist_ok=True)
+    with _alone(home), (home / "log.txt").open("a", encoding="utf-8") as log:
+        parent = os.getppid()
+        done = max((int(path.name) for path in home.glob("[0-9]*")), default=0)
+        for segment in range(done + 1, recipe.segments + 1):
+            _segment(recipe, home, segment, log)
+            print(
+                f"  {recipe.name}: {segment} of {recipe.segments} segments, "
+                f"{time.strftime('%H:%M')}",
+                flush=True,
+            )
+            if os.getppid() != parent:  # whoever asked for it is no more
+                raise SystemExit(1)
+        folder = home / str(recipe.segments)
+    config = read_config(folder)
+    about = {name: config[name] for name in ("steps", "seconds", "versions")}
+    about |= {"recipe": recipe.name}
+    return folder, about | {"curve": json.loads((folder / CURVE).read_text(encoding="utf-8"))}
+
+
+def _segment(recipe: Recipe, home: Path, segment: int, log: TextIO) -> None:
+    """One session, from the folder of the last to one of its own."""
+    part, last = home / "part", home / str(segment - 1)
+    shutil.rmtree(part, ignore_errors=True)
+    if segment == 1:
+        write_json(home / "hyperparams.json", {"default": recipe.hyperparams})
+        settings = Settings(
+            algo=recipe.algo,
+            env=recipe.env,
+            option=recipe.option,
+            seed=recipe.seed,
+            steps=recipe.steps,
+            hyperparams=str(home / "hyperparams.json"),
+            out=str(part),
+        )
+        curve: JSON = {"steps": [], "score": [], "return": []}
+    else:
+        shutil.copytree(last, part, ignore=shutil.ignore_patterns(LOCK))
+        settings = resumed({"resume": True, "out": str(part)})
+        curve = json.loads((last / CURVE).read_text(encoding="utf-8"))
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        complete = train(settings, until=-(-recipe.steps * segment // recipe.segments))
+    if not complete:
+        raise KeyboardInterrupt
+    found = played(recipe.curve, recipe.algo, str(part), trust=True)["trials"]
+    curve["steps"].append(read_config(part)["steps"])
+    for name in ("score", "return"):
+        curve[name].append(round(float(np.mean(found[name])), 5))
+    write_json(part / CURVE, curve)
+    os.replace(part, home / str(segment))
+    shutil.rmtree(last, ignore_errors=True)
+
+
+def played(place: Place, label: str, policy: str, trust: bool) -> JSON:
+    """What a policy does in the trials of a place.
+
+    Returns
+    -------
+    dict
+        ``trials``: score, success and return of each (animals, trials), rounded; ``effort``: their
+        mean; ``measure``: what the score is, ``holds`` and ``scored``, whether the task is one of
+        holding and zero volition a floor of it.
+    """
+    _, member = find(policy, trust)
+    animals: list[FloatArray] = []
+    for option in place.options:
+        env = make_env(place.env, batch_size(place.env, dict(option), place.trials), option)
+        acting = actor(label, member, env)
+        torch.manual_seed(place.trial_seed)
+        parts = list(measured(env, acting, place.trials, place.trial_seed))
+        animals.append(np.concatenate(parts, axis=1))
+        task = env.episodes.task
+        env.close()
+    values = dict(zip(QUANTITIES, np.array(animals).transpose(1, 0, 2), strict=True))
+    return {
+        "measure": f"share of last {steps_scored(task)} steps" if task.holds else "steps",
+        "scored": bool(task.scored),
+        "effort": round(float(values["effort"].mean()), 4),
+        "trials": {name: _written(values[name], digits) for name, digits in DIGITS.items()},
+    }
+
+
+def _written(values: FloatArray, digits: int) -> list[list[float | int]]:
+    """Rounded, whole numbers without a point."""
+    return [
+        [int(x) if x == int(x) else x for x in row]
+        for row in np.round(values.astype(float), digits).tolist()
+    ]
+
+
+def write_lines(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a mapping as JSON, each entry on a line of its own."""
+    rows = [f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in data.items()]
+    write_text(path, "{\n" + ",\n".join(rows) + "\n}\n")
+
+
+def revision() -> str:
+    """The commit of the checkout, with "+" if it was changed since; "unknown" of no checkout."""
+    root = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        asked = ["git", "-C", str(root), *words]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", "..")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Wait until no other process works in a folder; the claim dies with the process."""
+    with (home / LOCK).open("a") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

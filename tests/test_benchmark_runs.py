@@ -1,0 +1,159 @@
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from quick_runs import QUICK
+from tiny_suite import SEEING, results, tiny
+
+from agents import benchmark, train
+from agents.benchmark_runs import is_done, played, trained_by
+from agents.benchmark_suite import Place, Recipe, read_suite
+from agents.runs import MODEL, read_config
+from ndbmi_gym.rollout import score
+
+ROOT = Path(__file__).parents[1]
+ONLY = ("shift", "ppo", "sac", "eq24")
+
+KILLED_IN_TRAINING = """
+import os, signal
+from agents import recorder
+original = recorder.Recorder._on_step
+def on_step(self):
+    if self.num_timesteps > %d:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self)
+recorder.Recorder._on_step = on_step
+"""
+KILLED_IN_WRITING = """
+import os, signal
+from pathlib import Path
+original = Path.write_text
+def write_text(self, text, *more, **named):
+    if '"agent":"sac"' in text:
+        original(self, text[:100], *more, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, text, *more, **named)
+Path.write_text = write_text
+"""
+
+
+def settings(suite, folder, **more):
+    places = {"out": str(folder / "out"), "training": str(folder / "training")}
+    return benchmark.Settings(**{"suite": (suite,), "only": ONLY, "seeds": 1, **places, **more})
+
+
+def killed(how, suite, folder):
+    """Run the command line with something that kills it by SIGKILL."""
+    code = (
+        f"{how}\nfrom agents.benchmark import main\nmain(['--suite', {suite!r}, '--seeds', '1', "
+        f"'--only', *{ONLY!r}, '--out', {str(folder / 'out')!r}, "
+        f"'--training', {str(folder / 'training')!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_a_benchmark_that_was_killed_comes_to_the_same(tmp_path):
+    suite = tiny(tmp_path)
+    undisturbed, disturbed = tmp_path / "a", tmp_path / "b"
+    assert not any(each.error for each in benchmark.benchmark(settings(suite, undisturbed)))
+
+    killed(KILLED_IN_TRAINING % 600, suite, disturbed)
+    left = sorted(path.name for path in (disturbed / "training").glob("*ppo*/*"))
+    assert "2" in left  # two segments of 256 steps
+    assert "part" in left
+    killed(KILLED_IN_WRITING, suite, disturbed)
+    assert len(list((disturbed / "out").rglob(".*-0.json"))) == 1  # half of a result
+    assert not any(each.error for each in benchmark.benchmark(settings(suite, disturbed)))
+
+    expected = results(undisturbed / "out")
+    assert len(expected) == 5
+    assert results(disturbed / "out") == expected
+
+
+def recipe(**changes):
+    given = {"algo": "ppo", "env": "ndbmi/ShiftTarget-v1", "option": SEEING, "seed": 3}
+    hyperparams = train.read_hyperparams(train.Settings(hyper=QUICK, **given))
+    curve = Place("ndbmi/ShiftTarget-v1", SEEING, trials=10)
+    given |= {"hyperparams": hyperparams, "steps": 768, "segments": 3, "curve": curve}
+    return Recipe(**(given | changes))
+
+
+def test_training_is_done_once(tmp_path, monkeypatch):
+    folder, about = trained_by(recipe(), tmp_path)
+    assert about["steps"] == about["curve"]["steps"][-1] == 768
+    assert about["curve"]["steps"] == [256, 512, 768]
+    assert read_config(folder)["finished"]
+    monkeypatch.setattr(train, "_learn", None)
+    assert trained_by(recipe(), tmp_path) == (folder, about)
+
+
+def test_what_decides_the_learning_has_a_folder_of_its_own():
+    names = {
+        recipe().name,
+        recipe(seed=4).name,
+        recipe(steps=769).name,
+        recipe(segments=4).name,
+        recipe(option={}).name,
+        recipe(curve=Place("ndbmi/ShiftTarget-v1", SEEING, trials=11)).name,
+    }
+    assert len(names) == 6
+
+
+def test_the_first_segment_is_the_beginning_of_a_run(tmp_path):
+    short = recipe(segments=1, steps=256)
+    folder, _ = trained_by(short, tmp_path)
+    plain = train.Settings(
+        env=short.env, option=SEEING, hyper=QUICK, seed=3, steps=256, out=str(tmp_path / "plain")
+    )
+    assert train.train(plain)
+    mine, other = (
+        train.ALGORITHMS["ppo"].load(each / MODEL).policy.state_dict()
+        for each in (folder, plain.folder)
+    )
+    for name, weights in mine.items():
+        torch.testing.assert_close(weights, other[name], rtol=0, atol=0)
+
+
+def test_values_are_those_of_the_rollout():
+    found = played(Place("ndbmi/HoldTarget-v1", SEEING, (1, 2), 10, 7), "eq24", "eq24", False)
+    for animal, row in zip((1, 2), found["trials"]["return"], strict=True):
+        expected = score("ndbmi/HoldTarget-v1", "eq24", 10, 7, animal=animal, **SEEING)["return"]
+        np.testing.assert_allclose(row, expected, atol=6e-4)
+    assert found["measure"] == "share of last 25 steps"
+    assert found["scored"]
+
+
+def test_fewer_trials_are_the_first_ones():
+    few, more = (
+        played(Place("ndbmi/ShiftTarget-v1", SEEING, trials=n), "eq24", "eq24", False)["trials"]
+        for n in (10, 30)
+    )
+    assert few["return"][0] == more["return"][0][:10]
+
+
+class TestDone:
+    @pytest.fixture
+    def run(self, tmp_path):
+        return read_suite(tiny(tmp_path)).runs()[0]
+
+    @pytest.fixture
+    def file(self, run, tmp_path):
+        path = tmp_path / run.file
+        path.parent.mkdir(parents=True)
+        return path
+
+    def test_what_is_there_is_done(self, run, file, tmp_path):
+        assert not is_done(run, tmp_path)
+        file.write_text(json.dumps({"asked": run.asked}))
+        assert is_done(run, tmp_path)
+
+    @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"asked": {}}'])
+    def test_what_is_damaged_or_another_is_not(self, run, file, tmp_path, text):
+        file.write_text(text)
+        assert not is_done(run, tmp_path)
