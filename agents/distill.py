@@ -15,23 +15,29 @@ nothing else. Batches consist of whole trials, so that no memory has to be kept 
 each draws from a seed of its own: a run that goes on does what it would have done undisturbed.
 """
 
-import json
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
-from pathlib import Path
+from functools import partial
+from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor, nn
 
+from agents.convert import about_run
 from agents.options import JSON
+from agents.progress import Progress
+from agents.recorder import Plan
+from agents.runs import AGENT, CONFIG, REMEDY, STATE, clear, make_env
 from ndbmi_gym.envs.vector import BMIVectorEnv
-from ndbmi_gym.files import whole_file
+from ndbmi_gym.files import whole_file, write_json
 from ndbmi_gym.policies import LookAhead
-from ndbmi_gym.policies.network import Layer, Network
+from ndbmi_gym.policies.network import Layer, Network, save_network
 from ndbmi_gym.rollout import numbers_of
 from ndbmi_gym.tasks import N_JUDGED, Judged
 
@@ -39,8 +45,9 @@ FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
 STAGES = ("teach", "copy", "tune")
-STATE = "state.pt"
 
+_CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
+_MODULES = ("teacher", "critic", "student")
 _BELIEF = 4  # entries of the privileged state that the student guesses: position and velocity
 _MOST_FORCE = 100.0  # entries of a force law beyond it, such as an end that never comes
 _BEYOND = 0.3  # how far beyond the action box a teacher's wish is copied
@@ -60,12 +67,14 @@ class Recipe:
         What the teacher learns from.
     shares : tuple of float
         Shares of the budget that the first two stages end at.
-    gamma, gae_lambda : float
-        Discount, and its factor for advantages, of both stages of PPO.
+    gamma, tune_gamma, gae_lambda : float
+        Discount of the teacher's rewards and of the student's, and its factor for advantages.
     units : int
         Units in each of two hidden layers of teacher and critic.
+    cell : {"gru", "lstm"}
+        What the student remembers in.
     encoder, memory : int
-        Units in each of two layers before the student's memory, and in that.
+        Units in each of two layers before that, and in it.
     teach_trials, teach_epochs, teach_minibatches : int
         Trials side by side, passes through each batch, and parts of it, in the first stage.
     teach_rate, teach_log_std : float
@@ -95,8 +104,10 @@ class Recipe:
     teacher: str
     shares: tuple[float, float]
     gamma: float
+    tune_gamma: float
     gae_lambda: float
     units: int
+    cell: str
     encoder: int
     memory: int
     teach_trials: int
@@ -121,6 +132,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.teacher not in ("ppo", "look_ahead"):
             raise ValueError(f"teacher = {self.teacher!r}: choose 'ppo' or 'look_ahead'")
+        if self.cell not in _CELLS:
+            raise ValueError(f"cell = {self.cell!r}: choose one of {', '.join(_CELLS)}")
         for name in ("shares", "tune_std"):
             pair = getattr(self, name)
             if not (isinstance(pair, list | tuple) and len(pair) == 2):
@@ -167,12 +180,44 @@ class Batch(NamedTuple):
     success: BoolArray
 
     @property
+    def n_trials(self) -> int:
+        """How many trials there are, B."""
+        return len(self.success)
+
+    @property
     def steps(self) -> int:
         """Environment steps that belonged to trials."""
         return int(self.running.sum())
 
 
-class Student(nn.Module):
+class Standardised(nn.Module):
+    """A network whose inputs are centred and scaled.
+
+    Parameters
+    ----------
+    width : int
+        Numbers that it sees.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def fit(self, inputs: Tensor) -> None:
+        """Take centre and scale from inputs (N, width)."""
+        self.mean.copy_(inputs.mean(0))
+        self.scale.copy_(inputs.std(0) + 1e-2)
+
+    def standard(self, inputs: Tensor) -> Tensor:
+        """Inputs (..., width) with a mean of 0 and a spread of 1."""
+        return (inputs - self.mean) / self.scale
+
+
+class Student(Standardised):
     """The recurrent agent, with the head that tells its belief.
 
     Parameters
@@ -183,32 +228,30 @@ class Student(nn.Module):
     """
 
     def __init__(self, width: int, n: int, recipe: Recipe) -> None:
-        super().__init__()
+        super().__init__(width)
         encoder, memory = recipe.encoder, recipe.memory
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
         self.first, self.second = _linear(width, encoder), _linear(encoder, encoder)
-        self.memory = nn.GRU(encoder, memory)
+        self.memory = _CELLS[recipe.cell](encoder, memory)
         for name, weights in self.memory.named_parameters():
             if "weight" in name:
-                for gate in weights.data.chunk(3):
+                for gate in weights.data.split(memory):
                     nn.init.orthogonal_(gate)
             else:
                 nn.init.zeros_(weights)
-        with torch.no_grad():  # at first it keeps what it has
-            self.memory.bias_hh_l0[memory : 2 * memory] = 1.0
+        # at first it keeps what it has, by the update gate of a GRU or the forget gate of an LSTM
+        self.memory.get_parameter("bias_hh_l0").data[memory : 2 * memory] = 1.0
         self.head = _linear(memory + encoder, n, 0.01)
         self.belief = _linear(memory, _BELIEF, 1.0)
 
-    def forward(self, seen: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Actions (T, B, n), beliefs (T, B, 4) and the memory (1, B, m) after observations."""
-        encoded = torch.relu(self.first((seen - self.mean) / self.scale))
+    def forward(self, seen: Tensor, memory: Any = None) -> tuple[Tensor, Tensor, Any]:
+        """Actions (T, B, n) and beliefs (T, B, 4) after observations, and the memory for the next."""
+        encoded = torch.relu(self.first(self.standard(seen)))
         encoded = torch.relu(self.second(encoded))
         recalled, memory = self.memory(encoded, memory)
         return self.head(torch.cat((recalled, encoded), -1)), self.belief(recalled), memory
 
 
-def network(student: Student, env: BMIVectorEnv) -> Network:
+def network(student: Student, env: BMIVectorEnv, about: JSON) -> Network:
     """The student as it is played without torch; it has no head for the belief any more.
 
     Parameters
@@ -216,11 +259,14 @@ def network(student: Student, env: BMIVectorEnv) -> Network:
     student : Student
     env : BMIVectorEnv
         Whose observations it sees.
+    about : dict
+        What is to be known of it, in JSON types.
     """
     weights = {name: each.detach().numpy() for name, each in student.state_dict().items()}
     scale = weights["scale"]
     first = weights["first.weight"] / scale
     bias = weights["first.bias"] - first @ weights["mean"]
+    cell = next(name for name, kind in _CELLS.items() if isinstance(student.memory, kind))
     memory = {
         name.removeprefix("memory.").removesuffix("_l0"): each
         for name, each in weights.items()
@@ -230,11 +276,11 @@ def network(student: Student, env: BMIVectorEnv) -> Network:
         (
             Layer("linear", {"weight": first, "bias": bias}, "relu"),
             Layer("linear", _pair(weights, "second"), "relu"),
-            Layer("gru", memory, joined=True),
+            Layer(cell, memory, joined=True),
             Layer("linear", _pair(weights, "head")),
         ),
-        env.single_observation_space,
-        env.single_action_space,
+        *_boxes(env),
+        about=about,
     )
 
 
@@ -295,8 +341,9 @@ def play(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch:
         ended = running & (terminated | truncated)
         success[ended] = info["is_success"][ended]
         running = running & ~ended
-    *tensors, reward, running = zip(*rows, strict=True)
-    return Batch(*map(torch.stack, tensors), np.stack(reward), np.stack(running), success)
+    columns: list[Any] = list(zip(*rows, strict=True))
+    tensors = [torch.stack(each) for each in columns[:4]]
+    return Batch(*tensors, np.stack(columns[4]), np.stack(columns[5]), success)
 
 
 def advantages(
@@ -348,10 +395,7 @@ class Distillation:
         self.recipe, self._seed = recipe, seed
         self.batches = self.steps = 0
         torch.manual_seed(seed)
-        width, n = (
-            space.shape[0]
-            for space in (self.env.single_observation_space, self.env.single_action_space)
-        )
+        width, n = (space.shape[0] for space in _boxes(self.env))
         self.env.reset(seed=0)
         n_state = privileged(self.env).shape[1]
         self.teacher = _Privileged(n_state, recipe.units, n)
@@ -376,13 +420,9 @@ class Distillation:
 
         batch = play(self._classroom, wander, self._hashed(), 0)
         kept = torch.as_tensor(batch.running)
-        for module, inputs in (
-            (self.student, batch.seen),
-            (self.teacher, batch.state),
-            (self.critic, batch.state),
-        ):
-            module.mean.copy_(inputs[kept].mean(0))
-            module.scale.copy_(inputs[kept].std(0) + 1e-2)
+        self.student.fit(batch.seen[kept])
+        self.teacher.fit(batch.state[kept])
+        self.critic.fit(batch.state[kept])
 
     def _hashed(self) -> int:
         """The seed of the next batch's trials."""
@@ -424,7 +464,7 @@ class Distillation:
         kept = torch.as_tensor(batch.running)
         state, action = batch.state[kept], batch.action[kept]
         before = _log_likelihood(batch.wished[kept], self.log_std.detach(), action)
-        gained, returns = (each[kept] for each in self._judge(batch))
+        gained, returns = (each[kept] for each in self._judge(batch, recipe.gamma))
         size = -(-len(state) // recipe.teach_minibatches)
         for part in _parts(len(state), size, recipe.teach_epochs):
             with self._step("teacher", _fall(recipe.teach_rate, 20, within), 0.5) as step:
@@ -458,7 +498,7 @@ class Distillation:
     def _copy(self, within: float) -> Batch:
         recipe, low = self.recipe, self.env.episodes.low
         astray = recipe.copy_noise * (torch.arange(recipe.trials) % 2)[:, None]
-        memory: Tensor | None = None
+        memory: Any = None
 
         def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
             nonlocal memory
@@ -484,7 +524,7 @@ class Distillation:
         recipe = self.recipe
         first, last = recipe.tune_std
         std = first + (last - first) * within
-        memory: Tensor | None = None
+        memory: Any = None
 
         def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
             nonlocal memory
@@ -495,7 +535,7 @@ class Distillation:
         kept, weight = torch.as_tensor(batch.running), _weights(batch.running)
         log_std = torch.full_like(self.log_std.detach(), float(np.log(std)))
         before = _log_likelihood(batch.wished, log_std, batch.action)
-        gained, returns = self._judge(batch)
+        gained, returns = self._judge(batch, recipe.tune_gamma)
         state, returns = batch.state[kept], returns[kept]
         for part in _parts(len(state), -(-len(state) // 8), 4):
             with self._step("critic", 1e-3, 0.5) as step:
@@ -517,20 +557,17 @@ class Distillation:
         """Number of a batch's first trial, which schedules of perturbations go by."""
         return self.batches * trials
 
-    def _judge(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _judge(self, batch: Batch, gamma: float) -> tuple[Tensor, Tensor]:
         """Advantages and returns by the critic, (T, B)."""
         with torch.no_grad():
             value = self.critic(batch.state)[..., 0].numpy()
-        recipe = self.recipe
-        gained = advantages(
-            _REWARD * batch.reward, value, batch.running, recipe.gamma, recipe.gae_lambda
-        )
+        reward, gae_lambda = _REWARD * batch.reward, self.recipe.gae_lambda
+        gained = advantages(reward, value, batch.running, gamma, gae_lambda)
         return torch.as_tensor(gained), torch.as_tensor(gained + value)
 
     def _belief_error(self, belief: Tensor, state: Tensor) -> Tensor:
         """Mean squared error of position and velocity, in units of their spread."""
-        spread = self.critic.scale[:_BELIEF]
-        true = (state[..., :_BELIEF] - self.critic.mean[:_BELIEF]) / spread
+        true = self.critic.standard(state)[..., :_BELIEF]
         return ((belief - true) ** 2).mean(-1)
 
     @contextmanager
@@ -542,58 +579,186 @@ class Distillation:
 
         def step(loss: Tensor) -> None:
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(group["params"], most)
             optimiser.step()
 
         yield step
 
-    def believed(self, seen: Tensor, state: Tensor) -> tuple[float, float]:
-        """Root mean squared errors of the student's position, cm, and velocity, cm/s.
+    def state(self) -> bytes:
+        """All that is needed to go on, as `load` takes it."""
+        file = BytesIO()
+        torch.save(
+            {name: getattr(self, name).state_dict() for name in _MODULES}
+            | {f"{name} optimiser": each.state_dict() for name, each in self._optimisers.items()}
+            | {"log_std": self.log_std.detach(), "batches": self.batches, "steps": self.steps},
+            file,
+        )
+        return file.getvalue()
 
-        Parameters
-        ----------
-        seen, state : Tensor (T, B, ...)
-            Of whole trials that all last T steps.
-        """
-        with torch.no_grad():
-            _, belief, _ = self.student(seen)
-        scale = self.critic.scale[:_BELIEF] * self.env.episodes.half_side_cm / 2
-        error = self._belief_residual(belief, state) * scale
-        return tuple(float(part.square().sum(-1).mean().sqrt()) for part in error.split(2, -1))
-
-    def save(self, path: Path) -> None:
-        """Write all that is needed to go on."""
-        with whole_file(path) as part:
-            torch.save(self._state(), part)
-
-    def _state(self) -> JSON:
-        return {
-            "teacher": self.teacher.state_dict(),
-            "log_std": self.log_std.detach(),
-            "critic": self.critic.state_dict(),
-            "student": self.student.state_dict(),
-            "optimisers": {name: each.state_dict() for name, each in self._optimisers.items()},
-            "batches": self.batches,
-            "steps": self.steps,
-        }
-
-    def load(self, path: Path) -> None:
-        """Go on from what `save` wrote; nothing in the file is executed.
+    def load(self, state: bytes) -> None:
+        """Go on from a `state`; nothing in it is executed.
 
         Raises
         ------
         ValueError
-            If it does not fit.
+            If it is damaged, or of other networks.
         """
         try:
-            saved = torch.load(path, weights_only=True)
-            for name in ("teacher", "critic", "student"):
+            saved = torch.load(BytesIO(state), weights_only=True)
+            for name in _MODULES:
                 getattr(self, name).load_state_dict(saved[name])
-            self.log_std.data.copy_(saved["log_std"])
             for name, each in self._optimisers.items():
-                each.load_state_dict(saved["optimisers"][name])
-            self.batches, self.steps = saved["batches"], saved["steps"]
-        except Exception as error:  # of torch, of pickle: damage, or another network
+                each.load_state_dict(saved[f"{name} optimiser"])
+            self.log_std.data.copy_(saved["log_std"])
+            self.batches, self.steps = int(saved["batches"]), int(saved["steps"])
+        except Exception as error:  # of torch, of pickle
             words = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(f"{path} does not hold what to go on from ({words})") from error
+            raise ValueError(f"{STATE} does not hold what to go on from ({words}): {REMEDY}") from (
+                error
+            )
+
+
+def learn(plan: Plan, config: JSON, until: int | None = None, resume: bool = False) -> bool:
+    """Learn until the budget of a run is spent, or so many steps are done, or until Ctrl-C.
+
+    Parameters
+    ----------
+    plan : Plan
+        Its folder is the caller's alone.
+    config : dict
+        Content of ``config.json``, which is brought up to date.
+    until : int, optional
+        Steps at which this session ends.
+    resume : bool
+        Whether to go on with what the folder holds.
+
+    Returns
+    -------
+    bool
+        Whether it was not interrupted.
+    """
+    folder, settings = plan.folder, config["settings"]
+    chosen = {name: each for name, each in config["hyperparams"].items() if name != "frame_stack"}
+    recipe = Recipe(**chosen)
+    run = Distillation(recipe, partial(_made, settings), settings["seed"])
+    total, unit = plan.budget
+    planned, of = config["planned"]
+    before = 0.0
+    if resume:
+        path = folder / STATE
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no {path} to go on from: {REMEDY}")
+        run.load(path.read_bytes())
+        before = config["seconds"]
+    else:
+        clear(folder)
+    begun, saved = time.monotonic() - before, -np.inf
+    state = run.state()
+
+    def spent(unit: str) -> float:
+        return run.steps if unit == "steps" else time.monotonic() - begun
+
+    def checkpoint() -> None:
+        nonlocal saved
+        with whole_file(folder / STATE) as part:
+            part.write_bytes(state)
+        config.update(steps=run.steps, seconds=round(time.monotonic() - begun, 3))
+        save_network(folder / AGENT, network(run.student, run.env, about_run(config)))
+        write_json(folder / CONFIG, config)
+        saved = time.monotonic()
+
+    with closing(Progress(folder, run.steps, before, plan.budget)) as progress:
+        checkpoint()  # from now on there is a run to go on with
+        try:
+            while spent(unit) < total and (until is None or run.steps < until):
+                share = min(1.0, spent(of) / planned)
+                batch = run.learn(share)
+                state = run.state()
+                earned = (batch.reward * batch.running).sum(axis=0).mean()
+                means = float(earned), float(batch.success.mean()), batch.steps / batch.n_trials
+                words = f"{run.stage(share)[0]}: "
+                progress.tell(run.steps, time.monotonic() - begun, means, words)
+                progress.advance(spent(unit))
+                if time.monotonic() - saved >= plan.checkpoint_s:
+                    checkpoint()
+            done = True
+            config["finished"] = bool(spent(unit) >= total)
+        except KeyboardInterrupt:
+            run.load(state)  # in the midst of a batch, which is to be played anew
+            done = False
+        checkpoint()
+    return done
+
+
+class _Privileged(Standardised):
+    """Two hidden layers on the privileged state: a teacher's actions, or a critic's value."""
+
+    def __init__(self, n_state: int, units: int, n: int) -> None:
+        super().__init__(n_state)
+        self.layers = nn.Sequential(
+            _linear(n_state, units), nn.Tanh(), _linear(units, units), nn.Tanh(),
+            _linear(units, n, 1.0 if n == 1 else 0.01),
+        )  # fmt: skip
+
+    def forward(self, state: Tensor) -> Tensor:
+        out: Tensor = self.layers(self.standard(state))
+        return out
+
+
+def _linear(inputs: int, units: int, gain: float = 2**0.5) -> nn.Linear:
+    layer = nn.Linear(inputs, units)
+    nn.init.orthogonal_(layer.weight, gain)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _made(settings: JSON, num_envs: int) -> BMIVectorEnv:
+    return make_env(settings["env"], num_envs, settings["option"])
+
+
+def _boxes(env: BMIVectorEnv) -> tuple[Box, Box]:
+    """What an agent sees and does."""
+    sees, does = env.single_observation_space, env.single_action_space
+    if not (isinstance(sees, Box) and isinstance(does, Box)):
+        raise ValueError("distill sees flat observations: choose an id without Goal in its name")
+    return sees, does
+
+
+def _check(env: BMIVectorEnv) -> None:
+    """Raise ValueError unless whole trials of it can be played."""
+    if env.episodes.in_session or env.max_episode_steps is None:
+        raise ValueError(
+            "distill learns from whole trials: sessions, and trials without a step limit, are for "
+            "--algo recurrent_ppo"
+        )
+
+
+def _fall(first: float, times: float, within: float) -> float:
+    """A learning rate that falls linearly to so small a part of the first."""
+    return first * (1 + (1 / times - 1) * within)
+
+
+def _parts(n: int, size: int, epochs: int) -> Iterator[Tensor]:
+    """Indices in random order, in parts of a size, as often as there are epochs."""
+    for _ in range(epochs):
+        yield from torch.split(torch.randperm(n), size)
+
+
+def _weights(running: BoolArray) -> Tensor:
+    return torch.as_tensor(running, dtype=torch.float32)
+
+
+def _normal(values: Tensor) -> Tensor:
+    return (values - values.mean()) / (values.std() + _STEADY)
+
+
+def _log_likelihood(mean: Tensor, log_std: Tensor, action: Tensor) -> Tensor:
+    """Of actions under a normal policy, but for a constant."""
+    return (-0.5 * ((action - mean) / log_std.exp()) ** 2 - log_std).sum(-1)
+
+
+def _surrogate(log_ratio: Tensor, gained: Tensor) -> Tensor:
+    """PPO's clipped loss (Schulman et al. 2017), of each action."""
+    ratio = log_ratio.exp()
+    return -torch.minimum(ratio * gained, ratio.clamp(1 - _CLIP, 1 + _CLIP) * gained)

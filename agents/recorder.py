@@ -1,7 +1,5 @@
 """What goes on beside learning: budget, schedules, curriculum, learning curve and checkpoints."""
 
-import csv
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -9,23 +7,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import ConstantSchedule
-from tqdm import tqdm
 
 from agents import curriculum
 from agents.convert import about_run, network_of
 from agents.curve import Curve
 from agents.options import JSON
-from agents.runs import AGENT, CONFIG, MODEL, PROGRESS, REPLAY
+from agents.progress import Progress
+from agents.runs import AGENT, CONFIG, MODEL, REPLAY
 from ndbmi_gym.files import whole_file, write_json
 from ndbmi_gym.policies.network import save_network
-
-COLUMNS = ("steps", "seconds", "return", "success", "length")
-"""Of the learning curve: means over the trials that began in the span that ends at `steps`."""
 
 _ROW_STEPS = 5_000  # environment steps per row of the learning curve
 
@@ -80,20 +74,8 @@ class Recorder(BaseCallback):
         steps = model.num_timesteps
         self._curve = Curve(model.n_envs, steps, _ROW_STEPS)
 
-        earlier = _rows_until(steps, self._folder / PROGRESS)
-        with whole_file(self._folder / PROGRESS) as part, part.open("w", newline="") as file:
-            csv.writer(file).writerows([COLUMNS, *earlier])
-        self._file = (self._folder / PROGRESS).open("a", newline="")
-        self._csv = csv.writer(self._file)
-
         self._total, self._unit = settings.budget
-        self._bar = tqdm(
-            total=round(self._total),
-            initial=steps if self._unit == "steps" else round(config["seconds"]),
-            desc=str(self._folder),
-            bar_format="{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}{postfix}",
-            mininterval=0.5 if sys.stderr.isatty() else 15.0,
-        )
+        self._progress = Progress(self._folder, steps, config["seconds"], settings.budget)
 
     @property
     def seconds(self) -> float:
@@ -138,8 +120,7 @@ class Recorder(BaseCallback):
 
     def close(self) -> None:
         """Leave the learning curve and the progress bar."""
-        self._file.close()
-        self._bar.close()
+        self._progress.close()
 
     def _on_rollout_start(self) -> None:
         self.follow_curriculum()
@@ -151,25 +132,14 @@ class Recorder(BaseCallback):
         for i in np.flatnonzero(self.locals["dones"]).tolist():
             info = self.locals["infos"][i]
             ended[i] = (info["episode"]["r"], float(info["is_success"]), info["episode"]["l"])
-        for row in self._curve.step(self.num_timesteps, ended):
-            self._write(*row)
-        self._bar.update(min(round(self.spent), self._bar.total) - self._bar.n)
+        for steps, means in self._curve.step(self.num_timesteps, ended):
+            self._progress.tell(steps, self.seconds, means.tolist())
+        self._progress.advance(self.spent)
         return self._unit == "steps" or self.spent < self._total
 
     def _on_rollout_end(self) -> None:
         for name, (first, last) in self._schedules.items():
             setattr(self.model, name, ConstantSchedule(first + self.share * (last - first)))
-
-    def _write(self, steps: int, means: npt.NDArray[np.float64]) -> None:
-        """Add a row to the learning curve, and show it."""
-        earned, success, length = means
-        texts = (f"{earned:.4f}", f"{success:.4f}", f"{length:.2f}")
-        self._csv.writerow([steps, f"{self.seconds:.1f}", *texts])
-        self._file.flush()
-        self._bar.set_postfix_str(
-            f"{self.num_timesteps:,} steps, success {success:.2f}, return {earned:.2f}",
-            refresh=False,
-        )
 
 
 def schedules(hyperparams: JSON) -> dict[str, tuple[float, float]]:
@@ -194,11 +164,3 @@ def schedules(hyperparams: JSON) -> dict[str, tuple[float, float]]:
 def is_linear(value: Any) -> bool:
     """Whether a hyper-parameter is given by its first and last value."""
     return isinstance(value, Mapping) and "linear" in value
-
-
-def _rows_until(steps: int, path: Path) -> list[list[str]]:
-    """The learning curve up to a checkpoint; what came after it is lost with the model of then."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [row for row in list(csv.reader(file))[1:] if int(row[0]) <= steps]

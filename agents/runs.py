@@ -2,7 +2,8 @@
 
 ``config.json`` holds settings, hyper-parameters, versions and progress; ``model.zip`` the last
 model, ``agent.npz`` its policy as weights alone (`agents.convert`); ``replay_buffer.pkl`` what an
-off-policy one learns from; ``progress.csv`` the curve; ``lock`` belongs to the process that trains.
+off-policy one learns from; ``state.pt`` what a distilled one, which has no model.zip, goes on from;
+``progress.csv`` the curve; ``lock`` belongs to the process that trains.
 
 To use what was learned (`Agent`, ``agents.train --warm-start``), JSON and weights are read, and no
 code of the folder runs. To go on with a run (``agents.train --resume``) loads optimiser and replay
@@ -29,6 +30,7 @@ import ndbmi_gym  # noqa: F401  (registers the environments)
 from agents.models import load_policy
 from agents.options import JSON
 from ndbmi_gym.envs.vector import BMIVectorEnv
+from ndbmi_gym.policies.network import load_network
 from ndbmi_gym.provenance import versions as package_versions
 from ndbmi_gym.rollout import Stacked, frames_of
 from ndbmi_gym.sb3 import NativeVecEnv
@@ -44,10 +46,14 @@ ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "recurrent_ppo": RecurrentPPO,
 }
 
+DISTILL = "distill"
+"""The one algorithm that is our own (`agents.distill`)."""
+
 CONFIG = "config.json"
 MODEL = "model.zip"
 AGENT = "agent.npz"
 REPLAY = "replay_buffer.pkl"
+STATE = "state.pt"
 PROGRESS = "progress.csv"
 LOCK = "lock"
 
@@ -100,7 +106,11 @@ class Agent:
         settings = self.config["settings"]
         check_trust(settings, self.folder / CONFIG, trust)
         self.label: str = settings["label"] or settings["algo"]
-        self._policy = load_policy(self.folder / MODEL, trust)
+        self._policy: Any
+        if settings["algo"] == DISTILL:
+            self._policy = load_network(self.folder / AGENT)
+        else:
+            self._policy = load_policy(self.folder / MODEL, trust)
         self._actor = Stacked(self._policy, self.config["hyperparams"]["frame_stack"])
 
     @property
@@ -246,10 +256,9 @@ def read_config(folder: Path) -> JSON:
     _check_entries(path, "settings", config["settings"], own)
     _check_entries(path, "hyperparams", config["hyperparams"], {"frame_stack": int})
     algo = config["settings"]["algo"]
-    if algo not in ALGORITHMS:
-        raise ValueError(
-            f"{path} names the algorithm {algo!r}, none of {', '.join(ALGORITHMS)}: {REMEDY}"
-        )
+    if algo not in (*ALGORITHMS, DISTILL):
+        known = ", ".join((*ALGORITHMS, DISTILL))
+        raise ValueError(f"{path} names the algorithm {algo!r}, none of {known}: {REMEDY}")
     return config
 
 
@@ -284,10 +293,16 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             if made and not (folder / CONFIG).exists():
-                for left in (PROGRESS, MODEL, AGENT, REPLAY, LOCK):
-                    (folder / left).unlink(missing_ok=True)
+                clear(folder)
+                (folder / LOCK).unlink(missing_ok=True)
                 if not any(folder.iterdir()):
                     folder.rmdir()
+
+
+def clear(folder: Path) -> None:
+    """Make room for a run; the configuration, without which there is none, goes first."""
+    for name in (CONFIG, MODEL, AGENT, REPLAY, STATE, PROGRESS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _check_entries(

@@ -24,21 +24,21 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents import curriculum
+from agents import curriculum, distill
 from agents.models import load_policy
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.recorder import Recorder, is_linear
 from agents.runs import (
-    AGENT,
     ALGORITHMS,
     CONFIG,
+    DISTILL,
     MODEL,
     OF_THE_SESSION,
-    PROGRESS,
     REMEDY,
     REPLAY,
     brought,
     check_trust,
+    clear,
     locked,
     make_env,
     make_venv,
@@ -56,7 +56,7 @@ DEFAULT_STEPS = 1_000_000
 class Settings:
     """What a run is asked for; its fields are the command line."""
 
-    algo: str = setting("ppo", "learning algorithm", choices=tuple(ALGORITHMS))
+    algo: str = setting("ppo", "learning algorithm", choices=(*ALGORITHMS, DISTILL))
     env: str = setting("ndbmi/ShiftTargetCurl-v1", "environment id")
     option: Mapping[str, Any] = setting(
         {}, "option of the environment, e.g. observe=state (may be repeated)"
@@ -84,12 +84,16 @@ class Settings:
     trust: bool = setting(False, "let code that the run of --warm-start names or holds run")
 
     def __post_init__(self) -> None:
-        if self.algo not in ALGORITHMS:
-            raise ValueError(f"algo = {self.algo!r}: choose one of {', '.join(ALGORITHMS)}")
+        if self.algo not in (*ALGORITHMS, DISTILL):
+            known = ", ".join((*ALGORITHMS, DISTILL))
+            raise ValueError(f"algo = {self.algo!r}: choose one of {known}")
         if self.steps is not None and self.minutes is not None:
             raise ValueError("give --steps or --minutes, not both")
         check_positive(self, "steps", "minutes", "threads", "checkpoint_s")
         object.__setattr__(self, "curriculum", curriculum.checked(self.curriculum))
+        for name in ("curriculum", "warm_start", "tensorboard"):
+            if self.algo == DISTILL and getattr(self, name):
+                raise ValueError(f"distill knows no {name}: leave it out, or choose another --algo")
 
     @property
     def folder(self) -> Path:
@@ -171,11 +175,13 @@ def _learn(settings: Settings, until: int | None) -> bool:
             "seconds": 0.0,
             "finished": False,
         }
+    if settings.algo == DISTILL:
+        return distill.learn(settings, config, until, settings.resume)
     with ExitStack() as stack:
         model, venv = _model(settings, config)
         stack.callback(venv.close)
         if not settings.resume:
-            _clear(folder)
+            clear(folder)
         recorder = Recorder(settings, config, model)
         stack.callback(recorder.close)
         recorder.checkpoint()  # from now on there is a run to go on with
@@ -400,6 +406,8 @@ def _try_curriculum(settings: Settings) -> None:
 
 def _hyperparams(algo: str) -> list[str]:
     """Names of all hyper-parameters: those of SB3 that are not set otherwise, and our own."""
+    if algo == DISTILL:
+        return sorted({"frame_stack", *(each.name for each in dataclasses.fields(distill.Recipe))})
     taken = {"self", "env", "seed", "tensorboard_log", "device", "_init_setup_model"}
     return sorted(
         {"n_envs", "frame_stack", *inspect.signature(ALGORITHMS[algo].__init__).parameters} - taken
@@ -413,12 +421,6 @@ def _merge(base: JSON, changes: Mapping[str, Any]) -> JSON:
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = _merge(merged[key], value) if both else value
     return merged
-
-
-def _clear(folder: Path) -> None:
-    """Make room for a run; the configuration, without which there is none, goes first."""
-    for name in (CONFIG, MODEL, AGENT, REPLAY, PROGRESS):
-        (folder / name).unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

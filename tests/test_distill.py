@@ -1,0 +1,267 @@
+import csv
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from agents import distill
+from agents.distill import Distillation, Recipe, advantages, network, play, privileged
+from agents.runs import AGENT, PROGRESS, STATE, Agent, make_env
+from agents.train import HYPERPARAMS, Settings, train
+from ndbmi_gym.policies.network import load_network
+from ndbmi_gym.rollout import score
+
+VALUES = json.loads((HYPERPARAMS / "distill.json").read_text())["default"]
+SMALL = {"trials": 32, "teach_trials": 16, "encoder": 16, "memory": 8, "units": 16}
+SMALL |= {"copy_part": 16, "tune_part": 16}
+RECIPE = Recipe(**{k: v for k, v in (VALUES | SMALL).items() if k != "frame_stack"})
+HOLD, SHIFT = "ndbmi/HoldTarget-v1", "ndbmi/ShiftTargetCurl-v1"
+
+
+def small(env_id=SHIFT, seed=0, **changes):
+    return Distillation(replace(RECIPE, **changes), lambda n: make_env(env_id, n, {}), seed)
+
+
+def settings(tmp_path, **changes):
+    chosen = {"algo": "distill", "env": SHIFT, "steps": 12_000, "hyper": SMALL}
+    return Settings(**(chosen | {"out": str(tmp_path / "run")} | changes))
+
+
+def test_advantages_are_discounted_sums_of_errors_until_a_trial_ends():
+    rng = np.random.default_rng(0)
+    reward, value = rng.normal(size=(2, 6, 3)).astype(np.float32)
+    running = np.arange(6)[:, None] < np.array([6, 3, 1])
+    found = advantages(reward, value, running, 0.9, 0.8)
+    for trial, length in enumerate(running.sum(axis=0)):
+        ahead = [*value[1:length, trial], 0.0]
+        errors = reward[:length, trial] + 0.9 * np.array(ahead) - value[:length, trial]
+        for t in range(length):
+            wanted = sum((0.9 * 0.8) ** (s - t) * errors[s] for s in range(t, length))
+            assert np.isclose(found[t, trial], wanted, atol=1e-5)
+
+
+def test_with_lambda_1_advantage_and_value_are_the_discounted_return():
+    rng = np.random.default_rng(1)
+    reward, value = rng.normal(size=(2, 5, 4)).astype(np.float32)
+    running = np.ones((5, 4), bool)
+    returns = advantages(reward, value, running, 0.95, 1.0) + value
+    wanted = sum(0.95**t * reward[t] for t in range(5))
+    assert np.allclose(returns[0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("share", "stage", "within"),
+    [(0.0, "teach", 0), (0.05, "teach", 0.5), (0.1, "copy", 0), (0.3, "copy", 0.5)]
+    + [(0.5, "tune", 0), (0.75, "tune", 0.5), (1.0, "tune", 1)],
+)
+def test_stages_follow_the_budget(share, stage, within):
+    found = small(shares=(0.1, 0.5)).stage(share)
+    assert found[0] == stage
+    assert np.isclose(found[1], within)
+
+
+def test_a_stage_without_a_share_is_left_out():
+    run = small(shares=(0.0, 1.0))
+    assert run.stage(0.0) == ("copy", 0.0)
+    assert run.stage(1.0)[0] == "tune"  # a finished run that is gone on with
+
+
+def test_batches_are_whole_trials_as_the_environment_plays_them():
+    env = make_env(SHIFT, 8, {})
+
+    def act(seen, state):
+        return torch.full((8, 9), 0.2), torch.zeros(8, 9)
+
+    batch = play(env, act, seed=5, first=0)
+    played = score(SHIFT, lambda seen: np.full((len(seen), 9), 0.2), trials=8, seed=5)
+    assert np.array_equal(batch.running.sum(axis=0), played["steps"])
+    returns = (batch.reward * batch.running).sum(axis=0)
+    assert np.allclose(returns, played["return"], atol=1e-4)
+    assert np.array_equal(batch.success, played["success"] == 1)
+    assert batch.steps == played["steps"].sum()
+
+
+def test_the_teacher_sees_what_the_agent_does_not():
+    env = make_env(HOLD, 4, {})
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(np.full((4, 9), 0.1, np.float32))
+    seen, episodes = privileged(env), env.episodes
+    half_side = episodes.half_side_cm
+    assert np.allclose(seen[:, :2], 2 * episodes.state.position / half_side)
+    assert np.allclose(seen[:, 2:4], 2 * episodes.state.velocity / half_side)
+    assert np.isfinite(seen).all()
+    assert set(env.episodes.layout.columns) == {"counts", "action", "target"}
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("env_id", [HOLD, SHIFT, "ndbmi/Rhythm-v0", "ndbmi/ShiftTargetArm-v0"])
+def test_the_student_in_numpy_acts_as_in_torch(env_id, cell):
+    run = small(env_id, cell=cell)
+    run.learn(0.2)
+    played = network(run.student, run.env, {})
+    seen, _ = run.env.reset(seed=3)
+    memory, state = None, None
+    for _ in range(12):
+        with torch.no_grad():
+            wanted, _, memory = run.student(torch.as_tensor(seen)[None], memory)
+        wanted = wanted[0].numpy().clip(run.env.episodes.low, 1.0)
+        found, state = played.predict(seen, state)
+        assert np.allclose(found, wanted, atol=1e-5)
+        seen, *_ = run.env.step(found)
+
+
+def test_copying_brings_the_student_closer_to_its_teacher():
+    run = small(copy_epochs=2)
+
+    def distance():
+        memory = None
+
+        def act(seen, state):
+            nonlocal memory
+            action, _, memory = run.student(seen[None], memory)
+            return run.teacher(state), (action[0] - run.teacher(state)).clamp(-1, 1)
+
+        batch = play(run.env, act, 7, 0)
+        return float((batch.wished**2)[torch.as_tensor(batch.running)].mean())
+
+    with torch.no_grad():  # a teacher that wants something
+        run.teacher.layers[-1].bias[:] = torch.linspace(0.1, 0.6, 9)
+    before = distance()
+    for share in np.linspace(0.1, 0.4, 8):
+        run.learn(share)
+    assert distance() < 0.25 * before
+
+
+def test_look_ahead_is_imitated():
+    run = small(teacher="look_ahead")
+    errors = []
+    for share in np.linspace(0.0, 0.06, 6):
+        batch = run.learn(share)
+        with torch.no_grad():
+            error = (run.teacher(batch.state) - batch.wished) ** 2
+        errors.append(float(error[torch.as_tensor(batch.running)].mean()))
+    assert errors[-1] < errors[0]
+
+
+def test_a_run_that_goes_on_comes_to_the_same(tmp_path):
+    whole, parted = settings(tmp_path / "whole"), settings(tmp_path / "parted")
+    assert train(whole)
+    for until in (3_000, 7_000):
+        assert train(replace(parted, resume=parted.folder.exists()), until=until)
+    assert train(replace(parted, resume=True))
+    curves = []
+    for each in (whole, parted):
+        with (each.folder / PROGRESS).open(newline="") as file:
+            curves.append([row[:1] + row[2:] for row in csv.reader(file)])  # but for seconds
+    assert curves[0] == curves[1]
+    ours, theirs = (load_network(s.folder / AGENT) for s in (whole, parted))
+    for one, other in zip(ours.layers, theirs.layers, strict=True):
+        assert all(np.array_equal(one.weights[name], other.weights[name]) for name in one.weights)
+
+
+def test_an_interrupt_in_the_midst_of_a_batch_leaves_no_trace(tmp_path, monkeypatch):
+    undisturbed, ours = settings(tmp_path / "whole"), settings(tmp_path / "cut")
+    assert train(undisturbed)
+    original, calls = Distillation.learn, []
+
+    def cut(self, share):
+        calls.append(share)
+        if len(calls) == 5:
+            with torch.no_grad():
+                self.student.head.bias += 1.0
+            raise KeyboardInterrupt
+        return original(self, share)
+
+    monkeypatch.setattr(Distillation, "learn", cut)
+    assert not train(ours)
+    assert not Agent(ours.folder).config["finished"]
+    assert train(replace(ours, resume=True))
+    one, other = (load_network(s.folder / AGENT).layers[-1] for s in (undisturbed, ours))
+    assert np.array_equal(one.weights["bias"], other.weights["bias"])
+
+
+def test_a_run_is_an_agent_like_any_other(tmp_path):
+    ours = settings(tmp_path, steps=2_000)
+    assert train(ours)
+    agent = Agent(ours.folder)
+    env = gymnasium.make(SHIFT)
+    seen, _ = env.reset(seed=0)
+    action, state = agent.predict(seen)
+    assert env.action_space.contains(action)
+    agent.predict(seen, state)
+    agent.check(make_env(SHIFT, 1, {}))
+    with pytest.raises(ValueError, match="observe"):
+        agent.check(make_env(SHIFT, 1, {"observe": "state"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"teacher": "me"}, "teacher = 'me'"),
+        ({"cell": "rnn"}, "cell = 'rnn'"),
+        ({"shares": (0.5, 0.2)}, "in order"),
+        ({"shares": (0.5,)}, "two numbers"),
+        ({"memory": 0}, "memory = 0"),
+        ({"trials": 40}, "trials = 40: give a multiple"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        replace(RECIPE, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"warm_start": "runs/other"}, "warm_start"),
+        ({"tensorboard": True}, "tensorboard"),
+        ({"curriculum": ({"from": 0.5, "option": {"effort_weight": 0}},)}, "curriculum"),
+    ],
+)
+def test_what_distillation_does_not_know_is_refused(tmp_path, changes, words):
+    with pytest.raises(ValueError, match=words):
+        settings(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "words"),
+    [("ndbmi/HoldTargetGoal-v0", "Goal"), ("ndbmi/Adaptation-v0", "recurrent_ppo")],
+)
+def test_trials_that_are_no_whole_ones_are_refused(tmp_path, env_id, words):
+    with pytest.raises(ValueError, match=words):
+        train(settings(tmp_path, env=env_id))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_state_is_refused(tmp_path):
+    ours = settings(tmp_path, steps=2_000)
+    assert train(ours)
+    path: Path = ours.folder / STATE
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match="train anew"):
+        train(replace(ours, resume=True, steps=4_000))
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="train anew"):
+        train(replace(ours, resume=True, steps=4_000))
+
+
+def test_seeds_and_batches_draw_trials_of_their_own():
+    seeds = set()
+    for seed in range(3):
+        run = small(seed=seed)
+        for batch in range(5):
+            run.batches = batch
+            seeds.add(run._hashed())
+    assert len(seeds) == 15
+
+
+def test_rates_fall_to_a_part():
+    assert distill._fall(1.0, 20, 0.0) == 1.0
+    assert np.isclose(distill._fall(1.0, 20, 1.0), 0.05)
+    assert np.isclose(partial(distill._fall, 3e-3, 30)(0.5), 3e-3 * 31 / 60)
