@@ -244,7 +244,7 @@ class Student(Standardised):
         self.belief = _linear(memory, _BELIEF, 1.0)
 
     def forward(self, seen: Tensor, memory: Any = None) -> tuple[Tensor, Tensor, Any]:
-        """Actions (T, B, n) and beliefs (T, B, 4) after observations, and the memory for the next."""
+        """Actions (T, B, n) and beliefs (T, B, 4), and the memory after the last observations."""
         encoded = torch.relu(self.first(self.standard(seen)))
         encoded = torch.relu(self.second(encoded))
         recalled, memory = self.memory(encoded, memory)
@@ -342,8 +342,8 @@ def play(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch:
         success[ended] = info["is_success"][ended]
         running = running & ~ended
     columns: list[Any] = list(zip(*rows, strict=True))
-    tensors = [torch.stack(each) for each in columns[:4]]
-    return Batch(*tensors, np.stack(columns[4]), np.stack(columns[5]), success)
+    a, b, c, d = (torch.stack(each) for each in columns[:4])
+    return Batch(a, b, c, d, np.stack(columns[4]), np.stack(columns[5]), success)
 
 
 def advantages(

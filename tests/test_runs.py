@@ -176,7 +176,7 @@ def interrupt(*args, **kwargs):
 
 class TestInterrupts:
     @pytest.mark.parametrize(
-        "moment", ["make_venv", "_model", "_clear", "Recorder", "read_hyperparams"]
+        "moment", ["make_venv", "_model", "clear", "Recorder", "read_hyperparams"]
     )
     def test_before_anything_is_saved_no_folder_stays(self, moment, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(train, moment, interrupt)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from quick_runs import QUICK, QUICK_SAC, interrupt_after, native, quick
 
-from agents import evaluate, recorder, runs, train
+from agents import evaluate, progress, recorder, runs, train
 from agents.runs import Agent, make_venv
 from ndbmi_gym.files import write_json
 
@@ -73,7 +73,7 @@ class TestTraining:
         assert config["versions"]["stable-baselines3"]
         with (settings.folder / runs.PROGRESS).open() as file:
             header, *rows = csv.reader(file)
-        assert tuple(header) == recorder.COLUMNS
+        assert tuple(header) == progress.COLUMNS
         assert rows
         assert not list(settings.folder.glob(".*"))
 
@@ -209,9 +209,9 @@ class TestTraining:
 
     def test_what_came_after_the_last_checkpoint_is_dropped(self, tmp_path):
         path = tmp_path / runs.PROGRESS
-        assert recorder._rows_until(10, path) == []
+        assert progress._rows_until(10, path) == []
         path.write_text("steps,success\n5,0.1\n10,0.2\n15,0.3\n")
-        assert recorder._rows_until(10, path) == [["5", "0.1"], ["10", "0.2"]]
+        assert progress._rows_until(10, path) == [["5", "0.1"], ["10", "0.2"]]
 
     def test_a_run_is_not_replaced_by_accident(self, tmp_path):
         settings = quick(tmp_path, steps=256)
