@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -102,10 +103,16 @@ class Settings:
         return (60 * self.minutes, "s") if self.minutes else (self.steps or DEFAULT_STEPS, "steps")
 
 
-def train(settings: Settings) -> bool:
+def train(settings: Settings, callbacks: Sequence[BaseCallback] = ()) -> bool:
     """Train until the budget is spent, or until Ctrl-C or SIGTERM.
 
     Whatever the moment of an interrupt, there is a run to go on with afterwards, or no folder.
+
+    Parameters
+    ----------
+    settings : Settings
+    callbacks : sequence of BaseCallback
+        Of SB3, beside our own; one that returns False ends the run as if its budget were spent.
 
     Returns
     -------
@@ -131,7 +138,7 @@ def train(settings: Settings) -> bool:
         )
     try:
         with _sigterm_as_ctrl_c(), locked(folder):
-            if _learn(settings):
+            if _learn(settings, callbacks):
                 return True
     except KeyboardInterrupt:
         pass
@@ -142,7 +149,7 @@ def train(settings: Settings) -> bool:
     return False
 
 
-def _learn(settings: Settings) -> bool:
+def _learn(settings: Settings, callbacks: Sequence[BaseCallback]) -> bool:
     """`train`, in a folder of its own."""
     folder = settings.folder
     total, unit = settings.budget
@@ -175,7 +182,12 @@ def _learn(settings: Settings) -> bool:
             recorder.follow_curriculum()
             more = int(total) - model.num_timesteps if unit == "steps" else sys.maxsize
             if more > 0:
-                model.learn(more, recorder, reset_num_timesteps=False, tb_log_name="tensorboard")
+                model.learn(
+                    more,
+                    [recorder, *callbacks],
+                    reset_num_timesteps=False,
+                    tb_log_name="tensorboard",
+                )
             config["finished"] = True
         except KeyboardInterrupt:
             pass
