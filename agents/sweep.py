@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -42,6 +43,7 @@ from scipy.stats import ttest_ind
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents import evaluate, sweep_drawing
+from agents.lineup import CEILING, FLOOR
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.runs import ALGORITHMS, CONFIG, Agent, read_config, short_name, versions
 from agents.train import Settings as Run
@@ -54,15 +56,15 @@ SPACES: dict[str, dict[str, BaseDistribution]] = {
         "n_envs": CategoricalDistribution((64, 128, 256)),
         "frame_stack": IntDistribution(1, 8),
         "n_steps": CategoricalDistribution((32, 64, 128)),
-        "batch_size": CategoricalDistribution((512, 1024, 2048, 4096, 8192)),
-        "n_epochs": IntDistribution(2, 12),
+        "batch_size": CategoricalDistribution((1024, 2048, 4096, 8192)),
+        "n_epochs": IntDistribution(3, 10),
         "learning_rate": FloatDistribution(3e-4, 5e-3, log=True),
         "last_learning_rate": FloatDistribution(1e-5, 1e-3, log=True),
         "gamma": FloatDistribution(0.9, 0.99),
         "gae_lambda": FloatDistribution(0.8, 1.0),
         "clip_range": FloatDistribution(0.1, 0.4),
         "ent_coef": FloatDistribution(0.0, 0.01),
-        "width": CategoricalDistribution((32, 64, 128, 256)),
+        "width": CategoricalDistribution((32, 64, 128)),
         "log_std_init": FloatDistribution(-2.0, 0.0),
     }
 }
@@ -200,7 +202,7 @@ def sweep(settings: Settings) -> JSON:
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
     made, end = _made(settings), time.monotonic() + 60 * (settings.minutes or np.inf)
-    study = _study(settings, 0)
+    study = _study(settings.folder)
     if not study.trials:
         current = read_hyperparams(_run(settings, settings.env[0], 0, {}))
         study.enqueue_trial(params(settings.algo, current))
@@ -217,15 +219,15 @@ def sweep(settings: Settings) -> JSON:
         study.set_user_attr("scales", {env_id: _scale(settings, env_id) for env_id in settings.env})
     while len(_done(study)) < settings.trials and time.monotonic() < end:
         try:
-            _trial(settings)
+            _trial(settings, study)
         except InterruptedRunError:
             print("interrupted; the same command goes on")
             break
-        _save(settings, data_of(settings))
-    return data_of(settings)
+        _save(settings, data_of(study))
+    return data_of(study)
 
 
-def data_of(settings: Settings) -> JSON:
+def data_of(study: optuna.Study) -> JSON:
     """All trials of a sweep, with what they depend on.
 
     Returns
@@ -235,17 +237,16 @@ def data_of(settings: Settings) -> JSON:
         its ``number``, ``params``, ``pruned``, ``score`` (None if it was pruned), ``seconds``, and
         ``curve``: by environment the normalised score at each quarter that was reached.
     """
-    study = _study(settings, 0)
     rows = [
         {
-            "number": trial.number,
+            "number": number,
             "params": trial.params,
             "pruned": trial.state == TrialState.PRUNED,
             "score": None if trial.state == TrialState.PRUNED else trial.value,
             "curve": trial.user_attrs["curve"],
             "seconds": round(trial.duration.total_seconds(), 1),
         }
-        for trial in _done(study)
+        for number, trial in enumerate(_done(study))
     ]
     return {"made": study.user_attrs["made"], "scales": study.user_attrs["scales"], "trials": rows}
 
@@ -271,8 +272,8 @@ def confirm(settings: Settings, data: JSON) -> JSON:
     Returns
     -------
     dict
-        By environment: ``table`` as of `agents.evaluate`; ``gain``, the difference of mean
-        normalised scores with its 95 % interval over trainings (Welch's); seconds of training.
+        Steps, seeds, versions, and ``results`` by environment: ``table`` as of `agents.evaluate`,
+        ``runs`` and ``gain`` of `gain`, and the seconds of each training.
 
     Raises
     ------
@@ -280,7 +281,7 @@ def confirm(settings: Settings, data: JSON) -> JSON:
         By Ctrl-C; the same command goes on.
     """
     found: JSON = {}
-    values = {CURRENT: {}, SWEPT: hyperparams(best_of(data)["params"])}
+    values: dict[str, JSON] = {CURRENT: {}, SWEPT: hyperparams(best_of(data)["params"])}
     runs = [
         dataclasses.replace(
             _run(settings, env_id, FRESH + number, values[label]),
@@ -303,25 +304,10 @@ def confirm(settings: Settings, data: JSON) -> JSON:
                 policy=tuple(str(run.folder) for run in own), env=env_id, seed=CONFIRMATION
             )
         )
-        rows = {row["policy"]: row for row in compared["table"]}
-        trials = {label: np.array(each["score"]) for label, each in compared["trials"].items()}
-        floor, ceiling = (float(trials[name].mean()) for name in ("zero", "ceiling"))
-        means = {
-            label: (trials[label].mean(axis=(1, 2)) - floor) / (ceiling - floor) for label in values
-        }
-        test = ttest_ind(means[SWEPT], means[CURRENT], equal_var=False)
-        ends = test.confidence_interval(0.95)
+        shown = (FLOOR, *values, CEILING)
         found[env_id] = {
-            "steps": settings.steps,
-            "seeds": sorted({run.seed for run in own}),
-            "first trial": CONFIRMATION,
-            "table": [rows[name] for name in ("zero", CURRENT, SWEPT, "ceiling")],
-            "runs": {label: means[label].round(4).tolist() for label in values},
-            "gain": [
-                float(means[SWEPT].mean() - means[CURRENT].mean()),
-                float(ends.low),
-                float(ends.high),
-            ],
+            "table": [row for row in compared["table"] if row["policy"] in shown],
+            **gain({label: np.array(compared["trials"][label]["score"]) for label in shown}),
             "seconds": {
                 label: [
                     round(read_config(run.folder)["seconds"], 1)
@@ -330,9 +316,40 @@ def confirm(settings: Settings, data: JSON) -> JSON:
                 ]
                 for label in values
             },
-            "versions": compared["versions"],
         }
-    return found
+    return {
+        "steps": settings.steps,
+        "training seeds": [FRESH + number for number in range(settings.confirm or 0)],
+        "first trial": CONFIRMATION,
+        "swept": best_of(data)["number"],
+        "versions": versions(),
+        "results": found,
+    }
+
+
+def gain(scores: Mapping[str, npt.NDArray[np.float64]]) -> JSON:
+    """How much better the swept values are than the present ones.
+
+    Parameters
+    ----------
+    scores : mapping of str to ndarray (runs, animals, trials)
+        Of floor, ceiling, `CURRENT` and `SWEPT`, on the same trials.
+
+    Returns
+    -------
+    dict
+        ``runs``: normalised score of each run, by label; ``gain``: the difference of their means
+        with its 95 % interval over runs (Welch 1947, Biometrika 34:28).
+    """
+    floor, ceiling = (scores[name].mean() for name in (FLOOR, CEILING))
+    current, swept = (
+        (scores[label].mean(axis=(1, 2)) - floor) / (ceiling - floor) for label in (CURRENT, SWEPT)
+    )
+    ends = ttest_ind(swept, current, equal_var=False).confidence_interval(0.95)
+    return {
+        "runs": {CURRENT: current.round(4).tolist(), SWEPT: swept.round(4).tolist()},
+        "gain": [float(swept.mean() - current.mean()), float(ends.low), float(ends.high)],
+    }
 
 
 class _Quarters(BaseCallback):
@@ -359,9 +376,10 @@ class _Quarters(BaseCallback):
         return not self.given_up
 
 
-def _trial(settings: Settings) -> None:
+def _trial(settings: Settings, study: optuna.Study) -> None:
     """One more trial, told to the study whatever becomes of it."""
-    study = _study(settings, len(_study(settings, 0).trials))
+    done = len(_done(study))  # whatever was cut off in between
+    study.sampler = _sampler(settings, done)
     trial = study.ask(SPACES[settings.algo])
     scales, curve = study.user_attrs["scales"], dict[str, list[float]]()
 
@@ -380,7 +398,7 @@ def _trial(settings: Settings) -> None:
 
     try:
         for env_id in settings.env:
-            run = _run(settings, env_id, TRAINING + trial.number, hyperparams(trial.params))
+            run = _run(settings, env_id, TRAINING + done, hyperparams(trial.params))
             quarters = _Quarters(settings.steps, lambda model, env_id=env_id: judge(env_id, model))
             if not train(run, [quarters]):
                 raise InterruptedRunError
@@ -439,18 +457,22 @@ def _made(settings: Settings) -> JSON:
     return json.loads(json.dumps(made))
 
 
-def _study(settings: Settings, index: int) -> optuna.Study:
-    """The study in the folder, with the sampler of its next trial."""
+def _study(folder: Path) -> optuna.Study:
+    """The study in a folder."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    seed = int(np.random.SeedSequence((settings.seed, index)).generate_state(1)[0])
     return optuna.create_study(
         study_name=_STUDY,
-        storage=JournalStorage(JournalFileBackend(str(settings.folder / "trials.log"))),
-        sampler=TPESampler(n_startup_trials=STARTUP, seed=seed),
+        storage=JournalStorage(JournalFileBackend(str(folder / "trials.log"))),
         pruner=MedianPruner(n_startup_trials=_WHOLE),
         direction="maximize",
         load_if_exists=True,
     )
+
+
+def _sampler(settings: Settings, index: int) -> TPESampler:
+    """What draws a trial, the same in whichever session."""
+    seed = np.random.SeedSequence((settings.seed, index)).generate_state(1)[0]
+    return TPESampler(n_startup_trials=STARTUP, seed=int(seed))
 
 
 def _done(study: optuna.Study) -> list[FrozenTrial]:
