@@ -39,16 +39,12 @@ def draw(data: Path, picture: Path) -> None:
     _scatter(panels[0], numbers, reached, pruned)
     best = np.maximum.accumulate(np.where(pruned, -np.inf, reached))
     panels[0].step(numbers, best, where="post", color=INK, lw=1)
+    panels[0].xaxis.get_major_locator().set_params(integer=True)
     panels[0].set_title("trial", size=9, color=INK)
     for panel, (name, distribution) in zip(panels[1:], space.items(), strict=False):
         values = np.array([trial["params"][name] for trial in trials], float)
         _scatter(panel, values, reached, pruned)
-        if distribution["attributes"].get("log") or "choices" in distribution["attributes"]:
-            panel.set_xscale("log")
-        if "choices" in distribution["attributes"]:
-            choices = distribution["attributes"]["choices"]
-            panel.set_xticks(choices, [f"{choice:g}" for choice in choices], size=7)
-            panel.minorticks_off()
+        _span(panel, distribution["attributes"])
         panel.set_title(f"{name.replace('_', ' ')}, ρ = {_rank(values, reached, pruned)}", size=9)
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
@@ -72,6 +68,25 @@ def _rank(values: npt.NDArray[Any], reached: npt.NDArray[Any], pruned: npt.NDArr
     if len(np.unique(values)) < 2 or len(np.unique(scores)) < 2:
         return "–"
     return f"{spearmanr(values, scores).statistic:.2f}".replace("-", "−")
+
+
+def _span(panel: Any, searched: dict[str, Any]) -> None:
+    """Show all of what was searched: from one end to the other, or each of a few choices."""
+    choices = searched.get("choices")
+    low, high = (
+        (searched["low"], searched["high"]) if choices is None else (choices[0], choices[-1])
+    )
+    if searched.get("log") or choices:
+        panel.set_xscale("log")
+        panel.set_xticks(choices or (low, (low * high) ** 0.5, high))
+        panel.xaxis.set_major_formatter(
+            lambda value, _: f"{value:.2g}" if value < 1 else f"{value:g}"
+        )
+        panel.minorticks_off()
+        margin = (high / low) ** 0.06
+        panel.set_xlim(low / margin, high * margin)
+    else:
+        panel.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
 
 
 def _scatter(
