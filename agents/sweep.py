@@ -288,9 +288,9 @@ def confirm(settings: Settings, data: JSON) -> JSON:
             out=str(settings.folder / f"{short_name(env_id)}-{label}-{number}"),
             label=label,
         )
+        for label in reversed(values)
         for number in range(settings.confirm or 0)
         for env_id in settings.env
-        for label in values
     ]
     for run in runs:
         if (run.folder / CONFIG).exists():

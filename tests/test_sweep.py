@@ -174,7 +174,7 @@ class TestConfirmation:
         assert [run.steps for run in quick.runs] == [5000] * 12
         assert {run.seed for run in quick.runs} == {2000, 2001, 2002}
         best = sweep.hyperparams(sweep.best_of(data)["params"])
-        assert [run.hyper for run in quick.runs] == [{}, best] * 6
+        assert [run.hyper for run in quick.runs] == [best] * 6 + [{}] * 6
         assert {given.seed for given in asked} == {sweep.CONFIRMATION}
         assert sweep.CONFIRMATION > sweep.SELECTION + 10_000 > evaluate.Settings().seed + 10_000
         for result in found["results"].values():
