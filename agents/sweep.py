@@ -187,6 +187,20 @@ def params(algo: str, hyper: Mapping[str, Any]) -> JSON:
     return found
 
 
+def rounded(params: Mapping[str, Any]) -> JSON:
+    """A point with no more than two digits of each number that is not whole.
+
+    Parameters
+    ----------
+    params : mapping
+        By the names of the space.
+    """
+    return {
+        name: float(f"{value:.2g}") if isinstance(value, float) else value
+        for name, value in params.items()
+    }
+
+
 def sweep(settings: Settings) -> JSON:
     """Do the trials that are missing, and return the data of all (`data_of`).
 
@@ -260,6 +274,7 @@ def best_of(data: JSON) -> JSON:
 def confirm(settings: Settings, data: JSON) -> JSON:
     """Compare the best of a sweep with the present values, in fresh trainings and on fresh trials.
 
+    The best is taken with two digits (`rounded`), as it would be written into a file.
     Runs are kept in the folder of the sweep, and those that are finished are not trained again.
 
     Parameters
@@ -272,8 +287,9 @@ def confirm(settings: Settings, data: JSON) -> JSON:
     Returns
     -------
     dict
-        Steps, seeds, versions, and ``results`` by environment: ``table`` as of `agents.evaluate`,
-        ``runs`` and ``gain`` of `gain`, and the seconds of each training.
+        Steps, seeds, versions, the ``swept`` values, and ``results``. These are by environment:
+        ``table`` as of `agents.evaluate`, ``runs`` and ``gain`` of `gain`, and the seconds of each
+        training.
 
     Raises
     ------
@@ -281,7 +297,7 @@ def confirm(settings: Settings, data: JSON) -> JSON:
         By Ctrl-C; the same command goes on.
     """
     found: JSON = {}
-    values: dict[str, JSON] = {CURRENT: {}, SWEPT: hyperparams(best_of(data)["params"])}
+    values: dict[str, JSON] = {CURRENT: {}, SWEPT: hyperparams(rounded(best_of(data)["params"]))}
     runs = [
         dataclasses.replace(
             _run(settings, env_id, FRESH + number, values[label]),
@@ -321,7 +337,7 @@ def confirm(settings: Settings, data: JSON) -> JSON:
         "steps": settings.steps,
         "training seeds": [FRESH + number for number in range(settings.confirm or 0)],
         "first trial": CONFIRMATION,
-        "swept": best_of(data)["number"],
+        "swept": values[SWEPT],
         "versions": versions(),
         "results": found,
     }

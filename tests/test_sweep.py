@@ -72,6 +72,11 @@ class TestSpace:
         point = sweep.params("ppo", CURRENT) | {"batch_size": 8192, "n_envs": 64, "n_steps": 32}
         assert sweep.hyperparams(point)["batch_size"] == 2048
 
+    def test_a_point_is_written_with_two_digits(self):
+        point = {"n_envs": 128, "gamma": 0.95173, "learning_rate": 0.0026579, "clip_range": 0.2}
+        short = {"n_envs": 128, "gamma": 0.95, "learning_rate": 0.0027, "clip_range": 0.2}
+        assert sweep.rounded(point) == short
+
     def test_only_what_has_a_space_is_searched(self):
         with pytest.raises(ValueError, match="choose one of ppo"):
             sweep.Settings(algo="sac")
@@ -173,7 +178,8 @@ class TestConfirmation:
         found = sweep.confirm(settings(tmp_path, confirm=3, steps=5000), data)
         assert [run.steps for run in quick.runs] == [5000] * 12
         assert {run.seed for run in quick.runs} == {2000, 2001, 2002}
-        best = sweep.hyperparams(sweep.best_of(data)["params"])
+        best = sweep.hyperparams(sweep.rounded(sweep.best_of(data)["params"]))
+        assert found["swept"] == best
         assert [run.hyper for run in quick.runs] == [best] * 6 + [{}] * 6
         assert {given.seed for given in asked} == {sweep.CONFIRMATION}
         assert sweep.CONFIRMATION > sweep.SELECTION + 10_000 > evaluate.Settings().seed + 10_000
