@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.benchmark_report import REPORT, report
 from agents.benchmark_runs import Outcome, Work, do, is_done, revision
 from agents.benchmark_suite import Recipe, Run, Suite, read_suite
 from agents.options import check_positive, parse, plain_errors, setting
@@ -37,9 +38,14 @@ class Settings:
     out: str = setting("runs/benchmark", "folder for the results")
     training: str = setting("runs/training", "folder of the training runs, which suites share")
     trust: bool = setting(False, "let code in the models that are named run")
+    report: tuple[str, ...] = setting(
+        (), "make tables and figures of these folders of results, and run nothing"
+    )
 
     def __post_init__(self) -> None:
         check_positive(self, "seeds", "jobs")
+        if bool(self.suite) == bool(self.report):
+            raise ValueError("give either --suite, to run, or --report, to show what was kept")
 
 
 def benchmark(settings: Settings) -> list[Outcome]:
@@ -130,6 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 130 after an interrupt, as shells have it, 1 if a run failed."""
     with plain_errors():
         settings = Settings(**parse(Settings, arguments, __doc__))
+        for folder in settings.report:
+            files = report(Path(folder))
+            print((Path(folder) / REPORT).read_text(encoding="utf-8"), *files, sep="\n")
+        if settings.report:
+            return 0
         given = sys.argv[1:] if arguments is None else arguments
         try:
             outcomes = benchmark(settings)

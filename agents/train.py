@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -107,7 +108,9 @@ class Settings:
         return (60 * self.minutes, "s") if self.minutes else (self.steps or DEFAULT_STEPS, "steps")
 
 
-def train(settings: Settings, until: int | None = None) -> bool:
+def train(
+    settings: Settings, until: int | None = None, callbacks: Sequence[BaseCallback] = ()
+) -> bool:
     """Train until the budget is spent, or until Ctrl-C or SIGTERM.
 
     Whatever the moment of an interrupt, there is a run to go on with afterwards, or no folder.
@@ -118,6 +121,8 @@ def train(settings: Settings, until: int | None = None) -> bool:
     until : int, optional
         Stop once so many steps are done: the end of this session, and not of the run, whose
         schedules go on by its budget.
+    callbacks : sequence of BaseCallback
+        Of SB3, beside our own; one that returns False ends the session.
 
     Returns
     -------
@@ -143,7 +148,7 @@ def train(settings: Settings, until: int | None = None) -> bool:
         )
     try:
         with _sigterm_as_ctrl_c(), locked(folder):
-            if _learn(settings, until):
+            if _learn(settings, until, callbacks):
                 return True
     except KeyboardInterrupt:
         pass
@@ -154,7 +159,7 @@ def train(settings: Settings, until: int | None = None) -> bool:
     return False
 
 
-def _learn(settings: Settings, until: int | None) -> bool:
+def _learn(settings: Settings, until: int | None, callbacks: Sequence[BaseCallback]) -> bool:
     """`train`, in a folder of its own."""
     folder = settings.folder
     total, unit = settings.budget
@@ -190,7 +195,12 @@ def _learn(settings: Settings, until: int | None) -> bool:
             end = int(total) if unit == "steps" else sys.maxsize
             last = end if until is None else min(end, until)
             if (more := last - model.num_timesteps) > 0:
-                model.learn(more, recorder, reset_num_timesteps=False, tb_log_name="tensorboard")
+                model.learn(
+                    more,
+                    [recorder, *callbacks],
+                    reset_num_timesteps=False,
+                    tb_log_name="tensorboard",
+                )
             done = True
             config["finished"] = recorder.spent >= total
         except KeyboardInterrupt:

@@ -24,11 +24,12 @@ from prose import (
     recovery,
     restated,
     results,
+    sweep,
     uncovered,
 )
 from prose.given import GIVEN, UNDERIVED
 
-SUBJECTS = (readme, results, adaptation, environments, circuit, claims, recovery)
+SUBJECTS = (readme, results, adaptation, environments, circuit, claims, recovery, sweep)
 
 ELSEWHERE = ("docs/_build/",)
 """What is built, not written."""

@@ -37,9 +37,9 @@ SEEING = ("ignorant", "knowing", "trial_by_trial", "bayes")
 """Policies that act on the state, and are refused where it is not shown."""
 
 ALIKE = ("knowing", "trial_by_trial", "forgetful")
-ANYWHERE = tuple(name for name in POLICIES if name not in ("choosing", *ALIKE))
+ANYWHERE = tuple(name for name in POLICIES if name not in ("choosing", "pretrained", *ALIKE))
 """Policies for any environment, without those that act as others do; choosing wants a field that
-leaves a choice."""
+leaves a choice, and not every id has a trained agent."""
 
 
 def make(env_id, n=64, **options):

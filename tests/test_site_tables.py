@@ -12,6 +12,7 @@ import pytest
 import ndbmi_gym
 from agents.evaluate import retabulate
 from ndbmi_gym.config import option_tables
+from ndbmi_gym.policies.pretrained import shipped
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "environments"
@@ -96,6 +97,16 @@ def test_scores_are_those_on_file(tables):
     middle, low, high = agent["score"]
     assert shown[1:3] == ["3 × 1,000", f"{middle:.3f}<br>({low:.3f}–{high:.3f})"]
     assert shown[5] == "{:.2f}<br>({:.2f}–{:.2f})".format(*agent["normalised_return"])
+
+
+def test_trained_agents_are_shown_as_they_were_scored(tables):
+    rows = cells(tables.shipped())[2:]
+    assert [row[0] for row in rows] == [f"`{env_id}`" for env_id in shipped()]
+    for row, each in zip(rows, shipped().values(), strict=True):
+        assert row[1].startswith(each["about"]["algo"])
+        mean, low, high = each["success"]
+        assert row[4] == f"{mean:.3f}<br>({low:.3f}–{high:.3f})"
+    assert "{derived} shipped\n" in (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
 
 
 def test_coverage_is_shown_as_simulated(tables):

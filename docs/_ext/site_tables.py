@@ -18,12 +18,13 @@ from ndbmi_gym.config import option_tables
 from ndbmi_gym.envs.scalar import BMIEnv
 from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.observation import OBSERVATIONS
+from ndbmi_gym.policies import pretrained
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "agents" / "results"
 EXTRAS = {
-    "none": "all environments and baseline policies",
-    "render": "pictures, the window, films",
+    "none": "all environments, baseline policies and trained agents",
+    "render": "pictures, the window, films, `ndbmi-gym watch`",
     "sb3": "training; the folder `agents/` of a checkout",
     "reproduce": "`ndbmi-gym reproduce`, `ndbmi-gym circuit`",
     "recover": "`ndbmi-gym recover`, `ndbmi-gym readings`",
@@ -176,6 +177,27 @@ def scores(env_id: str) -> str:
             "",
         ]
     return "\n".join(written)
+
+
+def shipped() -> str:
+    """The trained agents that come with the package, and what they scored."""
+    rows, agents = [], pretrained.shipped()
+    for env_id, each in agents.items():
+        hyper = each["about"]["hyperparams"]
+        frames = hyper.get("frame_stack", 1)
+        rows.append(
+            (
+                f"`{env_id}`",
+                each["about"]["algo"] + (f", {frames} frames" if frames > 1 else ""),
+                f"{each['about']['seconds'] / 60:.1f}",
+                _interval(each["score"], 3 if each["score"][0] <= 1 else 1),
+                _interval(each["success"], 3),
+                _interval(each["normalised"], 2),
+                _interval(each["normalised_return"], 2),
+            )
+        )
+    heads = ("environment", "algorithm", "minutes", "score", "success")
+    return table((*heads, "normalised score", "normalised return"), rows)
 
 
 def coverage() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ndbmi_gym import __version__
-from ndbmi_gym.cli import circuit, parts, readings, recover, reproduce, study
+from ndbmi_gym.cli import circuit, parts, readings, recover, reproduce, study, watch
 
 _ENGINES = {"ray": "ray", "dask": "dask[distributed]", "distributed": "dask[distributed]"}
 """What `--backend` wants, by the module that is missing; all else is in the command's extra."""
@@ -41,6 +41,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ndbmi-gym", description=__doc__)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (parts, reproduce, recover, readings, circuit, study):
+    for command in (parts, watch, reproduce, recover, readings, circuit, study):
         command.add_to(commands)
     return parser

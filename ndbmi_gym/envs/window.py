@@ -43,6 +43,13 @@ class Window:
         pygame.display.flip()
         self._clock.tick(self._fps)
 
+    @property
+    def left(self) -> bool:
+        """Whether somebody has asked to close it."""
+        import pygame
+
+        return bool(pygame.event.peek(pygame.QUIT))
+
     def close(self) -> None:
         """Close the window; harmless if it is closed already."""
         import pygame

@@ -1,8 +1,8 @@
-"""Baseline policies: numpy only, with the `predict` of Stable-Baselines3 models.
+"""Policies: numpy only, with the `predict` of Stable-Baselines3 models.
 
 The floor (zero volition), the paper's own command (Eq 24), random volition, a filter that acts on
 what an agent sees and on knowledge of interface and plant, and the reference ceilings, which are
-privileged: they look into the environment that they were made for.
+privileged: they look into the environment that they were made for. Beside them, trained agents.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from ndbmi_gym.policies.filter import ParticleFilter
 from ndbmi_gym.policies.learners import Bayes, Knowing, TrialByTrial
 from ndbmi_gym.policies.listener import Listener
 from ndbmi_gym.policies.lookahead import LookAhead
+from ndbmi_gym.policies.pretrained import Pretrained
 
 __all__ = [
     "POLICIES",
@@ -30,6 +31,7 @@ __all__ = [
     "ParticleFilter",
     "Plan",
     "Policy",
+    "Pretrained",
     "Random",
     "TrialByTrial",
     "Zero",
@@ -70,30 +72,33 @@ POLICIES: Registry[Policy] = Registry(
         "greedy": LookAhead,
         "filter": _filter,
         "ceiling": _ceiling,
+        "pretrained": Pretrained,
     }
     | LEARNERS,
 )
-"""Baseline policies by name, each made from the environment that it is for."""
+"""Policies by name, each made from the environment that it is for."""
 
 
 def make_policy(name: str, env: HasEpisodes) -> Policy:
-    """Make a baseline policy for an environment.
+    """Make a policy for an environment, by its name.
 
     Parameters
     ----------
-    name : {"zero", "eq24", "random", "greedy", "filter", "ceiling"}
+    name : {"zero", "eq24", "random", "greedy", "filter", "ceiling", "pretrained"}
         Or a learner (`LEARNERS`), or another that `POLICIES` knows. Greedy is `LookAhead` on the
         true state, straight for the target. The filter is a `ParticleFilter` that sees no more than
         an agent; the ceiling is one that knows the commanded force for neural observation, else
-        `LookAhead`; both go round obstacles that the task names. For policies of one's own see
-        `ndbmi_gym.rollout.as_actor`.
+        `LookAhead`; both go round obstacles that the task names. `Pretrained` is the trained agent
+        that comes with the package, if there is one for the environment's id. For policies of one's
+        own see `ndbmi_gym.rollout.as_actor`.
     env : BMIEnv or BMIVectorEnv
         Wrapped or not.
 
     Raises
     ------
     ValueError
-        If the name is unknown, or the filter would have no counts to listen to.
+        If the name is unknown, the filter would have no counts to listen to, or there is no trained
+        agent for the environment.
     """
     if name not in POLICIES:
         raise ValueError(f"unknown policy {name!r}: choose one of {', '.join(POLICIES)}")

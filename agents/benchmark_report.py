@@ -1,0 +1,345 @@
+"""Tables and figures of a benchmark, from the files of its runs alone.
+
+A folder of results has one JSON file a run, by task, agent and seed. Beside them this writes
+``leaderboard.csv`` (a row for each agent), ``tasks.csv`` (for each task and agent),
+``profiles.csv``, ``efficiency.csv``, all tables in ``report.md``, and pictures.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from agents import benchmark_drawing as drawing
+from agents.benchmark_scores import Normalised, improvement, iqm, normalise, profile
+from agents.evaluate import normalised
+from agents.lineup import CEILING, COMMAND, FLOOR
+from agents.options import JSON
+from ndbmi_gym.experiments.bench.crossed import crossed_interval
+from ndbmi_gym.experiments.bench.statistics import Interval, mean_interval
+from ndbmi_gym.experiments.bench.tables import markdown
+from ndbmi_gym.files import write_text
+
+REPORT = "report.md"
+
+QUANTITIES = ("score", "return")
+LEVELS = np.round(np.linspace(-0.2, 1.2, 71), 2)
+"""Normalised values at which profiles are told."""
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Played:
+    """All runs of an agent on a task.
+
+    Attributes
+    ----------
+    files : tuple of dict
+        In the order of their seeds.
+    """
+
+    files: tuple[JSON, ...]
+
+    @property
+    def learned(self) -> bool:
+        """Whether it was trained by the benchmark."""
+        return "trained" in self.files[0]
+
+    @property
+    def sampled(self) -> bool:
+        """Whether its runs are a sample: of what training leads to, or of several of its own."""
+        return self.learned or len(self.files) > 1
+
+    def values(self, quantity: str) -> FloatArray:
+        """Of each (runs, animals, trials)."""
+        return np.array([each["trials"][quantity] for each in self.files], float)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    folder : Path
+    tasks : mapping
+        By task and agent, the runs; floor and ceiling among them.
+    """
+
+    folder: Path
+    tasks: Mapping[str, Mapping[str, Played]]
+
+    @property
+    def agents(self) -> list[str]:
+        """Labels: floor, command, others in order of their names, ceiling."""
+        found = {label for played in self.tasks.values() for label in played}
+        first = [label for label in (FLOOR, COMMAND) if label in found]
+        return [*first, *sorted(found - {FLOOR, COMMAND, CEILING}), CEILING]
+
+    def ends(self, task: str, quantity: str) -> tuple[FloatArray, FloatArray]:
+        """Floor and ceiling (animals, trials)."""
+        played = self.tasks[task]
+        return played[FLOOR].values(quantity)[0], played[CEILING].values(quantity)[0]
+
+    def scale(self, task: str, quantity: str) -> bool:
+        """Whether there is one from floor to ceiling: they are apart."""
+        ends = [each[None] for each in self.ends(task, quantity)]
+        scored = self.tasks[task][CEILING].files[0]["scored"]
+        return scored and normalised(ends[1], ends[0], ends[1], False, quantity) is not None
+
+    def sampled(self, label: str) -> bool:
+        """Whether an agent's runs are a sample, on any task."""
+        return any(each[label].sampled for each in self.tasks.values() if label in each)
+
+
+def read_results(folder: Path) -> Results:
+    """The runs in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none, or a task lacks floor or ceiling.
+    ValueError
+        If a file is none of a run, or an agent's runs were played on other trials than the
+        ceiling's.
+    """
+    found: dict[str, dict[str, list[JSON]]] = {}
+    for path in sorted(folder.glob("*/*/[0-9]*.json"), key=lambda each: int(each.stem)):
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            asked = kept["asked"]
+            found.setdefault(asked["task"], {}).setdefault(asked["agent"], []).append(kept)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no result of a run ({error}): take it away") from error
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} holds no results: name a folder that agents.benchmark wrote, such as "
+            "runs/benchmark/quick"
+        )
+    for task, played in found.items():
+        for label in (FLOOR, CEILING):
+            if label not in played:
+                raise FileNotFoundError(
+                    f"{folder} has no {label} of task {task!r}: go on with the benchmark"
+                )
+        place = played[CEILING][0]["asked"]["place"]
+        for label, files in played.items():
+            if any(each["asked"]["place"] != place for each in files):
+                raise ValueError(
+                    f"{folder / task / label} was played on other trials than the ceiling: go on "
+                    "with the benchmark, which plays it anew"
+                )
+    order = sorted(found)
+    return Results(
+        folder,
+        {
+            task: {label: Played(tuple(files)) for label, files in found[task].items()}
+            for task in order
+        },
+    )
+
+
+def leaderboard(results: Results) -> list[JSON]:
+    """A row for each agent: what it amounts to over all tasks, with intervals.
+
+    Returns
+    -------
+    list of dict
+        ``agent``; ``runs``, the least on any task; ``tasks``, on how many it was played; and
+        ``score`` and ``return``, interquartile means of the normalised quantities, and
+        ``improvement``, the probability that a trial is better than the command's: each an
+        Interval, of agents that were played on all tasks.
+    """
+    rows = []
+    for label in results.agents:
+        there = {task: each[label] for task, each in results.tasks.items() if label in each}
+        row: JSON = {
+            "agent": label,
+            "runs": min(len(each.files) for each in there.values()),
+            "tasks": len(there),
+            "learned": any(each.learned for each in there.values()),
+        }
+        for quantity in QUANTITIES:
+            row[quantity] = None
+            scaled = scaled_runs(results, label, quantity)
+            if scaled and len(there) == len(results.tasks):
+                row[quantity] = iqm(list(scaled.values()), results.sampled(label))
+        row["improvement"] = None
+        if len(there) == len(results.tasks) and all(COMMAND in t for t in results.tasks.values()):
+            pairs, more = [], []
+            for task, played in there.items():
+                command = results.tasks[task][COMMAND].values("score")[0]
+                pairs.append((played.values("score"), command))
+                more.append(played.files[0]["measure"].startswith("share"))
+            row["improvement"] = improvement(pairs, more, results.sampled(label))
+        rows.append(row)
+    return sorted(rows, key=lambda row: -row["score"].estimate if row["score"] else np.inf)
+
+
+def scaled_runs(results: Results, label: str, quantity: str) -> dict[str, Normalised]:
+    """An agent's runs on the scale from floor to ceiling, for each task that has one."""
+    return {
+        task: normalise(played[label].values(quantity), *results.ends(task, quantity))
+        for task, played in results.tasks.items()
+        if label in played and results.scale(task, quantity)
+    }
+
+
+def by_task(results: Results) -> Iterator[JSON]:
+    """A row for each task and agent: score, success and return, and the normalised ones."""
+    for task, played in results.tasks.items():
+        for label in results.agents:
+            if label not in played:
+                continue
+            mine = played[label]
+            row: JSON = {
+                "task": task,
+                "agent": label,
+                "runs": len(mine.files),
+                "trials": mine.values("score")[0].size,
+                "measure": mine.files[0]["measure"],
+            }
+            for name in ("score", "success", "return"):
+                values = mine.values(name)
+                mean, *ends = crossed_interval(
+                    values, sampled=mine.sampled, outcomes=name == "success"
+                )
+                # no mean lies beyond every single trial; a success rate may, if all are alike
+                limits = (0, 1) if name == "success" else (values.min(), values.max())
+                row[name] = Interval(mean, *np.clip(ends, *limits))
+            for quantity in QUANTITIES:
+                row[f"normalised {quantity}"] = None
+                if results.scale(task, quantity):
+                    floor, ceiling = (each[None] for each in results.ends(task, quantity))
+                    row[f"normalised {quantity}"] = normalised(
+                        mine.values(quantity), floor, ceiling, mine.sampled, quantity
+                    )
+            yield row
+
+
+def profiles(results: Results) -> Iterator[JSON]:
+    """For each agent and level, the share of runs whose normalised score is above it."""
+    for label in results.agents:
+        scaled = scaled_runs(results, label, "score")
+        if label in (FLOOR, CEILING) or len(scaled) < len(results.tasks):
+            continue
+        runs = [each.runs for each in scaled.values()]
+        found = profile(runs, LEVELS, results.sampled(label))
+        for level, (share, low, high) in zip(LEVELS, found, strict=True):
+            yield {"agent": label, "level": level, "share": Interval(share, low, high)}
+
+
+def efficiency(results: Results) -> Iterator[JSON]:
+    """For each task, learned agent and segment, the mean over runs after so many steps.
+
+    Normalised by floor and ceiling on the same trials, the first ones of the task; the interval is
+    Student's over runs.
+    """
+    for task, played in results.tasks.items():
+        for label, mine in played.items():
+            if not mine.learned or not all(each["asked"]["at_home"] for each in mine.files):
+                continue
+            curves = [each["trained"]["curve"] for each in mine.files]
+            n_trials = mine.files[0]["asked"]["policy"]["curve"]["trials"]
+            for quantity in QUANTITIES:
+                if not results.scale(task, quantity):
+                    continue
+                floor, ceiling = (
+                    float(each[0, :n_trials].mean()) for each in results.ends(task, quantity)
+                )
+                values = np.array([curve[quantity] for curve in curves])
+                for i, steps in enumerate(curves[0]["steps"]):
+                    shares = (values[:, i] - floor) / (ceiling - floor)
+                    found = mean_interval(shares)
+                    yield {
+                        "task": task,
+                        "agent": label,
+                        "quantity": quantity,
+                        "steps": steps,
+                        "runs": len(shares),
+                        "value": Interval(float(shares.mean()), found.low, found.high),
+                    }
+
+
+def report(folder: Path) -> list[Path]:
+    """Write all tables and figures of a folder of results; the files.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        See `read_results`.
+    """
+    results = read_results(folder)
+    tables = {
+        "leaderboard": leaderboard(results),
+        "tasks": list(by_task(results)),
+        "profiles": list(profiles(results)),
+        "efficiency": list(efficiency(results)),
+    }
+    files = []
+    for name, rows in tables.items():
+        files.append(folder / f"{name}.csv")
+        write_text(files[-1], as_csv(rows))
+    write_text(folder / REPORT, in_words(results, tables))
+    pictures = drawing.draw(folder, tables)
+    return [*files, folder / REPORT, *pictures]
+
+
+def as_csv(rows: Sequence[JSON]) -> str:
+    """Rows as CSV, to five digits; an interval takes three columns."""
+    lines: list[list[str]] = []
+    names: list[str] = []
+    for row in rows:
+        names, cells = [], []
+        for name, value in row.items():
+            if isinstance(value, Interval) or value is None:
+                names += [name, f"{name} low", f"{name} high"]
+                cells += ["" if np.isnan(x) else f"{x:.5g}" for x in value or (np.nan,) * 3]
+            else:
+                names.append(name)
+                cells.append(f"{value:.5g}" if isinstance(value, float) else str(value))
+        lines.append(cells)
+    return "".join(",".join(line) + "\n" for line in [names, *lines])
+
+
+def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
+    """The tables in Markdown, and what made them."""
+    heads = ("agent", "runs", "score, IQM", "return, IQM", "better than Eq 24")
+    rows = [
+        (
+            row["agent"],
+            str(row["runs"]),
+            *(shown(row[name]) for name in ("score", "return", "improvement")),
+        )
+        for row in tables["leaderboard"]
+    ]
+    parts = [f"# {results.folder.name}", markdown(heads, rows)]
+    names = ("score", "success", "return", "normalised score", "normalised return")
+    for task in results.tasks:
+        mine = [row for row in tables["tasks"] if row["task"] == task]
+        of_task = [
+            [row["agent"], f"{row['runs']} × {row['trials']}", *(shown(row[n]) for n in names)]
+            for row in mine
+        ]
+        measures = ("agent", "runs × trials", mine[0]["measure"], *names[1:])
+        parts += [f"## {task}", markdown(measures, of_task)]
+    files = [each for played in results.tasks.values() for p in played.values() for each in p.files]
+    hours = sum(each["trained"]["seconds"] for each in files if "trained" in each) / 3600
+    made = sorted({each["revision"] for each in files})
+    parts.append(
+        f"{len(files)} runs, {hours:.1f} hours of training, revision {', '.join(made)}. In "
+        "brackets 95 % intervals: over runs and trials, or trials alone where nothing was learned."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def shown(value: Interval | None) -> str:
+    """An interval for a table; without ends where one run tells none."""
+    if value is None:
+        return "–"
+    mean, low, high = (f"{round(x, 2) + 0.0:.2f}".replace("-", "−") for x in value)  # no -0
+    return mean if np.isnan(value.low) else f"{mean} ({low}, {high})"

@@ -1,0 +1,189 @@
+"""What a benchmark's runs amount to: scores over a whole suite, with 95 % intervals.
+
+The value of a run on a task is its mean over trials on the scale from the floor (0) to the ceiling
+(1) of the same trials. Over a suite these are summed up by their interquartile mean, by the share
+of runs above each level (performance profiles), and by how often a trial goes better than the
+paper's command does in the same trial (Agarwal et al. 2021, whose probability of improvement
+compares whole runs: all of a good agent's are better than the command, and nothing is told).
+
+Intervals are not from a bootstrap, which with three runs never sees a worse one than the worst of
+them. Estimates are linearised: each run and each trial has an influence, whose spread has Student's
+interval. ``docs/benchmark_coverage.py`` simulates how often they hold the truth.
+
+References
+----------
+Agarwal R, Schwarzer M, Castro PS, Courville A, Bellemare MG (2021). Deep reinforcement learning at
+the edge of the statistical precipice. Advances in Neural Information Processing Systems 34.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+from ndbmi_gym.experiments.bench.crossed import crossed_interval
+from ndbmi_gym.experiments.bench.statistics import Interval, share_interval
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """Runs of an agent on a task, on the scale from floor to ceiling.
+
+    Attributes
+    ----------
+    runs : ndarray (runs,)
+        Means over trials.
+    errors : ndarray (runs, animals, trials)
+        Those of each trial, whose mean over a run is zero.
+    """
+
+    runs: FloatArray
+    errors: FloatArray
+
+
+def normalise(values: FloatArray, floor: FloatArray, ceiling: FloatArray) -> Normalised:
+    """Put runs on the scale from floor (0) to ceiling (1).
+
+    Parameters
+    ----------
+    values : ndarray (runs, animals, trials)
+    floor, ceiling : ndarray (animals, trials)
+        On the same trials.
+
+    Returns
+    -------
+    Normalised
+        A run's value is a ratio of means, and is linearised to have an error in each trial.
+    """
+    gap = ceiling - floor
+    span = gap.mean()
+    runs = (values - floor).mean(axis=(1, 2)) / span + 0.0  # no -0
+    return Normalised(runs, (values - floor - runs[:, None, None] * gap) / span)
+
+
+def iqm(tasks: Sequence[Normalised], sampled: bool) -> Interval:
+    """Interquartile mean over tasks and runs: of the middle half of all values.
+
+    Tasks count alike, however many runs they have. A value that a quartile goes through counts in
+    part, so that repeating every run changes nothing.
+
+    Parameters
+    ----------
+    tasks : sequence of Normalised
+    sampled : bool
+        Whether runs are a sample of what training leads to; if not, the interval is over trials
+        alone.
+
+    Returns
+    -------
+    Interval
+        Its ends are NaN where a task has one run of a sample.
+    """
+    values = np.concatenate([task.runs for task in tasks])
+    masses = np.concatenate([np.full(len(t.runs), 1 / len(tasks) / len(t.runs)) for t in tasks])
+    weights, low, high = _middle(values, masses)
+    estimate = float(weights @ values)
+    square, begin = 0.0, 0
+    for task in tasks:
+        own = weights[begin : begin + len(task.runs)]
+        begin += len(task.runs)
+        per_trial = np.tensordot(own, task.errors, axes=1)  # (animals, trials)
+        n_animals, n_trials = per_trial.shape
+        freedom = n_animals * (n_trials - 1)
+        of_trials = per_trial.var(axis=1, ddof=1).sum() / n_animals**2 / n_trials
+        square += student.ppf(0.975, freedom) ** 2 * of_trials
+    if sampled:
+        parts = []
+        for task in tasks:
+            influence = 2 * np.clip(task.runs, low, high) / len(tasks)
+            n_runs = len(influence)
+            if n_runs < 2:
+                return Interval(estimate, float("nan"), float("nan"))
+            parts.append((float(influence.var(ddof=1)) / n_runs, n_runs - 1))
+        square += _joined(parts)
+    half = float(np.sqrt(square))
+    return Interval(estimate, estimate - half, estimate + half)
+
+
+def _middle(values: FloatArray, masses: FloatArray) -> tuple[FloatArray, float, float]:
+    """Weights of values in the mean of their middle half, and the quartiles."""
+    order = np.argsort(values, kind="stable")
+    ends = masses[order].cumsum()
+    begins = ends - masses[order]
+    inside = (np.minimum(ends, 0.75) - np.maximum(begins, 0.25)).clip(min=0)
+    weights = np.empty_like(values)
+    weights[order] = inside / inside.sum()
+    kept = values[order][inside > 1e-12]
+    return weights, float(kept[0]), float(kept[-1])
+
+
+def _joined(parts: Iterable[tuple[float, int]]) -> float:
+    """Square of the half width of a sum's interval, from variances and degrees of freedom.
+
+    Welch (1947, Biometrika 34:28) and Satterthwaite (1946, Biometrics Bull 2:110).
+    """
+    given = [(variance, freedom) for variance, freedom in parts if variance > 0]
+    if not given:
+        return 0.0
+    total = sum(variance for variance, _ in given)
+    freedom = total**2 / sum(variance**2 / freedom for variance, freedom in given)
+    return float(student.ppf(0.975, freedom) ** 2 * total)
+
+
+def improvement(
+    tasks: Sequence[tuple[FloatArray, FloatArray]], more_is_better: Sequence[bool], sampled: bool
+) -> Interval:
+    """Probability that a trial goes better than the other agent's same trial; ties count half.
+
+    Parameters
+    ----------
+    tasks : sequence of (ndarray (runs, animals, trials), ndarray (animals, trials))
+        Values of the agent and of the other one, for each task.
+    more_is_better : sequence of bool
+        Of the values, for each task.
+    sampled : bool
+        See `iqm`.
+
+    Returns
+    -------
+    Interval
+        Mean over tasks; half widths are added as sides of a right angle.
+    """
+    found = []
+    for (mine, other), more in zip(tasks, more_is_better, strict=True):
+        ahead = np.sign(mine - other) * (1 if more else -1)
+        found.append(crossed_interval((ahead + 1) / 2, sampled=sampled, outcomes=True))
+    middle = float(np.mean([each.estimate for each in found]))
+    half = float(np.sqrt(sum((each.high - each.estimate) ** 2 for each in found)) / len(found))
+    return Interval(middle, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def profile(tasks: Sequence[FloatArray], levels: FloatArray, sampled: bool) -> FloatArray:
+    """Share of runs above each level, tasks counting alike.
+
+    Parameters
+    ----------
+    tasks : sequence of ndarray (runs,)
+        Normalised values.
+    levels : ndarray (n,)
+    sampled : bool
+        Whether runs are a sample.
+
+    Returns
+    -------
+    ndarray (n, 3)
+        Share, low and high, the latter NaN if runs are no sample. The interval is Clopper and
+        Pearson's of all runs together: on tasks of unequal difficulty hits vary less than those of
+        a single probability (Hoeffding 1956, Ann Math Stat 27:713), so that it is on the wide side.
+    """
+    n_runs = sum(map(len, tasks))
+    rows = []
+    for level in levels:
+        share = float(np.mean([(runs > level).mean() for runs in tasks]))
+        found = share_interval(round(share * n_runs), n_runs)
+        rows.append([share, *(found[1:] if sampled else (np.nan, np.nan))])
+    return np.array(rows)

@@ -1,0 +1,160 @@
+"""How often the benchmark's intervals hold the truth: ``python docs/benchmark_coverage.py``.
+
+Suites of a few tasks are drawn whose true interquartile mean, probability of improvement and
+profile are known; runs are spread as trained agents are, and meet common trials. Writes
+``docs/benchmark_coverage.json``; takes a minute.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from interval_coverage import Case, below, exponential, normal
+from scipy.special import ndtr
+from tqdm import tqdm
+
+from agents.benchmark_scores import Normalised, improvement, iqm, normalise, profile
+from ndbmi_gym.experiments.bench.statistics import Interval
+from ndbmi_gym.files import write_json
+from ndbmi_gym.provenance import versions
+
+OUT = Path(__file__).parent / "benchmark_coverage.json"
+REPETITIONS, SEED = 1_000, 0
+LEAST = 0.93
+RUNS = (3, 5, 10)
+N_TRIALS = 200
+TASKS = {
+    "alike": ((0.8, 0.03),) * 4,
+    "apart": ((0.72, 0.02), (0.8, 0.03), (0.9, 0.02), (0.93, 0.015)),
+    "one varies most": ((0.75, 0.1), (0.85, 0.02), (0.86, 0.02), (0.9, 0.01)),
+    "seven": tuple((0.6 + 0.05 * i, 0.03) for i in range(7)),
+}
+"""Mean and standard deviation of a run's true value on each task."""
+
+NOISE = 0.4
+"""Standard deviation of a trial around its run's value, of which half is the trial's own."""
+
+Spread = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def truth(tasks: tuple[tuple[float, float], ...], spread: Spread) -> float:
+    """The interquartile mean of infinitely many runs."""
+    rng, n = np.random.default_rng(1), 400_000
+    runs = [mean + deviation * spread(rng, n) for mean, deviation in tasks]
+    none = np.zeros((1, 1, 2))
+    return iqm([Normalised(each, np.broadcast_to(none, (n, 1, 2))) for each in runs], False)[0]
+
+
+def suite(
+    rng: np.random.Generator, tasks: tuple[tuple[float, float], ...], spread: Spread, n: int
+) -> list[Normalised]:
+    """Measured runs of an agent, on a scale whose ends are measured on the same trials."""
+    found = []
+    for mean, deviation in tasks:
+        common = NOISE * np.sqrt(0.5) * rng.normal(size=(1, N_TRIALS))
+        own = NOISE * np.sqrt(0.5) * rng.normal(size=(n + 2, 1, N_TRIALS))
+        floor, ceiling = common + own[0], 1 + common / 2 + own[1] / 2
+        runs = (mean + deviation * spread(rng, n))[:, None, None]
+        found.append(normalise(runs + common + own[2:], floor, ceiling))
+    return found
+
+
+def of_iqm(name: str, spread: Spread) -> Case:
+    """The interquartile mean of runs and trials."""
+    tasks = TASKS[name]
+
+    def draw(rng: np.random.Generator, n: int) -> Interval:
+        return iqm(suite(rng, tasks, spread, n), sampled=True)
+
+    data = f"tasks: {name}; runs: {WORDS[spread]}"
+    return Case("interquartile mean", data, draw, truth(tasks, spread), RUNS, spread is exponential)
+
+
+def bootstrapped(name: str) -> Case:
+    """Percentiles of a bootstrap over runs within tasks: what is not used here."""
+    tasks = TASKS[name]
+
+    def draw(rng: np.random.Generator, n: int) -> Interval:
+        runs = np.array([task.runs for task in suite(rng, tasks, normal, n)])
+        chosen = rng.integers(0, n, (400, *runs.shape))
+        drawn = np.sort(np.take_along_axis(runs[None], chosen, axis=2).reshape(400, -1), axis=1)
+        cut = drawn.shape[1] // 4
+        low, high = np.percentile(drawn[:, cut : drawn.shape[1] - cut].mean(axis=1), (2.5, 97.5))
+        return Interval(0.0, float(low), float(high))
+
+    data = f"tasks: {name}; runs: {WORDS[normal]}"
+    title = "percentile bootstrap of runs (not used)"
+    return Case(title, data, draw, truth(tasks, normal), RUNS, True)
+
+
+def of_improvement(ahead: float, spread: Spread) -> Case:
+    """A trial is ahead where run, trial and chance together are above a threshold."""
+    skill, ease = 0.3, 0.6
+    width = np.sqrt(1 + skill**2 + ease**2)
+    level = float(np.linspace(-5, 5, 100_001)[np.argmin(np.abs(_norm() - ahead))]) * width
+
+    def probability() -> float:
+        rng = np.random.default_rng(1)
+        able = level + skill * spread(rng, 400_000)
+        return float(ndtr(able / np.sqrt(1 + ease**2)).mean())
+
+    def draw(rng: np.random.Generator, n: int) -> Interval:
+        pairs = []
+        for _ in range(4):
+            able = level + skill * spread(rng, n)[:, None, None]
+            able = able + ease * rng.normal(size=(1, N_TRIALS)) + rng.normal(size=(n, 1, N_TRIALS))
+            pairs.append((able, np.zeros((1, N_TRIALS))))
+        return improvement(pairs, [True] * 4, sampled=True)
+
+    data = f"{ahead:.0%} of the trials; runs: {WORDS[spread]}"
+    return Case("probability of improvement", data, draw, probability(), RUNS)
+
+
+def of_profile(level: float) -> Case:
+    """The share of runs above a level, on tasks that are apart."""
+    tasks = TASKS["apart"]
+    held = float(np.mean([1 - ndtr((level - mean) / deviation) for mean, deviation in tasks]))
+
+    def draw(rng: np.random.Generator, n: int) -> Interval:
+        runs = [mean + deviation * rng.normal(size=n) for mean, deviation in tasks]
+        return Interval(*profile(runs, np.array([level]), sampled=True)[0].tolist())
+
+    return Case("performance profile", f"runs above {level:g}; tasks: apart", draw, held, RUNS)
+
+
+def _norm() -> np.ndarray:
+    return np.asarray(ndtr(np.linspace(-5, 5, 100_001)))
+
+
+WORDS = {normal: "normal", below: "some far below", exponential: "exponential"}
+
+
+def cases() -> list[Case]:
+    """All, in the order of the table."""
+    found = [of_iqm(name, spread) for name in TASKS for spread in (normal, below, exponential)]
+    found.append(bootstrapped("apart"))
+    found += [of_improvement(ahead, spread) for ahead in (0.6, 0.9) for spread in (normal, below)]
+    return found + [of_profile(level) for level in (0.7, 0.85, 0.92)]
+
+
+def main() -> None:
+    """Measure all, and write them."""
+    rows = []
+    with tqdm(cases(), unit="case") as bar:
+        for case in bar:
+            covered = {n: round(case.coverage(n, REPETITIONS), 4) for n in case.sizes}
+            rows.append(
+                {
+                    "interval": case.interval,
+                    "data": case.data,
+                    "coverage": covered,
+                    "beyond": case.beyond,
+                }
+            )
+            bar.write(f"{case.interval:40}{case.data:48} {covered}")
+    made = {"repetitions": REPETITIONS, "seed": SEED, "trials": N_TRIALS}
+    write_json(OUT, made | {"versions": versions(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
