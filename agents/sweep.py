@@ -416,7 +416,7 @@ def _trial(settings: Settings, study: optuna.Study) -> None:
         for env_id in settings.env:
             run = _run(settings, env_id, TRAINING + done, hyperparams(trial.params))
             quarters = _Quarters(settings.steps, lambda model, env_id=env_id: judge(env_id, model))
-            if not train(run, [quarters]):
+            if not train(run, callbacks=[quarters]):
                 raise InterruptedRunError
             last = env_id == settings.env[-1]
             if quarters.given_up or not (judge(env_id, Agent(run.folder)) or last):
