@@ -21,6 +21,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -570,6 +571,19 @@ class Distillation:
         true = self.critic.standard(state)[..., :_BELIEF]
         return ((belief - true) ** 2).mean(-1)
 
+    def believed(self, belief: Tensor) -> FloatArray:
+        """Position, cm, and velocity, cm/s, (..., 4) that the student believes in.
+
+        Parameters
+        ----------
+        belief : Tensor (..., 4)
+            What it returns.
+        """
+        critic = self.critic
+        unit_cm = self.env.episodes.half_side_cm / 2
+        told = belief * critic.scale[:_BELIEF] + critic.mean[:_BELIEF]
+        return (unit_cm * told).detach().numpy()
+
     @contextmanager
     def _step(self, name: str, rate: float, most: float) -> Iterator[Callable[[Tensor], None]]:
         """Lend what takes a step down a loss, its gradient at most so long."""
@@ -638,21 +652,14 @@ def learn(plan: Plan, config: JSON, until: int | None = None, resume: bool = Fal
     bool
         Whether it was not interrupted.
     """
-    folder, settings = plan.folder, config["settings"]
-    chosen = {name: each for name, each in config["hyperparams"].items() if name != "frame_stack"}
-    recipe = Recipe(**chosen)
-    run = Distillation(recipe, partial(_made, settings), settings["seed"])
+    folder = plan.folder
+    if resume:
+        run, before = restored(folder, config), float(config["seconds"])
+    else:
+        run, before = _fresh(config), 0.0
+        clear(folder)
     total, unit = plan.budget
     planned, of = config["planned"]
-    before = 0.0
-    if resume:
-        path = folder / STATE
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no {path} to go on from: {REMEDY}")
-        run.load(path.read_bytes())
-        before = config["seconds"]
-    else:
-        clear(folder)
     begun, saved = time.monotonic() - before, -np.inf
     state = run.state()
 
@@ -691,6 +698,38 @@ def learn(plan: Plan, config: JSON, until: int | None = None, resume: bool = Fal
     return done
 
 
+def restored(folder: Path, config: JSON) -> Distillation:
+    """A run as its last checkpoint left it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    config : dict
+        Content of its ``config.json``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no state.
+    ValueError
+        If it is damaged, or of other networks.
+    """
+    path = folder / STATE
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path} to go on from: {REMEDY}")
+    run = _fresh(config)
+    run.load(path.read_bytes())
+    return run
+
+
+def _fresh(config: JSON) -> Distillation:
+    settings, chosen = config["settings"], dict(config["hyperparams"])
+    del chosen["frame_stack"]  # it sees one observation at a time
+    make = partial(make_env, settings["env"], options=settings["option"])
+    return Distillation(Recipe(**chosen), make, settings["seed"])
+
+
 class _Privileged(Standardised):
     """Two hidden layers on the privileged state: a teacher's actions, or a critic's value."""
 
@@ -711,10 +750,6 @@ def _linear(inputs: int, units: int, gain: float = 2**0.5) -> nn.Linear:
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def _made(settings: JSON, num_envs: int) -> BMIVectorEnv:
-    return make_env(settings["env"], num_envs, settings["option"])
 
 
 def _boxes(env: BMIVectorEnv) -> tuple[Box, Box]:
