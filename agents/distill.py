@@ -508,17 +508,16 @@ class Distillation:
             return action[0] + astray * torch.randn_like(label), label
 
         batch = play(self.env, act, self._hashed(), self._first(recipe.trials))
-        weight = _weights(batch.running)
-        for part in _parts(recipe.trials, recipe.copy_part, recipe.copy_epochs):
+        for part, share in _alike(batch.running, recipe.copy_part, recipe.copy_epochs):
             with self._step("copy", _fall(recipe.copy_rate, 30, within), 1.0) as step:
-                action, belief, _ = self.student(batch.seen[:, part])
-                label, counts = batch.wished[:, part], weight[:, part]
+                action, belief, _ = self.student(batch.seen[part])
+                label = batch.wished[part]
                 error = (action - label) ** 2
                 idle = ((action < low) & (label < low)) | ((action > 1) & (label > 1))
                 error = torch.where(idle, _IDLE * error, error)
-                believed = self._belief_error(belief, batch.state[:, part])
+                believed = self._belief_error(belief, batch.state[part])
                 loss = recipe.action_weight * error.mean(-1) + recipe.belief_weight * believed
-                step((loss * counts).sum() / counts.sum())
+                step((loss * share).sum())
         return batch
 
     def _tune(self, within: float) -> Batch:
@@ -533,25 +532,26 @@ class Distillation:
             return mean[0] + std * torch.randn_like(mean[0]), mean[0]
 
         batch = play(self.env, act, self._hashed(), self._first(recipe.trials))
-        kept, weight = torch.as_tensor(batch.running), _weights(batch.running)
+        kept = torch.as_tensor(batch.running)
         log_std = torch.full_like(self.log_std.detach(), float(np.log(std)))
         before = _log_likelihood(batch.wished, log_std, batch.action)
         gained, returns = self._judge(batch, recipe.tune_gamma)
         state, returns = batch.state[kept], returns[kept]
-        for part in _parts(len(state), -(-len(state) // 8), 4):
+        for rows in _parts(len(state), -(-len(state) // 8), 4):
             with self._step("critic", 1e-3, 0.5) as step:
-                step(((self.critic(state[part])[:, 0] - returns[part]) ** 2).mean())
+                step(((self.critic(state[rows])[:, 0] - returns[rows]) ** 2).mean())
         if within < recipe.tune_warmup:
             return batch
         gained = (gained - gained[kept].mean()) / (gained[kept].std() + _STEADY)
-        for part in _parts(recipe.trials, recipe.tune_part, recipe.tune_epochs):
+        for part, share in _alike(batch.running, recipe.tune_part, recipe.tune_epochs):
             with self._step("tune", _fall(recipe.tune_rate, 8, within), 0.5) as step:
-                mean, belief, _ = self.student(batch.seen[:, part])
-                now, counts = _log_likelihood(mean, log_std, batch.action[:, part]), weight[:, part]
-                loss = _surrogate(now - before[:, part], gained[:, part])
-                believed = self._belief_error(belief, batch.state[:, part])
-                loss = loss + recipe.tune_belief_weight * believed
-                step((loss * counts).sum() / counts.sum())
+                mean, belief, _ = self.student(batch.seen[part])
+                now = _log_likelihood(mean, log_std, batch.action[part])
+                loss = _surrogate(now - before[part], gained[part])
+                loss = loss + recipe.tune_belief_weight * self._belief_error(
+                    belief, batch.state[part]
+                )
+                step((loss * share).sum())
         return batch
 
     def _first(self, trials: int) -> int:
@@ -780,8 +780,26 @@ def _parts(n: int, size: int, epochs: int) -> Iterator[Tensor]:
         yield from torch.split(torch.randperm(n), size)
 
 
-def _weights(running: BoolArray) -> Tensor:
-    return torch.as_tensor(running, dtype=torch.float32)
+def _alike(
+    running: BoolArray, size: int, epochs: int
+) -> Iterator[tuple[tuple[slice, Tensor], Tensor]]:
+    """Minibatches of trials that last about as long, so that few steps are played for nothing.
+
+    Yields
+    ------
+    part : (slice, Tensor)
+        Steps and trials.
+    share : Tensor (T', size)
+        What each step counts for in a mean; the same in all minibatches.
+    """
+    lengths = torch.as_tensor(running.sum(axis=0))
+    weight = torch.as_tensor(running / (running.sum() * size / len(lengths)), dtype=torch.float32)
+    for _ in range(epochs):
+        order = torch.argsort(lengths + 4 * torch.rand(len(lengths)))
+        parts = torch.split(order, size)
+        for i in torch.randperm(len(parts)):
+            part = slice(int(lengths[parts[i]].max())), parts[i]
+            yield part, weight[part]
 
 
 def _normal(values: Tensor) -> Tensor:

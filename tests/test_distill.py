@@ -251,6 +251,19 @@ def test_a_damaged_state_is_refused(tmp_path):
         train(replace(ours, resume=True, steps=4_000))
 
 
+def test_minibatches_hold_every_step_once_and_count_all_alike():
+    rng = np.random.default_rng(0)
+    running = np.arange(25)[:, None] < rng.integers(1, 26, size=64)
+    seen, total = np.zeros((25, 64)), 0.0
+    for (steps, trials), share in distill._alike(running, 16, epochs=2):
+        seen[steps, trials.numpy()] += running[steps, trials.numpy()]
+        assert np.array_equal(share.numpy() > 0, running[steps, trials.numpy()])
+        total += float(share.sum())
+        assert len(share) == running[:, trials.numpy()].sum(axis=0).max()
+    assert np.array_equal(seen, 2 * running)
+    assert np.isclose(total / (2 * 64 / 16), 1.0, atol=1e-5)
+
+
 def test_seeds_and_batches_draw_trials_of_their_own():
     seeds = set()
     for seed in range(3):
