@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from ndbmi_gym.experiments.adaptation.summary import summarise
+from ndbmi_gym.experiments.bench.crossed import crossed_interval
 from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.experiments.bench.tables import Tables, read_folder
 from prose import ROOT
@@ -36,6 +37,18 @@ def scores(file: str, policy: str) -> dict[str, Any]:
     if len(rows) != 1:
         raise ValueError(f"agents/results/{file}.json has {policy!r} {len(rows)} times, not once")
     return rows[0]
+
+
+@cache
+def benchmark(task: str, agent: str, quantity: str) -> Interval:
+    """What an agent has in the core of the published benchmark, over its runs and trials."""
+    folder = ROOT / "agents/results/benchmark/core" / task / agent
+    files = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    if not files:
+        raise ValueError(f"{folder} holds no runs: run the benchmark's suite core")
+    values = [each["trials"][quantity] for each in files]
+    outcomes = quantity == "success"
+    return crossed_interval(values, sampled="trained" in files[0], outcomes=outcomes)
 
 
 def effects(policy: str, device: str = "point mass", delay: int = 3) -> dict[str, Interval]:

@@ -4,14 +4,14 @@ from statistics import mean
 
 from ndbmi_gym.experiments.circuit.abscissa_summary import overall
 from prose import Piece, Table, interval, sentence
-from prose.data import effects, hindsight, holding, scores, tables, verdicts
+from prose.data import benchmark, effects, hindsight, holding, scores, tables, verdicts
 
 PAGE = "README.md"
 
 REACHED = {
-    "ShiftTargetCurl-v1": ("shift_curl_neural", "success"),
-    "HoldTarget-v1": ("hold_neural", "score"),
-    "ShiftTargetSOC-v1": ("shift_soc_neural", "success"),
+    "ShiftTargetCurl-v1": ("shift_curl_neural", "shift-curl", "success"),
+    "HoldTarget-v1": ("hold_neural", "hold", "score"),
+    "ShiftTargetSOC-v1": ("shift_soc_neural", "soc", "success"),
 }
 
 NETWORKS = {
@@ -55,7 +55,7 @@ def pieces() -> list[Piece]:
         ),
         Table(
             PAGE,
-            ("", "zero volition", "the paper's command (Eq 24)", "PPO", "filter", "ceiling"),
+            ("", "zero volition", "Eq 24", "PPO", "distilled", "filter", "ceiling"),
             [_reached(name, *where) for name, where in REACHED.items()],
         ),
         Table(
@@ -91,12 +91,13 @@ def _networks() -> list[list[str]]:
     return [[words, *found[name]] for name, words in NETWORKS.items()]
 
 
-def _reached(name: str, file: str, what: str) -> list[str]:
+def _reached(name: str, file: str, task: str, what: str) -> list[str]:
     cells = [
         interval(scores(file, policy)[what], ".3", "–")
         for policy in ("zero", "eq24", "ppo", "filter", "ceiling")
     ]
-    cells[2] = f"**{cells[2]}**"
+    distilled = benchmark(task, "distill", what)
+    cells.insert(3, f"**{interval(distilled, '.3', '–')}**")
     return [f"`{name}`", *cells]
 
 
