@@ -122,16 +122,18 @@ def _middle(values: FloatArray, masses: FloatArray) -> tuple[FloatArray, float, 
 
 
 def _joined(parts: Iterable[tuple[float, int]]) -> float:
-    """Square of the half width of a sum's interval, from variances and degrees of freedom.
+    """Square of the half width of a trimmed sum's interval, from variances and degrees of freedom.
 
-    Welch (1947, Biometrika 34:28) and Satterthwaite (1946, Biometrics Bull 2:110).
+    Those of the sum are after Welch (1947, Biometrika 34:28) and Satterthwaite (1946, Biometrics
+    Bull 2:110). Half of the values is trimmed, and so is half of them (Yuen 1974, Biometrika
+    61:165).
     """
     given = [(variance, freedom) for variance, freedom in parts if variance > 0]
     if not given:
         return 0.0
     total = sum(variance for variance, _ in given)
     freedom = total**2 / sum(variance**2 / freedom for variance, freedom in given)
-    return float(student.ppf(0.975, freedom) ** 2 * total)
+    return float(student.ppf(0.975, max(1.0, freedom / 2)) ** 2 * total)
 
 
 def improvement(

@@ -36,7 +36,7 @@ import gymnasium
 
 from agents.lineup import CEILING, FLOOR
 from agents.options import JSON
-from agents.runs import make_env
+from agents.runs import AGENT, MODEL, make_env
 from agents.train import Settings, read_hyperparams
 from ndbmi_gym.policies import POLICIES
 
@@ -427,10 +427,11 @@ def identity(spec: str) -> str:
         except ModuleNotFoundError:
             found = None
         path = Path(found.origin) if found and found.origin else path
-    files = [path] if path.is_file() else sorted(path.glob("[am]*.*[pz]*"))
+    files = [path] if path.is_file() else [path / name for name in (AGENT, MODEL)]
     together = hashlib.sha256()
     for file in files:
-        together.update(file.read_bytes())
+        if file.is_file():
+            together.update(file.read_bytes())
     return together.hexdigest()[:12]
 
 

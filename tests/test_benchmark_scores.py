@@ -1,0 +1,105 @@
+"""Scores of a suite by brute force, and in cases whose answer is known."""
+
+import numpy as np
+import pytest
+from scipy.stats import t, trim_mean
+
+from agents.benchmark_scores import Normalised, improvement, iqm, normalise, profile
+
+
+def tasks_of(*runs, n_trials=4, noise=0.0):
+    rng = np.random.default_rng(0)
+    found = []
+    for each in runs:
+        errors = noise * rng.normal(size=(len(each), 1, n_trials))
+        errors -= errors.mean(axis=2, keepdims=True)
+        found.append(Normalised(np.array(each, float), errors))
+    return found
+
+
+class TestNormalise:
+    rng = np.random.default_rng(1)
+    floor, ceiling = rng.normal(size=(2, 3, 50)) + np.array([0.0, 5.0])[:, None, None]
+
+    def test_floor_is_0_and_ceiling_1(self):
+        found = normalise(np.stack([self.floor, self.ceiling]), self.floor, self.ceiling)
+        np.testing.assert_allclose(found.runs, [0, 1], atol=1e-12)
+        np.testing.assert_allclose(found.errors, 0, atol=1e-12)
+
+    def test_errors_tell_what_other_trials_would_change(self):
+        # moving a trial's weight moves the ratio by the trial's error
+        values = self.floor + self.rng.random(self.floor.shape) * 4
+        found = normalise(values[None], self.floor, self.ceiling)
+        weights = np.ones(values.shape)
+        weights[1, 7] += 1e-6
+        means = [np.average(each, weights=weights) for each in (values, self.floor, self.ceiling)]
+        moved = (means[0] - means[1]) / (means[2] - means[1]) - found.runs[0]
+        assert moved == pytest.approx(found.errors[0, 1, 7] * 1e-6 / values.size, rel=1e-4)
+        np.testing.assert_allclose(found.errors.mean(), 0, atol=1e-12)
+
+
+class TestInterquartileMean:
+    def test_is_that_of_scipy_where_quartiles_lie_between_values(self):
+        runs = np.random.default_rng(2).normal(size=(4, 6))
+        found = iqm(tasks_of(*runs), sampled=False)
+        assert found.estimate == pytest.approx(trim_mean(runs.ravel(), 0.25), abs=1e-12)
+
+    @pytest.mark.parametrize("n_tasks", [1, 3, 6])
+    def test_repeating_runs_changes_nothing(self, n_tasks):
+        runs = np.random.default_rng(3).normal(size=(n_tasks, 1))
+        once, often = (iqm(tasks_of(*np.repeat(runs, n, axis=1)), False)[0] for n in (1, 4))
+        assert once == pytest.approx(often, abs=1e-12)
+        assert often == pytest.approx(trim_mean(np.repeat(runs, 4), 0.25), abs=1e-12)
+
+    def test_tasks_count_alike(self):
+        few = tasks_of([0.0], [0.5] * 3, [1.0])
+        assert iqm(few, False).estimate == pytest.approx(0.5)
+
+    def test_interval_of_references_is_over_trials(self):
+        quiet, noisy = (iqm(tasks_of([0.2], [0.8], noise=n), False) for n in (0.0, 0.1))
+        assert quiet.low == quiet.estimate == quiet.high
+        assert noisy.low < noisy.estimate < noisy.high
+
+    def test_interval_of_a_single_trained_run_is_unknown(self):
+        found = iqm(tasks_of([0.2], [0.8]), True)
+        assert np.isnan(found[1:]).all()
+
+    def test_interval_of_runs_by_hand(self):
+        # of 1, 2, 3, 4 with quartiles between values: winsorised 2, 2, 3, 3, half of 3 degrees
+        found = iqm(tasks_of([1, 2, 3, 4]), True)
+        error = 2 * np.std([2, 2, 3, 3], ddof=1) / 2
+        assert found.estimate == pytest.approx(2.5)
+        assert found.high - 2.5 == pytest.approx(t.ppf(0.975, 1.5) * error)
+
+
+class TestImprovement:
+    def test_is_the_share_of_trials_ahead_ties_half(self):
+        mine = np.array([[[1.0, 2, 3, 4]], [[1, 1, 1, 1]]])
+        other = np.array([[1.0, 1, 4, 3]])
+        by_hand = np.mean([0.5, 1, 0, 1, 0.5, 0.5, 0, 0])
+        assert improvement([(mine, other)], [True], True).estimate == pytest.approx(by_hand)
+        assert improvement([(mine, other)], [False], True).estimate == pytest.approx(1 - by_hand)
+
+    def test_over_itself_is_one_half(self):
+        mine = np.random.default_rng(4).normal(size=(1, 1, 30))
+        found = improvement([(mine, mine[0])] * 2, [True] * 2, False)
+        assert found.estimate == 0.5
+
+    def test_never_beyond_0_and_1_but_never_certain(self):
+        mine = np.ones((3, 1, 30))
+        found = improvement([(mine, np.zeros((1, 30)))], [True], True)
+        assert found.estimate == found.high == 1.0
+        assert 0.5 < found.low < 1.0
+
+
+class TestProfile:
+    def test_is_the_share_above(self):
+        found = profile([np.array([0.2, 0.4]), np.array([0.6])], np.array([0.1, 0.3, 0.9]), True)
+        np.testing.assert_allclose(found[:, 0], [1, 0.75, 0])
+        assert (found[:, 1] <= found[:, 0]).all()
+        assert (found[:, 0] <= found[:, 2]).all()
+
+    def test_of_references_has_no_interval(self):
+        found = profile([np.array([0.2])], np.array([0.1]), False)
+        assert found[0, 0] == 1
+        assert np.isnan(found[0, 1:]).all()
