@@ -2,7 +2,7 @@
 
 Suites of a few tasks are drawn whose true interquartile mean, probability of improvement and
 profile are known; runs are spread as trained agents are, and meet common trials. Writes
-``docs/benchmark_coverage.json``; takes two minutes of one core.
+``docs/benchmark_coverage.json``; takes five minutes of one core.
 """
 
 from collections.abc import Callable
