@@ -126,8 +126,9 @@ def efficiency(rows: Rows, by_task: Rows) -> Figure:
         _plain(axes)
     for axes in panels[len(tasks) :]:
         axes.remove()
+    for axes in panels[max(0, len(tasks) - columns) : len(tasks)]:  # the lowest of each column
+        axes.set_xlabel("environment steps", size=FONT)
     panels[0].set_ylim(-0.1, 1.1)
-    figure.supxlabel("environment steps", size=FONT)
     figure.supylabel("normalised score", size=FONT)
     legend(figure, list(drawn.values()), min(5, len(drawn)))
     return figure
