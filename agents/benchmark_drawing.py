@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas, legend
 
@@ -122,6 +123,10 @@ def efficiency(rows: Rows, by_task: Rows) -> Figure:
                     color="0.35",
                 )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1e6:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel("million steps of the environment", size=FONT)
         axes.set_title(task, size=FONT)
         _plain(axes)
     for axes in panels[len(tasks) :]:
