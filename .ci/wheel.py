@@ -56,7 +56,7 @@ def contents():
     assert Path(ndbmi_gym.__file__).is_relative_to(sys.prefix), ndbmi_gym.__file__
     for name in ("agents", "tests", "examples", "docs"):
         assert find_spec(name) is None, f"{name} is on the path"
-    for name in ("py.typed", "data/soc.npz"):
+    for name in ("py.typed", "data/soc.npz", "data/agents.json"):
         assert (Path(ndbmi_gym.__file__).parent / name).exists(), name
     told = metadata("ndbmi-gym")
     addresses = dict(each.split(", ") for each in told.get_all("Project-URL"))
@@ -98,6 +98,7 @@ def advice():
         "recover": "recover",
         "readings": "recover",
         "circuit report": "reproduce",
+        "watch HoldTarget-v1": "render",
     }.items():
         status, _, said = command(line)
         assert status == 2
@@ -108,6 +109,17 @@ def advice():
     refused("render", lambda: film(ids()[0], "zero", "never.mp4"))
     refused("sb3", lambda: import_module("ndbmi_gym.sb3"))
     print("advice is true")
+
+
+def trained_agents():
+    """Every trained agent of the package acts, without torch."""
+    from ndbmi_gym.policies.pretrained import shipped
+    from ndbmi_gym.rollout import score
+
+    assert find_spec("torch") is None
+    for name in shipped():
+        assert np.isfinite(score(name, "pretrained", trials=2)["score"]).all()
+    print(f"{len(shipped())} trained agents played")
 
 
 def trials():
@@ -167,6 +179,7 @@ def main(where):
     if where == "sb3":
         train_and_film()
     else:
+        trained_agents()
         advice()
         trials()
 

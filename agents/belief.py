@@ -5,7 +5,6 @@ A distilled agent has to remember where the device is, and a head of its own tel
 own trials of the same seeds.
 """
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ import torch
 
 from agents.distill import restored
 from agents.options import JSON, check_positive, parse, plain_errors, setting
-from agents.runs import DISTILL, make_env, read_config, versions
+from agents.runs import CONFIG, DISTILL, check_trust, make_env, read_config, versions
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.experiments.bench.crossed import crossed_interval
 from ndbmi_gym.files import write_json
@@ -38,6 +37,7 @@ class Settings:
     trials: int = setting(500, "trials of each")
     seed: int = setting(1000, "of the trials")
     out: str | None = setting(None, "JSON file for the results")
+    trust: bool = setting(False, "let code that the runs' settings name run")
 
     def __post_init__(self) -> None:
         check_positive(self, "trials")
@@ -91,6 +91,7 @@ def measured(settings: Settings) -> JSON:
     configs = [read_config(Path(folder)) for folder in settings.policy]
     places = [(each["settings"]["env"], each["settings"]["option"]) for each in configs]
     for folder, config, place in zip(settings.policy, configs, places, strict=True):
+        check_trust(config["settings"], Path(folder) / CONFIG, settings.trust)
         if config["settings"]["algo"] != DISTILL:
             raise ValueError(f"{folder} was not distilled: only --algo distill has a belief")
         if place != places[0]:
@@ -155,8 +156,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{label:8} {name:14} {mean:.3f} ({low:.3f}, {high:.3f})")
         if settings.out:
             write_json(Path(settings.out), found)
-        else:
-            print(json.dumps(found["settings"]))
     return 0
 
 

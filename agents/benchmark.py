@@ -6,6 +6,7 @@ off, the same command goes on with it. ``--agent mine=my_module:MyAgent`` adds o
 ``--report FOLDER`` makes tables and figures of what was kept.
 """
 
+import os
 import shlex
 import sys
 import time
@@ -41,11 +42,18 @@ class Settings:
     report: tuple[str, ...] = setting(
         (), "make tables and figures of these folders of results, and run nothing"
     )
+    pictures: str | None = setting(
+        None,
+        "folder for the pictures of reports, each in one of its name; by default with the "
+        "tables, beside the results",
+    )
 
     def __post_init__(self) -> None:
         check_positive(self, "seeds", "jobs")
         if bool(self.suite) == bool(self.report):
             raise ValueError("give either --suite, to run, or --report, to show what was kept")
+        if self.pictures is not None and not self.report:
+            raise ValueError(f"--pictures {self.pictures} is for --report: give that, too")
 
 
 def benchmark(settings: Settings) -> list[Outcome]:
@@ -93,7 +101,8 @@ def planned(suites: Sequence[Suite], settings: Settings) -> tuple[list[Work], in
         groups.values(), key=lambda runs: (isinstance(runs[0].policy, Recipe), runs[0].seed)
     )
     made = revision()
-    works = [Work(tuple(runs), results, training, made, settings.trust) for runs in order]
+    asker = os.getpid()
+    works = [Work(tuple(runs), results, training, made, settings.trust, asker) for runs in order]
     return works, len(chosen) - len(todo)
 
 
@@ -136,9 +145,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 130 after an interrupt, as shells have it, 1 if a run failed."""
     with plain_errors():
         settings = Settings(**parse(Settings, arguments, __doc__))
-        for folder in settings.report:
-            files = report(Path(folder))
-            print((Path(folder) / REPORT).read_text(encoding="utf-8"), *files, sep="\n")
+        for folder in map(Path, settings.report):
+            pictures = Path(settings.pictures) / folder.name if settings.pictures else folder
+            files = report(folder, pictures)
+            print((folder / REPORT).read_text(encoding="utf-8"), *files, sep="\n")
         if settings.report:
             return 0
         given = sys.argv[1:] if arguments is None else arguments

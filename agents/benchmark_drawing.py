@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas, legend
 
@@ -122,12 +123,17 @@ def efficiency(rows: Rows, by_task: Rows) -> Figure:
                     color="0.35",
                 )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1e6:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel("million steps of the environment", size=FONT)
         axes.set_title(task, size=FONT)
         _plain(axes)
     for axes in panels[len(tasks) :]:
         axes.remove()
+    for axes in panels[max(0, len(tasks) - columns) : len(tasks)]:  # the lowest of each column
+        axes.set_xlabel("environment steps", size=FONT)
     panels[0].set_ylim(-0.1, 1.1)
-    figure.supxlabel("environment steps", size=FONT)
     figure.supylabel("normalised score", size=FONT)
     legend(figure, list(drawn.values()), min(5, len(drawn)))
     return figure

@@ -265,8 +265,13 @@ def efficiency(results: Results) -> Iterator[JSON]:
                     }
 
 
-def report(folder: Path) -> list[Path]:
-    """Write all tables and figures of a folder of results; the files.
+def report(folder: Path, pictures: Path) -> list[Path]:
+    """Write all tables of a folder of results into it, and figures into another or the same.
+
+    Returns
+    -------
+    list of Path
+        The files.
 
     Raises
     ------
@@ -285,8 +290,8 @@ def report(folder: Path) -> list[Path]:
         files.append(folder / f"{name}.csv")
         write_text(files[-1], as_csv(rows))
     write_text(folder / REPORT, in_words(results, tables))
-    pictures = drawing.draw(folder, tables)
-    return [*files, folder / REPORT, *pictures]
+    pictures.mkdir(parents=True, exist_ok=True)
+    return [*files, folder / REPORT, *drawing.draw(pictures, tables)]
 
 
 def as_csv(rows: Sequence[JSON]) -> str:
@@ -308,7 +313,7 @@ def as_csv(rows: Sequence[JSON]) -> str:
 
 def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
     """The tables in Markdown, and what made them."""
-    heads = ("agent", "runs", "score, IQM", "return, IQM", "better than Eq 24")
+    heads = ("agent", "runs, at least", "score, IQM", "return, IQM", "better than Eq 24")
     rows = [
         (
             row["agent"],

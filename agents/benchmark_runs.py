@@ -12,8 +12,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -33,17 +35,24 @@ CURVE = "curve.json"
 DIGITS = {"score": 4, "success": 0, "return": 3}
 """What is kept of each trial, and how many decimals of it."""
 
+LOOK_S = 1.0
+"""How often a worker looks whether it is still wanted."""
+
 FloatArray = npt.NDArray[np.float64]
 
 
 class Work(NamedTuple):
-    """What one process does in one go: a training run, and all runs that it is played in."""
+    """What one process does in one go: a training run, and all runs that it is played in.
+
+    `asker` is the id of the process that wants it.
+    """
 
     runs: tuple[Run, ...]
     results: Path
     training: Path
     revision: str
     trust: bool
+    asker: int
 
     @property
     def name(self) -> str:
@@ -64,6 +73,7 @@ class Outcome(NamedTuple):
 def do(work: Work) -> Outcome:
     """Train, play and keep; an error ends this work and no other."""
     begun, error = time.monotonic(), ""
+    _end_with(work.asker)
     torch.set_num_threads(1)
     try:
         trained: JSON | None = None
@@ -113,7 +123,6 @@ def trained_by(recipe: Recipe, training: Path) -> tuple[Path, JSON]:
     home = training / recipe.name
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home), (home / "log.txt").open("a", encoding="utf-8") as log:
-        parent = os.getppid()
         done = max((int(path.name) for path in home.glob("[0-9]*")), default=0)
         for segment in range(done + 1, recipe.segments + 1):
             _segment(recipe, home, segment, log)
@@ -122,8 +131,6 @@ def trained_by(recipe: Recipe, training: Path) -> tuple[Path, JSON]:
                 f"{time.strftime('%H:%M')}",
                 flush=True,
             )
-            if os.getppid() != parent:  # whoever asked for it is no more
-                raise SystemExit(1)
         folder = home / str(recipe.segments)
     config = read_config(folder)
     about = {name: config[name] for name in ("steps", "seconds", "versions")}
@@ -220,6 +227,24 @@ def revision() -> str:
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+@cache
+def _end_with(asker: int) -> None:
+    """End a worker soon after the process that it works for, however that came to its end.
+
+    A worker that is left alone would go on for minutes: it learns of nothing before it asks for
+    more work, and some of that is in the queue already.
+    """
+    if os.getppid() != asker:  # it is the very process, or a child of one that sees to it
+        return
+
+    def look() -> None:
+        while os.getppid() == asker:
+            time.sleep(LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ budget:
 
 1. *Teach*. A network that sees the true state learns the task, by PPO or from `LookAhead`.
 2. *Copy*. A recurrent network that sees what an agent sees (the student) acts, the teacher says at
-   every step what it would do, and the student learns to say the same (DAgger, Ross et al. 2011)
-   and, from a head of its own, where the device is (its belief).
+   every step what it would do, and the student learns to say the same (as in DAgger, Ross et al.
+   2011, but each batch is used and dropped) and, from a head of its own, where the device is: its
+   belief.
 3. *Tune*. The student goes on by PPO on its own rewards. Its critic sees the true state.
 
 What is privileged is used in training only: the agent that comes out sees its observation, and
@@ -476,7 +477,7 @@ class Distillation:
         return batch
 
     def _imitate(self, within: float) -> Batch:
-        """The teacher as a smooth copy of look-ahead on the true state, by DAgger."""
+        """The teacher as a smooth copy of look-ahead on the true state, on trials of its own."""
         recipe, env = self.recipe, self._classroom
         if self._expert is None:
             self._expert = LookAhead(env, avoids=True)
@@ -599,6 +600,11 @@ class Distillation:
 
         yield step
 
+    def close(self) -> None:
+        """Leave the environments."""
+        self.env.close()
+        self._classroom.close()
+
     def state(self) -> bytes:
         """All that is needed to go on, as `load` takes it."""
         file = BytesIO()
@@ -675,18 +681,18 @@ def learn(plan: Plan, config: JSON, until: int | None = None, resume: bool = Fal
         write_json(folder / CONFIG, config)
         saved = time.monotonic()
 
-    with closing(Progress(folder, run.steps, before, plan.budget)) as progress:
+    with closing(run), closing(Progress(folder, run.steps, before, plan.budget)) as progress:
         checkpoint()  # from now on there is a run to go on with
         try:
             while spent(unit) < total and (until is None or run.steps < until):
                 share = min(1.0, spent(of) / planned)
                 batch = run.learn(share)
-                state = run.state()
                 earned = (batch.reward * batch.running).sum(axis=0).mean()
                 means = float(earned), float(batch.success.mean()), batch.steps / batch.n_trials
                 words = f"{run.stage(share)[0]}: "
                 progress.tell(run.steps, time.monotonic() - begun, means, words)
                 progress.advance(spent(unit))
+                state = run.state()
                 if time.monotonic() - saved >= plan.checkpoint_s:
                     checkpoint()
             done = True
@@ -725,7 +731,8 @@ def restored(folder: Path, config: JSON) -> Distillation:
 
 def _fresh(config: JSON) -> Distillation:
     settings, chosen = config["settings"], dict(config["hyperparams"])
-    del chosen["frame_stack"]  # it sees one observation at a time
+    if (frames := chosen.pop("frame_stack")) != 1:
+        raise ValueError(f"frame_stack = {frames}: distill remembers by itself, give 1")
     make = partial(make_env, settings["env"], options=settings["option"])
     return Distillation(Recipe(**chosen), make, settings["seed"])
 

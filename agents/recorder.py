@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,6 +71,11 @@ class Recorder(BaseCallback):
         self._begun = time.monotonic() - config["seconds"]
         self._saved = -np.inf
         steps = model.num_timesteps
+        self._converts = True
+        try:
+            network_of(model.policy)
+        except ValueError:  # it is more than layers, or sees dictionaries
+            self._converts = False
         self._curve = Curve(model.n_envs, steps, _ROW_STEPS)
 
         self._total, self._unit = settings.budget
@@ -111,10 +115,9 @@ class Recorder(BaseCallback):
             with whole_file(self._folder / REPLAY) as part:
                 self.model.save_replay_buffer(part)
         self._config |= {"steps": self.model.num_timesteps, "seconds": round(self.seconds, 3)}
-        with suppress(ValueError):  # a policy that is more than layers, or sees dictionaries
-            save_network(
-                self._folder / AGENT, network_of(self.model.policy, about_run(self._config))
-            )
+        if self._converts:
+            about = about_run(self._config)
+            save_network(self._folder / AGENT, network_of(self.model.policy, about))
         write_json(self._folder / CONFIG, self._config)
         self._saved = time.monotonic()
 

@@ -335,13 +335,18 @@ def check_trust(settings: JSON, path: Path, trust: bool) -> None:
     ValueError
         If they do, and may not.
     """
-    named = [settings["env"]] if not _OWN_ID.fullmatch(settings["env"]) else []
+    named = [] if is_own(settings["env"]) else [settings["env"]]
     named += _modules(settings["option"])
     if named and not trust:
         raise ValueError(
             f"{path} names {named[0]!r}, which is code outside ndbmi_gym: give --trust "
             "(trust=True) if you know it"
         )
+
+
+def is_own(env_id: str) -> bool:
+    """Whether making an environment of this id imports no code from elsewhere."""
+    return bool(_OWN_ID.fullmatch(env_id))
 
 
 _OWN_ID = re.compile(r"(ndbmi_gym:)?ndbmi/[\w-]+")

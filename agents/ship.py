@@ -15,7 +15,7 @@ import numpy as np
 from agents.evaluate import tabulate
 from agents.lineup import CEILING, FLOOR
 from agents.options import JSON, plain_errors
-from agents.runs import AGENT, make_env, short_name, versions
+from agents.runs import AGENT, is_own, make_env, short_name, versions
 from ndbmi_gym.files import digest, write_json
 from ndbmi_gym.policies.network import Network, load_network, save_network
 from ndbmi_gym.rollout import holds, score, task_of
@@ -62,27 +62,36 @@ def ship(
         agent = load_network(path)
         if "env" not in agent.about:
             raise ValueError(f"{path} does not say what it was trained on: name a run's folder")
-        by_id.setdefault(agent.about["env"], {})[path] = agent
+        env_id, option = agent.about["env"], agent.about.get("option")
+        if not is_own(env_id) or option:
+            raise ValueError(
+                f"{path} was trained on {env_id} with the options {option}: only agents of an id "
+                "as it is are shipped"
+            )
+        by_id.setdefault(env_id, {})[path] = agent
+    best = {env_id: choose(env_id, agents, selection) for env_id, agents in by_id.items()}
+    rows = {env_id: scored(env_id, agent, trials) for env_id, agent in best.items()}
     table: JSON = {}
     if (data / TABLE).exists():
         table = json.loads((data / TABLE).read_text("utf-8"))
-    written = []
-    for env_id, agents in by_id.items():
-        best = choose(env_id, agents, selection)
+    for env_id, agent in best.items():
         file = f"agents/{short_name(env_id)}.npz"
-        row = scored(env_id, best, trials)
-        save_network(data / file, best)
+        save_network(data / file, agent)
         table[env_id] = {
             "file": file,
             "sha256": digest(data / file),
-            "about": best.about,
-            "selected": {"agents": len(agents), "trials": selection, "seed": SELECTION_SEED},
+            "about": agent.about,
+            "selected": {
+                "agents": len(by_id[env_id]),
+                "trials": selection,
+                "seed": SELECTION_SEED,
+            },
             "scored": {"trials": trials, "seed": SEED, "versions": versions()},
-        } | {name: row[name] for name in _FIGURES}
-        write_json(data / TABLE, dict(sorted(table.items())))
-        written.append(data / file)
-        print(f"{env_id}: {row['score'][0]:.3f}, normalised {row['normalised']}", flush=True)
-    return [*written, data / TABLE]
+        } | {name: rows[env_id][name] for name in _FIGURES}
+        told = rows[env_id]["score"][0], rows[env_id]["normalised"]
+        print(f"{env_id}: {told[0]:.3f}, normalised {told[1]}", flush=True)
+    write_json(data / TABLE, dict(sorted(table.items())))
+    return [*(data / table[env_id]["file"] for env_id in best), data / TABLE]
 
 
 def scored(env_id: str, agent: Network, trials: int) -> JSON:

@@ -525,7 +525,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 130
             _save(settings, data)
             return 0
-        return 0 if len(sweep(settings)["trials"]) >= settings.trials or settings.minutes else 130
+        enough = len(sweep(settings)["trials"]) >= settings.trials
+        return 0 if enough or settings.minutes else 130
 
 
 if __name__ == "__main__":

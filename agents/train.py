@@ -127,7 +127,8 @@ def train(
     Returns
     -------
     bool
-        Whether the budget is spent, or the steps of `until` are done.
+        Whether it was not interrupted: the budget is spent, the steps of `until` are done, or a
+        callback had enough.
 
     Raises
     ------
@@ -181,6 +182,8 @@ def _learn(settings: Settings, until: int | None, callbacks: Sequence[BaseCallba
             "finished": False,
         }
     if settings.algo == DISTILL:
+        if callbacks:
+            raise ValueError("callbacks are those of SB3: distill has none")
         return distill.learn(settings, config, until, settings.resume)
     with ExitStack() as stack:
         model, venv = _model(settings, config)

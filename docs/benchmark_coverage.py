@@ -6,6 +6,7 @@ profile are known; runs are spread as trained agents are, and meet common trials
 """
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ LEAST = 0.93
 """What the documentation promises."""
 
 RUNS = (3, 5, 10)
+MANY = 400_000  # runs that stand for infinitely many
 N_TRIALS = 100
 TASKS = {
     "alike": ((0.8, 0.03),) * 4,
@@ -42,9 +44,10 @@ With quiet trials next to nothing but the spread of runs is left to be told.
 Spread = Callable[[np.random.Generator, int], np.ndarray]
 
 
+@cache
 def truth(tasks: tuple[tuple[float, float], ...], spread: Spread) -> float:
     """The interquartile mean of infinitely many runs."""
-    rng, n = np.random.default_rng(1), 400_000
+    rng, n = np.random.default_rng(1), MANY
     runs = [mean + deviation * spread(rng, n) for mean, deviation in tasks]
     none = np.zeros((1, 1, 2))
     return iqm([Normalised(each, np.broadcast_to(none, (n, 1, 2))) for each in runs], False)[0]
@@ -104,7 +107,7 @@ def of_improvement(ahead: float, spread: Spread) -> Case:
 
     def probability() -> float:
         rng = np.random.default_rng(1)
-        able = level + skill * spread(rng, 400_000)
+        able = level + skill * spread(rng, MANY)
         return float(ndtr(able / np.sqrt(1 + ease**2)).mean())
 
     def draw(rng: np.random.Generator, n: int) -> Interval:

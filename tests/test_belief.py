@@ -52,9 +52,16 @@ def test_the_command_tells_of_runs_and_filter(tmp_path, capsys):
 
 
 def test_what_has_no_belief_is_refused(tmp_path):
-    run = settings(tmp_path, algo="ppo", hyper={"n_envs": 4, "n_steps": 8, "batch_size": 32})
+    run = settings(
+        tmp_path, algo="ppo", steps=64, hyper={"n_envs": 4, "n_steps": 8, "batch_size": 32}
+    )
     assert train(run)
     with pytest.raises(SystemExit, match="not distilled"):
+        belief.main(["--policy", str(run.folder)])
+    config = json.loads((run.folder / "config.json").read_text())
+    config["settings"]["option"] = {"perturbation": "elsewhere:Law"}
+    (run.folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SystemExit, match="give --trust"):
         belief.main(["--policy", str(run.folder)])
     with pytest.raises(SystemExit, match="name the folder"):
         belief.main([])

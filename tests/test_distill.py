@@ -13,6 +13,7 @@ from agents import distill
 from agents.distill import Distillation, Recipe, advantages, network, play, privileged
 from agents.runs import AGENT, PROGRESS, STATE, Agent, make_env
 from agents.train import HYPERPARAMS, Settings, train
+from ndbmi_gym.policies import LookAhead
 from ndbmi_gym.policies.network import load_network
 from ndbmi_gym.rollout import score
 
@@ -139,14 +140,67 @@ def test_copying_brings_the_student_closer_to_its_teacher():
 
 
 def test_look_ahead_is_imitated():
-    run = small(teacher="look_ahead")
-    errors = []
-    for share in np.linspace(0.0, 0.06, 6):
-        batch = run.learn(share)
+    run = small(teacher="look_ahead", teach_trials=32)
+    fresh, expert = make_env(SHIFT, 32, {}), LookAhead(make_env(SHIFT, 32, {}), avoids=True)
+    expert.episodes = fresh.episodes
+
+    def distance():
+        def act(seen, state):
+            label = torch.as_tensor(expert.predict(seen.numpy())[0])
+            return run.teacher(state), label
+
+        batch = play(fresh, act, 99, 0)
         with torch.no_grad():
             error = (run.teacher(batch.state) - batch.wished) ** 2
-        errors.append(float(error[torch.as_tensor(batch.running)].mean()))
-    assert errors[-1] < errors[0]
+        return float(error[torch.as_tensor(batch.running)].mean())
+
+    before = distance()
+    for share in np.linspace(0.0, 0.14, 8):
+        run.learn(share)
+    assert distance() < 0.7 * before
+
+
+def test_the_surrogate_is_ppos():
+    log_ratio = torch.tensor([0.0, 0.5, 0.5, -0.5, -0.5], requires_grad=True)
+    gained = torch.tensor([1.0, 1.0, -1.0, 1.0, -1.0])
+    loss = distill._surrogate(log_ratio, gained)
+    ratio = np.exp([0.0, 0.5, 0.5, -0.5, -0.5])
+    clipped = ratio.clip(0.8, 1.2)
+    wanted = -np.minimum(ratio * gained.numpy(), clipped * gained.numpy())
+    assert np.allclose(loss.detach(), wanted)
+    loss.sum().backward()
+    # what was better than expected is made likelier, unless the policy has moved far already
+    assert log_ratio.grad[0] < 0
+    assert log_ratio.grad[1] == 0
+    assert log_ratio.grad[2] > 0
+    assert log_ratio.grad[4] == 0
+
+
+def test_likelihoods_are_those_of_a_normal_policy():
+    mean, log_std, action = torch.randn(5, 3), torch.randn(3), torch.randn(5, 3)
+    wanted = torch.distributions.Normal(mean, log_std.exp()).log_prob(action).sum(-1)
+    found = distill._log_likelihood(mean, log_std, action)
+    assert torch.allclose(found - 1.5 * np.log(2 * np.pi), wanted, atol=1e-5)
+
+
+def test_the_teacher_learns_from_rewards():
+    run = small(HOLD, teach_trials=64, units=32, shares=(0.99, 0.99))
+    returns = []
+    for share in np.linspace(0, 0.5, 14):
+        batch = run.learn(share)
+        returns.append(float((batch.reward * batch.running).sum(axis=0).mean()))
+    assert np.mean(returns[-2:]) > np.mean(returns[:2]) + 3
+
+
+def test_before_the_critic_knows_the_students_actions_it_changes_nothing():
+    run = small(shares=(0.0, 0.0), tune_warmup=0.5)
+    before = {name: each.clone() for name, each in run.student.state_dict().items()}
+    critic = run.critic.layers[0].weight.clone()
+    run.learn(0.2)
+    assert all(torch.equal(each, before[name]) for name, each in run.student.state_dict().items())
+    assert not torch.equal(critic, run.critic.layers[0].weight)
+    run.learn(0.6)
+    assert not torch.equal(before["head.weight"], run.student.state_dict()["head.weight"])
 
 
 def test_a_run_that_goes_on_comes_to_the_same(tmp_path):
@@ -265,13 +319,21 @@ def test_minibatches_hold_every_step_once_and_count_all_alike():
 
 
 def test_seeds_and_batches_draw_trials_of_their_own():
-    seeds = set()
+    firsts = []
     for seed in range(3):
         run = small(seed=seed)
         for batch in range(5):
             run.batches = batch
-            seeds.add(run._hashed())
-    assert len(seeds) == 15
+            firsts.append(run._hashed())
+    evaluated = [1_000, 500_000, 900_000, 2_000_000, 3_000_000]
+    firsts = np.sort(firsts + evaluated)
+    assert np.diff(firsts).min() > VALUES["trials"] + 1_000  # places take successive seeds
+
+
+def test_stacked_frames_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="frame_stack = 4"):
+        train(settings(tmp_path, hyper=SMALL | {"frame_stack": 4}))
+    assert not (tmp_path / "run").exists()
 
 
 def test_rates_fall_to_a_part():

@@ -22,6 +22,10 @@ from ndbmi_gym.policies import pretrained
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "agents" / "results"
+BENCHMARK = RESULTS / "benchmark"
+ENGINES = ("python", "numpy", "torch")
+"""Versions that the benchmark's page tells; the files of its runs have all."""
+
 EXTRAS = {
     "none": "all environments, baseline policies and trained agents",
     "render": "pictures, the window, films, `ndbmi-gym watch`",
@@ -41,6 +45,7 @@ POLICIES = {
     "filter": "particle filter",
     "ceiling": "ceiling",
 }
+BENCHMARKED = POLICIES | {"random": "random volition"}
 
 
 def ids() -> str:
@@ -200,10 +205,95 @@ def shipped() -> str:
     return table((*heads, "normalised score", "normalised return"), rows)
 
 
-def coverage() -> str:
-    """How often intervals hold the truth: what `docs/interval_coverage.py` found."""
-    found = json.loads((ROOT / "docs" / "interval_coverage.json").read_text(encoding="utf-8"))
-    sizes = ("3", "5", "10", "30")
+def suites() -> str:
+    """The suites of the benchmark, from their declarations."""
+    rows = []
+    for path in sorted((ROOT / "agents" / "suites").glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        names = ", ".join(f"`{name}`" for name in found["tasks"])
+        agents = found.get("agents", {})
+        learned = [name for name, each in agents.items() if isinstance(each, dict)]
+        rows.append(
+            (
+                f"`{path.stem}`",
+                found["about"],
+                names,
+                ", ".join(learned) or f"those of `{found['like']}`",
+            )
+        )
+    return table(("suite", "what it asks", "tasks", "trained agents"), rows)
+
+
+def leaderboard(suite: str) -> str:
+    """The agents of a suite, the best first: what `agents.benchmark --report` found."""
+    rows = [
+        (
+            BENCHMARKED.get(row["agent"], f"**{row['agent']}**"),
+            row["tasks"],
+            row["runs"],
+            *(_of_csv(row, name, 2) for name in ("score", "return", "improvement")),
+        )
+        for row in _benchmark(suite, "leaderboard")
+    ]
+    heads = ("tasks", "runs, at least", "score, IQM", "return, IQM", "better than Eq 24")
+    return table(("agent", *heads), rows)
+
+
+def benchmarked(suite: str) -> str:
+    """Every agent on every task of a suite: what `agents.benchmark --report` found."""
+    rows = []
+    for row in _benchmark(suite, "tasks"):
+        digits = 3 if row["measure"].startswith("share") else 1
+        rows.append(
+            (
+                f"`{row['task']}`",
+                BENCHMARKED.get(row["agent"], f"**{row['agent']}**"),
+                f"{row['runs']} × {int(row['trials']):,}",
+                _of_csv(row, "score", digits),
+                _of_csv(row, "success", 3),
+                _of_csv(row, "normalised score", 2),
+                _of_csv(row, "normalised return", 2),
+            )
+        )
+    heads = ("score", "success", "normalised score", "normalised return")
+    return table(("task", "agent", "runs × trials", *heads), rows)
+
+
+def effort(suite: str) -> str:
+    """How long the training of a suite's agents took, and on what, from the files of its runs."""
+    hours, steps, versions = dict[str, float](), dict[str, int](), set[str]()
+    revisions, counts = set[str](), dict[str, int]()
+    for path in sorted((BENCHMARK / suite).glob("*/*/[0-9]*.json")):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        revisions.add(run["revision"][:8])
+        versions.add(", ".join(f"{name} {run['versions'][name]}" for name in ENGINES))
+        if "trained" not in run or not run["asked"]["at_home"]:
+            continue
+        agent = run["asked"]["agent"]
+        hours[agent] = hours.get(agent, 0) + run["trained"]["seconds"] / 3600
+        steps[agent] = steps.get(agent, 0) + run["trained"]["steps"]
+        counts[agent] = counts.get(agent, 0) + 1
+    rows = [
+        (f"**{agent}**", n, f"{steps[agent] / n:,.0f}", f"{60 * hours[agent] / n:.1f}")
+        for agent, n in sorted(counts.items())
+    ]
+    rows.append(("all", sum(counts.values()), "", f"{60 * sum(hours.values()):.0f} together"))
+    made = f"Made with {'; '.join(sorted(versions))}, at revision {', '.join(sorted(revisions))}."
+    heads = ("agent", "trained runs", "steps a run", "minutes a run")
+    return f"{table(heads, rows)}\n\n{made}"
+
+
+def benchmark_coverage() -> str:
+    """How often the benchmark's intervals hold the truth: `docs/benchmark_coverage.py`."""
+    return coverage("benchmark_coverage")
+
+
+def coverage(name: str = "interval_coverage") -> str:
+    """How often intervals hold the truth: what a script of that name found."""
+    found = json.loads((ROOT / "docs" / f"{name}.json").read_text(encoding="utf-8"))
+    sizes = [
+        n for n in ("3", "5", "10", "30") if any(n in row["coverage"] for row in found["rows"])
+    ]
     rows = []
     for row in found["rows"]:
         cells = [f"{row['coverage'][n]:.2f}" if n in row["coverage"] else "" for n in sizes]
@@ -326,6 +416,18 @@ def _end(task: Any) -> str:
         return f"at the step limit ({within} is inside)"
     within += f" at {task.dwell} consecutive step ends" if task.dwell > 1 else ""
     return within + (", or on touching the obstacle" if obstacles_of(task) else "")
+
+
+def _benchmark(suite: str, name: str) -> list[dict[str, str]]:
+    path = BENCHMARK / suite / f"{name}.csv"
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _of_csv(row: dict[str, str], name: str, digits: int) -> str:
+    """A mean and its interval, of which one or all may be empty."""
+    ends = [float(row[each]) for each in (name, f"{name} low", f"{name} high") if row[each]]
+    return _interval(ends or None, digits)
 
 
 def _limit(spec: Any, config: Any) -> str:

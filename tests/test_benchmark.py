@@ -1,0 +1,99 @@
+"""The command: what it plans, agents of one's own, and a worker that outlives nobody."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_suite import tiny
+
+from agents.benchmark import Settings, main, planned
+from agents.benchmark_suite import Recipe, read_suite
+
+ROOT = Path(__file__).parents[1]
+
+BEATING = """
+import time
+from pathlib import Path
+
+def act(observation):
+    for _ in range(600):
+        Path("beat").write_text(str(time.monotonic()))
+        time.sleep(0.1)
+"""
+
+
+def arguments(folder, *more):
+    places = ("--out", str(folder / "out"), "--training", str(folder / "training"))
+    return ["--suite", tiny(folder), *places, *more]
+
+
+def test_the_agent_of_the_page_has_its_row(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "my_agent.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("--agent", "settling=my_agent:Settling", "--only", "eq24")
+    assert main(arguments(tmp_path, *own)) == 0
+    results, pictures = tmp_path / "out" / "tiny", tmp_path / "pictures"
+    assert main(["--report", str(results), "--pictures", str(pictures)]) == 0
+    with open(results / "leaderboard.csv", encoding="utf-8") as file:
+        rows = {row["agent"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"zero", "eq24", "settling", "ceiling"}
+    assert float(rows["zero"]["score"]) < float(rows["settling"]["score"]) < 1
+    assert rows["settling"]["tasks"] == "2"
+    assert (pictures / "tiny" / "aggregates.png").is_file()
+    assert not (results / "aggregates.png").exists()
+
+
+def test_references_come_first_and_seeds_in_turn(tmp_path):
+    settings = Settings(suite=(tiny(tmp_path),), out=str(tmp_path), training=str(tmp_path))
+    works, n_done = planned([read_suite(settings.suite[0])], settings)
+    assert n_done == 0
+    learned = [isinstance(work.runs[0].policy, Recipe) for work in works]
+    assert learned == sorted(learned)
+    assert [work.runs[0].seed for work in works if isinstance(work.runs[0].policy, Recipe)] == [
+        0, 0, 0, 1, 1, 1
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({}, "give either"),
+        ({"suite": ("quick",), "report": ("here",)}, "give either"),
+        ({"suite": ("quick",), "pictures": "here"}, "--pictures here is for --report"),
+        ({"suite": ("quick",), "jobs": 0}, "jobs"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(given, match):
+    with pytest.raises(ValueError, match=match):
+        Settings(**given)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_workers_end_soon_after_the_process_that_asked_was_killed(tmp_path):
+    (tmp_path / "beating.py").write_text(BEATING)
+    own = ("--agent", "mine=beating:act", "--only", "eq24", "--jobs", "2")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    command = [sys.executable, "-m", "agents.benchmark", *arguments(tmp_path, *own)]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL
+    )
+    beat = tmp_path / "beat"
+    end = time.monotonic() + 120
+    while not beat.exists():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(4)
+    last = beat.read_text()
+    time.sleep(2)
+    assert beat.read_text() == last

@@ -1,0 +1,57 @@
+"""Tables of a benchmark, from parts of it too, and those that the documentation shows."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agents.benchmark_report import as_csv, by_task, leaderboard, read_results
+
+CORE = Path(__file__).parents[1] / "agents" / "results" / "benchmark" / "core"
+
+
+@pytest.fixture
+def part(tmp_path):
+    """A copy of the published runs."""
+    return Path(shutil.copytree(CORE, tmp_path / "core"))
+
+
+def row(results, agent):
+    return next(each for each in leaderboard(results) if each["agent"] == agent)
+
+
+def test_the_tables_that_are_kept_are_those_of_the_runs():
+    results = read_results(CORE)
+    assert (CORE / "leaderboard.csv").read_text(encoding="utf-8") == as_csv(leaderboard(results))
+    assert (CORE / "tasks.csv").read_text(encoding="utf-8") == as_csv(list(by_task(results)))
+
+
+def test_an_agent_that_lacks_a_task_has_no_value_over_all(part):
+    whole = row(read_results(part), "filter")
+    shutil.rmtree(part / "hold" / "filter")
+    found = row(read_results(part), "filter")
+    assert found["tasks"] == whole["tasks"] - 1
+    assert whole["score"] is not None
+    assert found["score"] is found["return"] is found["improvement"] is None
+
+
+def test_the_least_number_of_runs_is_told(part):
+    (part / "hold" / "distill" / "0.json").unlink()
+    found = len(list((part / "hold" / "distill").glob("*.json")))
+    assert row(read_results(part), "distill")["runs"] <= found
+
+
+def test_without_a_scale_there_is_no_result(part):
+    shutil.rmtree(part / "hold" / "ceiling")
+    with pytest.raises(FileNotFoundError, match="no ceiling of task 'hold'"):
+        read_results(part)
+
+
+def test_other_trials_are_refused(part):
+    path = part / "hold" / "eq24" / "0.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    kept["asked"]["place"]["trial_seed"] += 1
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(ValueError, match="other trials"):
+        read_results(part)
