@@ -54,6 +54,11 @@ class Played:
         """Whether its runs are a sample: of what training leads to, or of several of its own."""
         return self.learned or len(self.files) > 1
 
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """Names of the training runs that play; nothing of what was not trained here."""
+        return tuple(each["trained"]["recipe"] for each in self.files if "trained" in each)
+
     def values(self, quantity: str) -> FloatArray:
         """Of each (runs, animals, trials)."""
         return np.array([each["trials"][quantity] for each in self.files], float)
@@ -133,6 +138,11 @@ def read_results(folder: Path) -> Results:
                     f"{folder / task / label} was played on other trials than the ceiling: go on "
                     "with the benchmark, which plays it anew"
                 )
+            if "trained" in files[0] and len({_repeated(each) for each in files}) > 1:
+                raise ValueError(
+                    f"{folder / task / label} holds runs of other hyper-parameters or lengths: "
+                    "take away the old ones, or go on with the benchmark"
+                )
     order = sorted(found)
     return Results(
         folder,
@@ -141,6 +151,11 @@ def read_results(folder: Path) -> Results:
             for task in order
         },
     )
+
+
+def _repeated(kept: JSON) -> str:
+    """What the training run of a file has in common with those that repeat it."""
+    return json.dumps(kept["asked"]["policy"] | {"seed": None}, sort_keys=True)
 
 
 def leaderboard(results: Results) -> list[JSON]:
@@ -167,7 +182,8 @@ def leaderboard(results: Results) -> list[JSON]:
             row[quantity] = None
             scaled = scaled_runs(results, label, quantity)
             if scaled and len(there) == len(results.tasks):
-                row[quantity] = iqm(list(scaled.values()), results.sampled(label))
+                trainings = [there[task].trainings or task for task in scaled]
+                row[quantity] = iqm(list(scaled.values()), results.sampled(label), trainings)
         row["improvement"] = None
         if len(there) == len(results.tasks) and all(COMMAND in t for t in results.tasks.values()):
             pairs, more = [], []
@@ -333,7 +349,10 @@ def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
         measures = ("agent", "runs × trials", mine[0]["measure"], *names[1:])
         parts += [f"## {task}", markdown(measures, of_task)]
     files = [each for played in results.tasks.values() for p in played.values() for each in p.files]
-    hours = sum(each["trained"]["seconds"] for each in files if "trained" in each) / 3600
+    trained = {
+        each["trained"]["recipe"]: each["trained"]["seconds"] for each in files if "trained" in each
+    }
+    hours = sum(trained.values()) / 3600
     made = sorted({each["revision"] for each in files})
     parts.append(
         f"{len(files)} runs, {hours:.1f} hours of training, revision {', '.join(made)}. In "

@@ -16,7 +16,7 @@ Agarwal R, Schwarzer M, Castro PS, Courville A, Bellemare MG (2021). Deep reinfo
 the edge of the statistical precipice. Advances in Neural Information Processing Systems 34.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,11 +65,14 @@ def normalise(values: FloatArray, floor: FloatArray, ceiling: FloatArray) -> Nor
     return Normalised(runs, (values - floor - runs[:, None, None] * gap) / span)
 
 
-def iqm(tasks: Sequence[Normalised], sampled: bool) -> Interval:
+def iqm(
+    tasks: Sequence[Normalised], sampled: bool, trainings: Sequence[Hashable] | None = None
+) -> Interval:
     """Interquartile mean over tasks and runs: of the middle half of all values.
 
     Tasks count alike, however many runs they have. A value that a quartile goes through counts in
-    part, so that repeating every run changes nothing.
+    part, so that repeating every run changes nothing. What runs contribute is summed over the tasks
+    that the same agents play, before its spread is taken: they are no independent runs.
 
     Parameters
     ----------
@@ -77,6 +80,9 @@ def iqm(tasks: Sequence[Normalised], sampled: bool) -> Interval:
     sampled : bool
         Whether runs are a sample of what training leads to; if not, the interval is over trials
         alone.
+    trainings : sequence of hashable, optional
+        By task, what its runs were trained as: equal where the same agents play, in the same order.
+        None: each task has agents of its own.
 
     Returns
     -------
@@ -97,14 +103,15 @@ def iqm(tasks: Sequence[Normalised], sampled: bool) -> Interval:
         of_trials = per_trial.var(axis=1, ddof=1).sum() / n_animals**2 / n_trials
         square += student.ppf(0.975, freedom) ** 2 * of_trials
     if sampled:
-        parts = []
-        for task in tasks:
+        influences: dict[Hashable, FloatArray] = {}
+        for name, task in zip(trainings or range(len(tasks)), tasks, strict=True):
             influence = 2 * np.clip(task.runs, low, high) / len(tasks)
-            n_runs = len(influence)
-            if n_runs < 2:
-                return Interval(estimate, float("nan"), float("nan"))
-            parts.append((float(influence.var(ddof=1)) / n_runs, n_runs - 1))
-        square += _joined(parts)
+            influences[name] = influences.get(name, 0) + influence
+        if any(len(each) < 2 for each in influences.values()):
+            return Interval(estimate, float("nan"), float("nan"))
+        square += _joined(
+            (float(each.var(ddof=1)) / len(each), len(each) - 1) for each in influences.values()
+        )
     half = float(np.sqrt(square))
     return Interval(estimate, estimate - half, estimate + half)
 
@@ -153,15 +160,18 @@ def improvement(
     Returns
     -------
     Interval
-        Mean over tasks; half widths are added as sides of a right angle.
+        Mean over tasks, and of the half widths: tasks may share agents and trials, so that nothing
+        is gained by their number.
     """
     found = []
     for (mine, other), more in zip(tasks, more_is_better, strict=True):
         ahead = np.sign(mine - other) * (1 if more else -1)
         found.append(crossed_interval((ahead + 1) / 2, sampled=sampled, outcomes=True))
     middle = float(np.mean([each.estimate for each in found]))
-    half = float(np.sqrt(sum((each.high - each.estimate) ** 2 for each in found)) / len(found))
-    return Interval(middle, max(0.0, middle - half), min(1.0, middle + half))
+    half = float(np.mean([each.high - each.estimate for each in found]))
+    return Interval(
+        middle, *(float(each) for each in np.clip((middle - half, middle + half), 0, 1))
+    )
 
 
 def profile(tasks: Sequence[FloatArray], levels: FloatArray, sampled: bool) -> FloatArray:

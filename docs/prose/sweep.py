@@ -23,7 +23,7 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
-            "renews its policy after {best:,} steps where the present values collect {first:,}:",
+            "It renews its policy after {best:,} steps where the present values collect {first:,}.",
             best=_rollout(best),
             first=_rollout(first),
         ),
