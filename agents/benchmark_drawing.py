@@ -126,13 +126,12 @@ def efficiency(rows: Rows, by_task: Rows) -> Figure:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1e6:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel("million steps of the environment", size=FONT)
         axes.set_title(task, size=FONT)
         _plain(axes)
     for axes in panels[len(tasks) :]:
         axes.remove()
     for axes in panels[max(0, len(tasks) - columns) : len(tasks)]:  # the lowest of each column
-        axes.set_xlabel("environment steps", size=FONT)
+        axes.set_xlabel("million steps of the environment", size=FONT)
     panels[0].set_ylim(-0.1, 1.1)
     figure.supylabel("normalised score", size=FONT)
     legend(figure, list(drawn.values()), min(5, len(drawn)))
