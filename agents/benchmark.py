@@ -84,7 +84,13 @@ def benchmark(settings: Settings) -> list[Outcome]:
 
 
 def planned(suites: Sequence[Suite], settings: Settings) -> tuple[list[Work], int]:
-    """What is to be done, a training run once, references first; and how many runs are there."""
+    """What is to be done, a training run once, references first; and how many runs are there.
+
+    Parameters
+    ----------
+    suites : sequence of Suite
+    settings : Settings
+    """
     results, training = Path(settings.out), Path(settings.training)
     chosen = [
         run

@@ -87,7 +87,15 @@ def profiles(rows: Rows) -> Figure:
 
 
 def efficiency(rows: Rows, by_task: Rows) -> Figure:
-    """Normalised score after so many steps, a panel for each task, references as lines."""
+    """Normalised score after so many steps, a panel for each task, references as lines.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Of the report's file of that name.
+    by_task : sequence of mapping
+        Of its tasks.
+    """
     rows = [row for row in rows if row["quantity"] == "score"]
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     labels = sorted({row["agent"] for row in rows})

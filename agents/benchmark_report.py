@@ -197,7 +197,14 @@ def leaderboard(results: Results) -> list[JSON]:
 
 
 def scaled_runs(results: Results, label: str, quantity: str) -> dict[str, Normalised]:
-    """An agent's runs on the scale from floor to ceiling, for each task that has one."""
+    """An agent's runs on the scale from floor to ceiling, for each task that has one.
+
+    Parameters
+    ----------
+    results : Results
+    label : str
+    quantity : {"score", "return"}
+    """
     return {
         task: normalise(played[label].values(quantity), *results.ends(task, quantity))
         for task, played in results.tasks.items()
@@ -284,6 +291,10 @@ def efficiency(results: Results) -> Iterator[JSON]:
 def report(folder: Path, pictures: Path) -> list[Path]:
     """Write all tables of a folder of results into it, and figures into another or the same.
 
+    Parameters
+    ----------
+    folder, pictures : Path
+
     Returns
     -------
     list of Path
@@ -328,7 +339,14 @@ def as_csv(rows: Sequence[JSON]) -> str:
 
 
 def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
-    """The tables in Markdown, and what made them."""
+    """The tables in Markdown, and what made them.
+
+    Parameters
+    ----------
+    results : Results
+    tables : mapping
+        Rows by the names of the report's files.
+    """
     heads = ("agent", "runs, at least", "score, IQM", "return, IQM", "better than Eq 24")
     rows = [
         (

@@ -99,7 +99,14 @@ def do(work: Work) -> Outcome:
 
 
 def is_done(run: Run, results: Path) -> bool:
-    """Whether the result of exactly this run is there."""
+    """Whether the result of exactly this run is there.
+
+    Parameters
+    ----------
+    run : Run
+    results : Path
+        Folder of all results.
+    """
     path = results / run.file
     if not path.is_file():
         return False
@@ -112,6 +119,12 @@ def is_done(run: Run, results: Path) -> bool:
 
 def trained_by(recipe: Recipe, training: Path) -> tuple[Path, JSON]:
     """The folder of a finished training run, which is gone on with if it is not there yet.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    training : Path
+        Folder of all training runs.
 
     Returns
     -------
@@ -174,6 +187,16 @@ def _segment(recipe: Recipe, home: Path, segment: int, log: TextIO) -> None:
 def played(place: Place, label: str, policy: str, trust: bool) -> JSON:
     """What a policy does in the trials of a place.
 
+    Parameters
+    ----------
+    place : Place
+    label : str
+        For messages.
+    policy : str
+        As `agents.lineup.find` takes it.
+    trust : bool
+        Whether code in files may run.
+
     Returns
     -------
     dict
@@ -209,7 +232,13 @@ def _written(values: FloatArray, digits: int) -> list[list[float | int]]:
 
 
 def write_lines(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a mapping as JSON, each entry on a line of its own."""
+    """Write a mapping as JSON, each entry on a line of its own.
+
+    Parameters
+    ----------
+    path : Path
+    data : mapping
+    """
     rows = [f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in data.items()]
     write_text(path, "{\n" + ",\n".join(rows) + "\n}\n")
 

@@ -16,6 +16,7 @@ from prose import (
     ROOT,
     Piece,
     adaptation,
+    belief,
     circuit,
     claims,
     environments,
@@ -29,7 +30,7 @@ from prose import (
 )
 from prose.given import GIVEN, UNDERIVED
 
-SUBJECTS = (readme, results, adaptation, environments, circuit, claims, recovery, sweep)
+SUBJECTS = (readme, results, belief, adaptation, environments, circuit, claims, recovery, sweep)
 
 ELSEWHERE = ("docs/_build/",)
 """What is built, not written."""
