@@ -198,7 +198,7 @@ def test_a_callback_can_end_a_training(tmp_path):
         return len(seen) < 2
 
     quarters = sweep._Quarters(2048, judge)
-    assert train.train(run, [quarters])
+    assert train.train(run, callbacks=[quarters])
     assert quarters.given_up
     assert seen == [512, 1024]
     assert runs.read_config(run.folder)["steps"] == 1024
