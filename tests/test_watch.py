@@ -6,7 +6,7 @@ from ndbmi_gym import cli
 from ndbmi_gym.cli import watch
 from ndbmi_gym.policies.pretrained import shipped
 
-ID = next(iter(shipped()))
+ID = "ndbmi/HoldTarget-v1"
 SMALL = ["--option", "render_size=[150, 100]", "--trials", "1"]
 
 
