@@ -147,12 +147,8 @@ class Recipe:
             value = getattr(self, each.name)
             if each.type is int and not (type(value) is int and value >= 1):
                 raise ValueError(f"{each.name} = {value!r}: give a whole number >= 1")
-        for name in ("trials", "teach_trials"):
-            parts = (self.copy_part, self.tune_part) if name == "trials" else ()
-            if any(getattr(self, name) % part for part in parts):
-                raise ValueError(
-                    f"{name} = {getattr(self, name)}: give a multiple of copy_part and tune_part"
-                )
+        if self.trials % self.copy_part or self.trials % self.tune_part:
+            raise ValueError(f"trials = {self.trials}: give a multiple of copy_part and tune_part")
 
 
 class Batch(NamedTuple):
