@@ -10,9 +10,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from interval_coverage import Case, below, exponential, normal
+from interval_coverage import Case, below, exponential, measured, normal
 from scipy.special import ndtr
-from tqdm import tqdm
 
 from agents.benchmark_scores import Normalised, improvement, iqm, normalise, profile
 from ndbmi_gym.experiments.bench.statistics import Interval
@@ -153,19 +152,7 @@ def cases() -> list[Case]:
 
 def main() -> None:
     """Measure all, and write them."""
-    rows = []
-    with tqdm(cases(), unit="case") as bar:
-        for case in bar:
-            covered = {n: round(case.coverage(n, REPETITIONS), 4) for n in case.sizes}
-            rows.append(
-                {
-                    "interval": case.interval,
-                    "data": case.data,
-                    "coverage": covered,
-                    "beyond": case.beyond,
-                }
-            )
-            bar.write(f"{case.interval:40}{case.data:48} {covered}")
+    rows = measured(cases(), REPETITIONS)
     made = {"repetitions": REPETITIONS, "seed": SEED, "trials": N_TRIALS}
     write_json(OUT, made | {"versions": versions(), "rows": rows})
 

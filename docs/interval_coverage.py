@@ -246,12 +246,12 @@ def cases() -> list[Case]:
     return found + [hits(rate) for rate in (0.5, 0.9, 0.97)]
 
 
-def main() -> None:
-    """Measure all, and write them."""
+def measured(found: list[Case], repetitions: int) -> list[dict[str, object]]:
+    """Coverage of each case at its sizes, which is told as it comes."""
     rows = []
-    with tqdm(cases(), unit="case") as bar:
+    with tqdm(found, unit="case") as bar:
         for case in bar:
-            covered = {n: round(case.coverage(n, REPETITIONS), 4) for n in case.sizes}
+            covered = {n: round(case.coverage(n, repetitions), 4) for n in case.sizes}
             rows.append(
                 {
                     "interval": case.interval,
@@ -266,6 +266,12 @@ def main() -> None:
                 + " ".join(f"{n}: {x:.3f}" for n, x in covered.items())
                 + ("" if least >= LEAST else "  <")
             )
+    return rows
+
+
+def main() -> None:
+    """Measure all, and write them."""
+    rows = measured(cases(), REPETITIONS)
     made = {"repetitions": REPETITIONS, "seed": SEED, "trials": N_TRIALS}
     write_json(OUT, made | {"versions": versions(), "rows": rows})
 
