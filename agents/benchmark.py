@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agents.benchmark_report import REPORT, report
 from agents.benchmark_runs import Outcome, Work, do, is_done, revision
-from agents.benchmark_suite import Recipe, Run, Suite, read_suite
+from agents.benchmark_suite import Run, Suite, Training, read_suite
 from agents.options import check_positive, parse, plain_errors, setting
 from ndbmi_gym.experiments.bench.parallel import BACKENDS, run_tasks
 
@@ -100,11 +100,11 @@ def planned(suites: Sequence[Suite], settings: Settings) -> tuple[list[Work], in
     todo = [run for run in chosen if not is_done(run, results)]
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in todo:
-        recipe = run.policy.name if isinstance(run.policy, Recipe) else str(run.file)
+        recipe = run.policy.name if isinstance(run.policy, Training) else str(run.file)
         groups[recipe].append(run)
     # all agents with one seed before any has two, so that a part of it is of use
     order = sorted(
-        groups.values(), key=lambda runs: (isinstance(runs[0].policy, Recipe), runs[0].seed)
+        groups.values(), key=lambda runs: (isinstance(runs[0].policy, Training), runs[0].seed)
     )
     made = revision()
     asker = os.getpid()

@@ -79,6 +79,15 @@ class Results:
     tasks: Mapping[str, Mapping[str, Played]]
 
     @property
+    def together(self) -> dict[str, Mapping[str, Played]]:
+        """The tasks that are summed up: those that their suite does not keep apart."""
+        return {
+            task: played
+            for task, played in self.tasks.items()
+            if not played[CEILING].files[0].get("apart", False)
+        }
+
+    @property
     def agents(self) -> list[str]:
         """Labels: floor, command, others in order of their names, ceiling."""
         found = {label for played in self.tasks.values() for label in played}
@@ -95,6 +104,10 @@ class Results:
         ends = [each[None] for each in self.ends(task, quantity)]
         scored = self.tasks[task][CEILING].files[0]["scored"]
         return scored and normalised(ends[1], ends[0], ends[1], False, quantity) is not None
+
+    def complete(self, label: str) -> bool:
+        """Whether an agent was played on all tasks that are summed up."""
+        return all(label in played for played in self.together.values())
 
     def sampled(self, label: str) -> bool:
         """Whether an agent's runs are a sample, on any task."""
@@ -164,31 +177,31 @@ def leaderboard(results: Results) -> list[JSON]:
     Returns
     -------
     list of dict
-        ``agent``; ``runs``, the least on any task; ``tasks``, on how many it was played; and
-        ``score`` and ``return``, interquartile means of the normalised quantities, and
-        ``improvement``, the probability that a trial is better than the command's: each an
-        Interval, of agents that were played on all tasks.
+        ``agent``; ``runs``, the least on any task; ``tasks``, on how many it was played, those
+        apart not counted; and ``score`` and ``return``, interquartile means of the normalised
+        quantities, and ``improvement``, the probability that a trial is better than the command's:
+        each an Interval, of agents that were played on all tasks.
     """
-    rows = []
+    rows, tasks = [], results.together
     for label in results.agents:
-        there = {task: each[label] for task, each in results.tasks.items() if label in each}
+        there = {task: each[label] for task, each in tasks.items() if label in each}
         row: JSON = {
             "agent": label,
-            "runs": min(len(each.files) for each in there.values()),
+            "runs": min((len(each.files) for each in there.values()), default=0),
             "tasks": len(there),
             "learned": any(each.learned for each in there.values()),
         }
         for quantity in QUANTITIES:
             row[quantity] = None
             scaled = scaled_runs(results, label, quantity)
-            if scaled and len(there) == len(results.tasks):
+            if scaled and results.complete(label):
                 trainings = [there[task].trainings or task for task in scaled]
                 row[quantity] = iqm(list(scaled.values()), results.sampled(label), trainings)
         row["improvement"] = None
-        if len(there) == len(results.tasks) and all(COMMAND in t for t in results.tasks.values()):
+        if there and results.complete(label) and results.complete(COMMAND):
             pairs, more = [], []
             for task, played in there.items():
-                command = results.tasks[task][COMMAND].values("score")[0]
+                command = tasks[task][COMMAND].values("score")[0]
                 pairs.append((played.values("score"), command))
                 more.append(played.files[0]["measure"].startswith("share"))
             row["improvement"] = improvement(pairs, more, results.sampled(label))
@@ -197,7 +210,7 @@ def leaderboard(results: Results) -> list[JSON]:
 
 
 def scaled_runs(results: Results, label: str, quantity: str) -> dict[str, Normalised]:
-    """An agent's runs on the scale from floor to ceiling, for each task that has one.
+    """An agent's runs on the scale from floor to ceiling, for each task that has one and counts.
 
     Parameters
     ----------
@@ -207,7 +220,7 @@ def scaled_runs(results: Results, label: str, quantity: str) -> dict[str, Normal
     """
     return {
         task: normalise(played[label].values(quantity), *results.ends(task, quantity))
-        for task, played in results.tasks.items()
+        for task, played in results.together.items()
         if label in played and results.scale(task, quantity)
     }
 
@@ -248,7 +261,7 @@ def profiles(results: Results) -> Iterator[JSON]:
     """For each agent and level, the share of runs whose normalised score is above it."""
     for label in results.agents:
         scaled = scaled_runs(results, label, "score")
-        if label in (FLOOR, CEILING) or len(scaled) < len(results.tasks):
+        if label in (FLOOR, CEILING) or not scaled or not results.complete(label):
             continue
         runs = [each.runs for each in scaled.values()]
         found = profile(runs, LEVELS, results.sampled(label))

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from agents.benchmark_suite import Place, Recipe, Run
+from agents.benchmark_suite import Place, Run, Training
 from agents.lineup import actor, find
 from agents.options import JSON
 from agents.runs import LOCK, make_env, read_config, versions
@@ -79,13 +79,15 @@ def do(work: Work) -> Outcome:
         trained: JSON | None = None
         policy = work.runs[0].policy
         folder = None
-        if isinstance(policy, Recipe):
+        if isinstance(policy, Training):
             folder, trained = trained_by(policy, work.training)
         for run in work.runs:
             since = time.monotonic()
             named = str(folder) if folder else str(run.policy)
             found = played(run.place, run.agent, named, work.trust or folder is not None)
             kept: JSON = {"asked": run.asked, "versions": versions(), "revision": work.revision}
+            if run.apart:
+                kept["apart"] = True
             if trained is not None:
                 kept["trained"] = trained
             kept |= {"seconds": round(time.monotonic() - since, 1)} | found
@@ -117,12 +119,12 @@ def is_done(run: Run, results: Path) -> bool:
     return bool(asked == run.asked)
 
 
-def trained_by(recipe: Recipe, training: Path) -> tuple[Path, JSON]:
+def trained_by(recipe: Training, training: Path) -> tuple[Path, JSON]:
     """The folder of a finished training run, which is gone on with if it is not there yet.
 
     Parameters
     ----------
-    recipe : Recipe
+    recipe : Training
     training : Path
         Folder of all training runs.
 
@@ -130,8 +132,8 @@ def trained_by(recipe: Recipe, training: Path) -> tuple[Path, JSON]:
     -------
     folder : Path
     about : dict
-        Steps, seconds and versions of the training, and its curve: ``steps``, and means of score
-        and return on `Recipe.curve`, after each segment.
+        Steps, seconds, of clock and processor, and versions of the training, and its curve:
+        ``steps``, and means of score and return on `Training.curve`, after each segment.
     """
     home = training / recipe.name
     home.mkdir(parents=True, exist_ok=True)
@@ -147,11 +149,12 @@ def trained_by(recipe: Recipe, training: Path) -> tuple[Path, JSON]:
         folder = home / str(recipe.segments)
     config = read_config(folder)
     about = {name: config[name] for name in ("steps", "seconds", "versions")}
-    about |= {"recipe": recipe.name}
-    return folder, about | {"curve": json.loads((folder / CURVE).read_text(encoding="utf-8"))}
+    curve = json.loads((folder / CURVE).read_text(encoding="utf-8"))
+    about |= {"cpu_seconds": round(curve.pop("cpu_seconds"), 1), "recipe": recipe.name}
+    return folder, about | {"curve": curve}
 
 
-def _segment(recipe: Recipe, home: Path, segment: int, log: TextIO) -> None:
+def _segment(recipe: Training, home: Path, segment: int, log: TextIO) -> None:
     """One session, from the folder of the last to one of its own."""
     part, last = home / "part", home / str(segment - 1)
     shutil.rmtree(part, ignore_errors=True)
@@ -166,15 +169,17 @@ def _segment(recipe: Recipe, home: Path, segment: int, log: TextIO) -> None:
             hyperparams=str(home / "hyperparams.json"),
             out=str(part),
         )
-        curve: JSON = {"steps": [], "score": [], "return": []}
+        curve: JSON = {"cpu_seconds": 0.0, "steps": [], "score": [], "return": []}
     else:
         shutil.copytree(last, part, ignore=shutil.ignore_patterns(LOCK))
         settings = resumed({"resume": True, "out": str(part)})
         curve = json.loads((last / CURVE).read_text(encoding="utf-8"))
+    since = time.process_time()
     with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         complete = train(settings, until=-(-recipe.steps * segment // recipe.segments))
     if not complete:
         raise KeyboardInterrupt
+    curve["cpu_seconds"] += time.process_time() - since
     found = played(recipe.curve, recipe.algo, str(part), trust=True)["trials"]
     curve["steps"].append(read_config(part)["steps"])
     for name in ("score", "return"):

@@ -13,7 +13,8 @@
       "agents": {"filter": "filter", "ppo": {"algo": "ppo", "steps": 1000000}}
     }
 
-A task may have trials, a seed of trials and ``animals`` of its own, and a subset of the ``agents``.
+A task may have trials, a seed of trials and ``animals`` of its own, and a subset of the ``agents``;
+``"apart": true`` keeps it out of what is summed up over tasks.
 With ``"trained": "hold"`` agents are not trained on it but on that task, which is how
 generalisation is tested. ``"like": "core"`` takes agents, seeds and the tasks to train on from
 another suite, whose trained agents are then used and not trained once more.
@@ -29,14 +30,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 
+from agents import distill
 from agents.lineup import CEILING, FLOOR
 from agents.options import JSON
-from agents.runs import AGENT, MODEL, make_env
+from agents.runs import AGENT, DISTILL, MODEL, make_env
 from agents.train import Settings, read_hyperparams
 from ndbmi_gym.policies import POLICIES
 
@@ -50,7 +53,7 @@ _DEFAULTS: JSON = {
     "curve_trials": 100,
 }
 _OF_A_SUITE = {"about", "like", "tasks", "agents", *_DEFAULTS}
-_OF_A_TASK = {"env", "option", "trials", "trial_seed", "animals", "trained", "agents"}
+_OF_A_TASK = {"env", "option", "trials", "trial_seed", "animals", "trained", "agents", "apart"}
 _OF_A_LEARNER = {"algo", "steps", "hyper"}
 
 
@@ -85,7 +88,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Training:
     """All that decides what a training run learns; equal recipes share one run.
 
     Attributes
@@ -126,12 +129,14 @@ class Run:
         Of the training, or the number of an own agent's run.
     place : Place
         What is played.
-    policy : str or Recipe
+    policy : str or Training
         What plays.
     identity : str
         Digest of the files that an own agent is made of; empty of others.
     at_home : bool
         Whether what plays was trained on this very task.
+    apart : bool
+        Whether the task is left out of what is summed up over tasks.
     """
 
     suite: str
@@ -139,9 +144,10 @@ class Run:
     agent: str
     seed: int
     place: Place
-    policy: str | Recipe
+    policy: str | Training
     identity: str = ""
     at_home: bool = True
+    apart: bool = False
 
     @property
     def file(self) -> Path:
@@ -194,7 +200,7 @@ class Suite:
         """All runs; floor and ceiling of each task first."""
         found = []
         for task, each in self.tasks.items():
-            place = _place(each)
+            of_task = partial(Run, self.name, task, place=_place(each), apart=_is_apart(each))
             for label, agent in self._agents_on(each).items():
                 if isinstance(agent, dict):
                     home = each.get("trained", task)
@@ -203,12 +209,10 @@ class Suite:
                         continue
                     for seed in self.seeds:
                         recipe = self._recipe(agent, home, steps, seed)
-                        found.append(
-                            Run(self.name, task, label, seed, place, recipe, at_home=home == task)
-                        )
+                        found.append(of_task(label, seed, policy=recipe, at_home=home == task))
                 else:
                     for seed, spec in enumerate(_listed(agent)):
-                        found.append(Run(self.name, task, label, seed, place, spec, identity(spec)))
+                        found.append(of_task(label, seed, policy=spec, identity=identity(spec)))
         return found
 
     def _agents_on(self, task: JSON) -> dict[str, Any]:
@@ -219,14 +223,14 @@ class Suite:
         }
         return {FLOOR: FLOOR, CEILING: CEILING} | chosen
 
-    def _recipe(self, agent: JSON, home: str, steps: int, seed: int) -> Recipe:
+    def _recipe(self, agent: JSON, home: str, steps: int, seed: int) -> Training:
         place = _place(self.homes[home])
         env, option = place.env, place.options[0]
         settings = Settings(
             algo=agent["algo"], env=env, option=option, hyper=agent.get("hyper", {}), seed=seed
         )
         curve = Place(env, option, (), self.curve_trials, place.trial_seed)
-        return Recipe(
+        return Training(
             agent["algo"],
             env,
             option,
@@ -330,6 +334,7 @@ def _checked(name: str, found: Any) -> Suite:
         raise ValueError(f"seeds = {seeds!r}: give a list of different whole numbers")
     for seed in seeds:
         _check_whole("seeds", seed, 0)
+    _check_names("agents", found.get("agents", {}), None, set())
     agents = {**(base.agents if base else {}), **found.get("agents", {})}
     _check_names("tasks", found["tasks"], None, set())
     tasks = {task: _task(task, each, common, agents) for task, each in found["tasks"].items()}
@@ -360,7 +365,12 @@ def _task(name: str, each: Any, common: JSON, agents: Mapping[str, Any]) -> JSON
     filled: JSON = {key: common[key] for key in ("trials", "trial_seed")} | {"option": {}} | each
     for key in ("trials", "trial_seed"):
         _check_whole(f"{key} of task {name!r}", filled[key], 0 if key == "trial_seed" else 1)
-    for label in filled.get("agents", ()):
+    if not isinstance(filled.get("apart", False), bool):
+        raise ValueError(f"apart of task {name!r} is {filled['apart']!r}: give true or false")
+    of_task = filled.get("agents", [])
+    if not (isinstance(of_task, list) and all(isinstance(label, str) for label in of_task)):
+        raise ValueError(f"agents of task {name!r} are {of_task!r}: give a list of labels")
+    for label in of_task:
         if label not in agents:
             raise ValueError(f"task {name!r} names the agent {label!r}, and there is none")
     try:
@@ -390,10 +400,19 @@ def _check_agent(label: str, agent: Any, homes: Mapping[str, JSON]) -> None:
         _check_names(f"steps of agent {label!r}", steps, set(homes), set())
     for each in steps.values() if isinstance(steps, dict) else [steps]:
         _check_whole(f"steps of agent {label!r}", each, 1)
-    try:
-        read_hyperparams(Settings(algo=agent["algo"], hyper=agent.get("hyper", {})))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"agent {label!r}: {error}") from error
+    for home, task in homes.items():
+        if _steps(agent, home) is None or label not in task.get("agents", [label]):
+            continue
+        env, option = task["env"], _place(task).options[0]
+        try:
+            settings = Settings(
+                algo=agent["algo"], env=env, option=option, hyper=agent.get("hyper", {})
+            )
+            hyperparams = read_hyperparams(settings)
+            if settings.algo == DISTILL:
+                distill.check(env, option, hyperparams)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"agent {label!r} on {home!r}: {error}") from error
 
 
 def _place(task: JSON) -> Place:
@@ -404,6 +423,10 @@ def _place(task: JSON) -> Place:
         task["trials"],
         task["trial_seed"],
     )
+
+
+def _is_apart(task: JSON) -> bool:
+    return bool(task.get("apart", False))
 
 
 def _steps(agent: JSON, home: str) -> int | None:

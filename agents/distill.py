@@ -56,6 +56,8 @@ _BEYOND = 0.3  # how far beyond the action box a teacher's wish is copied
 _IDLE = 0.1  # weight of an error where wish and action both lie beyond the same end of the box
 _REWARD = 0.1  # values are learned in tens
 _CLIP = 0.2  # of PPO's ratio
+_SHARES = ("gamma", "tune_gamma", "gae_lambda")  # from 0 to 1
+_LEAST_SCALE = 0.1  # of an input that random volition hardly moves, and skill does
 _STEADY = 1e-8
 
 
@@ -99,8 +101,6 @@ class Recipe:
         Standard deviation of exploration, first and last.
     tune_belief_weight : float
         Of the error of the belief beside PPO's loss.
-    tune_warmup : float
-        Share of the stage in which the critic learns alone.
     """
 
     teacher: str
@@ -129,7 +129,6 @@ class Recipe:
     tune_rate: float
     tune_std: tuple[float, float]
     tune_belief_weight: float
-    tune_warmup: float
 
     def __post_init__(self) -> None:
         if self.teacher not in ("ppo", "look_ahead"):
@@ -140,6 +139,8 @@ class Recipe:
             pair = getattr(self, name)
             if not (isinstance(pair, list | tuple) and len(pair) == 2):
                 raise ValueError(f"{name} = {pair!r}: give two numbers")
+            for value in pair:
+                _check_number(name, value, 0.0, np.inf)
             object.__setattr__(self, name, tuple(map(float, pair)))
         if not 0 <= self.shares[0] <= self.shares[1] <= 1:
             raise ValueError(f"shares = {self.shares!r}: give two numbers in order from 0 to 1")
@@ -147,6 +148,12 @@ class Recipe:
             value = getattr(self, each.name)
             if each.type is int and not (type(value) is int and value >= 1):
                 raise ValueError(f"{each.name} = {value!r}: give a whole number >= 1")
+            if each.type is float:
+                least = -np.inf if each.name == "teach_log_std" else 0.0
+                most = 1.0 if each.name in _SHARES else np.inf
+                _check_number(each.name, value, least, most)
+        if min(self.tune_std) == 0:
+            raise ValueError(f"tune_std = {self.tune_std!r}: give two numbers > 0")
         if self.trials % self.copy_part or self.trials % self.tune_part:
             raise ValueError(f"trials = {self.trials}: give a multiple of copy_part and tune_part")
 
@@ -206,9 +213,9 @@ class Standardised(nn.Module):
         self.register_buffer("scale", torch.ones(width))
 
     def fit(self, inputs: Tensor) -> None:
-        """Take centre and scale from inputs (N, width)."""
+        """Take centre and scale from inputs (N, width); what hardly varied is hardly scaled."""
         self.mean.copy_(inputs.mean(0))
-        self.scale.copy_(inputs.std(0) + 1e-2)
+        self.scale.copy_(inputs.std(0).clamp(min=_LEAST_SCALE))
 
     def standard(self, inputs: Tensor) -> Tensor:
         """Inputs (..., width) with a mean of 0 and a spread of 1."""
@@ -314,7 +321,7 @@ Acting = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """From observations (B, d) and states (B, s) to actions and what is wished."""
 
 
-def play(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch:
+def whole_trials(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch:
     """Trials from their beginning to their end.
 
     Parameters
@@ -416,7 +423,7 @@ class Distillation:
             drawn = 0.3 * torch.rand(len(seen), self.student.head.out_features)
             return drawn, drawn
 
-        batch = play(self._classroom, wander, self._hashed(), 0)
+        batch = whole_trials(self._classroom, wander, self._hashed(), 0)
         kept = torch.as_tensor(batch.running)
         self.student.fit(batch.seen[kept])
         self.teacher.fit(batch.state[kept])
@@ -458,7 +465,7 @@ class Distillation:
             mean = self.teacher(state)
             return mean + std * torch.randn_like(mean), mean
 
-        batch = play(self._classroom, act, self._hashed(), self._first(recipe.teach_trials))
+        batch = whole_trials(self._classroom, act, self._hashed(), self._first(recipe.teach_trials))
         kept = torch.as_tensor(batch.running)
         state, action = batch.state[kept], batch.action[kept]
         before = _log_likelihood(batch.wished[kept], self.log_std.detach(), action)
@@ -485,7 +492,7 @@ class Distillation:
             action = label if self.batches == 0 else self.teacher(state)
             return action + astray * torch.randn_like(action), label
 
-        batch = play(env, act, self._hashed(), self._first(env.num_envs))
+        batch = whole_trials(env, act, self._hashed(), self._first(env.num_envs))
         kept = torch.as_tensor(batch.running)
         state, label = batch.state[kept], batch.wished[kept]
         for part in _parts(len(state), 256, recipe.teach_epochs):
@@ -504,7 +511,8 @@ class Distillation:
             action, _, memory = self.student(seen[None], memory)
             return action[0] + astray * torch.randn_like(label), label
 
-        batch = play(self.env, act, self._hashed(), self._first(recipe.trials))
+        batch = whole_trials(self.env, act, self._hashed(), self._first(recipe.trials))
+        self._value(batch)  # so that tuning begins with a critic that knows the student
         for part, share in _alike(batch.running, recipe.copy_part, recipe.copy_epochs):
             with self._step("copy", _fall(recipe.copy_rate, 30, within), 1.0) as step:
                 action, belief, _ = self.student(batch.seen[part])
@@ -528,17 +536,11 @@ class Distillation:
             mean, _, memory = self.student(seen[None], memory)
             return mean[0] + std * torch.randn_like(mean[0]), mean[0]
 
-        batch = play(self.env, act, self._hashed(), self._first(recipe.trials))
+        batch = whole_trials(self.env, act, self._hashed(), self._first(recipe.trials))
         kept = torch.as_tensor(batch.running)
         log_std = torch.full_like(self.log_std.detach(), float(np.log(std)))
         before = _log_likelihood(batch.wished, log_std, batch.action)
-        gained, returns = self._judge(batch, recipe.tune_gamma)
-        state, returns = batch.state[kept], returns[kept]
-        for rows in _parts(len(state), -(-len(state) // 8), 4):
-            with self._step("critic", 1e-3, 0.5) as step:
-                step(((self.critic(state[rows])[:, 0] - returns[rows]) ** 2).mean())
-        if within < recipe.tune_warmup:
-            return batch
+        gained = self._value(batch)
         gained = (gained - gained[kept].mean()) / (gained[kept].std() + _STEADY)
         for part, share in _alike(batch.running, recipe.tune_part, recipe.tune_epochs):
             with self._step("tune", _fall(recipe.tune_rate, 8, within), 0.5) as step:
@@ -562,6 +564,16 @@ class Distillation:
         reward, gae_lambda = _REWARD * batch.reward, self.recipe.gae_lambda
         gained = advantages(reward, value, batch.running, gamma, gae_lambda)
         return torch.as_tensor(gained), torch.as_tensor(gained + value)
+
+    def _value(self, batch: Batch) -> Tensor:
+        """Advantages (T, B) of what the student did, from which the critic then learns."""
+        kept = torch.as_tensor(batch.running)
+        gained, returns = self._judge(batch, self.recipe.tune_gamma)
+        state, returns = batch.state[kept], returns[kept]
+        for rows in _parts(len(state), -(-len(state) // 8), 4):
+            with self._step("critic", 1e-3, 0.5) as step:
+                step(((self.critic(state[rows])[:, 0] - returns[rows]) ** 2).mean())
+        return gained
 
     def _belief_error(self, belief: Tensor, state: Tensor) -> Tensor:
         """Mean squared error of position and velocity, in units of their spread."""
@@ -725,12 +737,35 @@ def restored(folder: Path, config: JSON) -> Distillation:
     return run
 
 
-def _fresh(config: JSON) -> Distillation:
-    settings, chosen = config["settings"], dict(config["hyperparams"])
+def check(env: str, option: JSON, hyperparams: JSON) -> None:
+    """Raise ValueError unless a distillation can be begun.
+
+    Parameters
+    ----------
+    env : str
+        Its id.
+    option : dict
+        Its options.
+    hyperparams : dict
+        In full.
+    """
+    _recipe(hyperparams)
+    with closing(make_env(env, 1, option)) as made:
+        _boxes(made)
+        _check(made)
+
+
+def _recipe(hyperparams: JSON) -> Recipe:
+    chosen = dict(hyperparams)
     if (frames := chosen.pop("frame_stack")) != 1:
         raise ValueError(f"frame_stack = {frames}: distill remembers by itself, give 1")
+    return Recipe(**chosen)
+
+
+def _fresh(config: JSON) -> Distillation:
+    settings = config["settings"]
     make = partial(make_env, settings["env"], options=settings["option"])
-    return Distillation(Recipe(**chosen), make, settings["seed"])
+    return Distillation(_recipe(config["hyperparams"]), make, settings["seed"])
 
 
 class _Privileged(Standardised):
@@ -761,6 +796,14 @@ def _boxes(env: BMIVectorEnv) -> tuple[Box, Box]:
     if not (isinstance(sees, Box) and isinstance(does, Box)):
         raise ValueError("distill sees flat observations: choose an id without Goal in its name")
     return sees, does
+
+
+def _check_number(name: str, value: Any, least: float, most: float) -> None:
+    """Raise ValueError unless it is a finite number between two."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+    if not (known and least <= value <= most):
+        ends = f" from {least:g} to {most:g}" if np.isfinite(most) else f" >= {least:g}"
+        raise ValueError(f"{name} = {value!r}: give a number{ends if np.isfinite(least) else ''}")
 
 
 def _check(env: BMIVectorEnv) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tiny_suite import tiny
 
 from agents.benchmark import Settings, main, planned
-from agents.benchmark_suite import Recipe, read_suite
+from agents.benchmark_suite import Training, read_suite
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,9 +55,9 @@ def test_references_come_first_and_seeds_in_turn(tmp_path):
     settings = Settings(suite=(tiny(tmp_path),), out=str(tmp_path), training=str(tmp_path))
     works, n_done = planned([read_suite(settings.suite[0])], settings)
     assert n_done == 0
-    learned = [isinstance(work.runs[0].policy, Recipe) for work in works]
+    learned = [isinstance(work.runs[0].policy, Training) for work in works]
     assert learned == sorted(learned)
-    assert [work.runs[0].seed for work in works if isinstance(work.runs[0].policy, Recipe)] == [
+    assert [work.runs[0].seed for work in works if isinstance(work.runs[0].policy, Training)] == [
         0, 0, 0, 1, 1, 1
     ]  # fmt: skip
 

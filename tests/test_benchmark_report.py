@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.benchmark_report import as_csv, by_task, leaderboard, read_results
+from agents.benchmark_report import as_csv, by_task, leaderboard, profiles, read_results
 
 CORE = Path(__file__).parents[1] / "agents" / "results" / "benchmark" / "core"
 
@@ -34,6 +34,26 @@ def test_an_agent_that_lacks_a_task_has_no_value_over_all(part):
     assert found["tasks"] == whole["tasks"] - 1
     assert whole["score"] is not None
     assert found["score"] is found["return"] is found["improvement"] is None
+
+
+def test_what_is_apart_is_in_no_sum(part):
+    for path in part.glob("hold/*/*.json"):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(kept | {"apart": True}), encoding="utf-8")
+    apart = read_results(part)
+    shutil.rmtree(part / "hold")
+    without = read_results(part)
+    assert as_csv(leaderboard(apart)) == as_csv(leaderboard(without))
+    assert as_csv(list(profiles(apart))) == as_csv(list(profiles(without)))
+    assert {each["task"] for each in by_task(apart)} == {"hold", *without.tasks}
+
+
+def test_profiles_are_of_agents_that_were_played_on_all_tasks(part):
+    assert {each["agent"] for each in profiles(read_results(part))} >= {"distill", "filter"}
+    shutil.rmtree(part / "hold" / "filter")
+    found = {each["agent"] for each in profiles(read_results(part))}
+    assert "distill" in found
+    assert "filter" not in found
 
 
 def test_the_least_number_of_runs_is_told(part):

@@ -12,7 +12,7 @@ from tiny_suite import SEEING, results, tiny
 
 from agents import benchmark, train
 from agents.benchmark_runs import is_done, played, trained_by
-from agents.benchmark_suite import Place, Recipe, read_suite
+from agents.benchmark_suite import Place, Training, read_suite
 from agents.runs import MODEL, read_config
 from ndbmi_gym.rollout import score
 
@@ -81,7 +81,7 @@ def recipe(**changes):
     hyperparams = train.read_hyperparams(train.Settings(hyper=QUICK, **given))
     curve = Place("ndbmi/ShiftTarget-v1", SEEING, trials=10)
     given |= {"hyperparams": hyperparams, "steps": 768, "segments": 3, "curve": curve}
-    return Recipe(**(given | changes))
+    return Training(**(given | changes))
 
 
 def test_training_is_done_once(tmp_path, monkeypatch):

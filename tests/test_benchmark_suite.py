@@ -5,7 +5,7 @@ import json
 import pytest
 from tiny_suite import SEEING, TINY, tiny
 
-from agents.benchmark_suite import SUITES, Recipe, identity, read_suite
+from agents.benchmark_suite import SUITES, Training, identity, read_suite
 
 
 def named(runs):
@@ -26,6 +26,11 @@ class TestRuns:
         tasks = TINY["tasks"] | {"hold": TINY["tasks"]["hold"] | {"agents": ["eq24"]}}
         runs = read_suite(tiny(tmp_path, tasks=tasks)).runs()
         assert {run.agent for run in runs if run.task == "hold"} == {"zero", "ceiling", "eq24"}
+
+    def test_a_task_may_stand_apart(self, tmp_path):
+        tasks = TINY["tasks"] | {"hold": TINY["tasks"]["hold"] | {"apart": True}}
+        runs = read_suite(tiny(tmp_path, tasks=tasks)).runs()
+        assert {run.task for run in runs if run.apart} == {"hold"}
 
     def test_trained_elsewhere_the_training_is_shared(self, tmp_path):
         tasks = TINY["tasks"] | {"other": {"env": "ndbmi/ShiftTargetCurl-v1", "trained": "shift"}}
@@ -54,7 +59,7 @@ class TestRuns:
 
     def test_generalisation_trains_nothing_that_core_does_not(self):
         trained = [
-            {run.policy.name for run in read_suite(name).runs() if isinstance(run.policy, Recipe)}
+            {run.policy.name for run in read_suite(name).runs() if isinstance(run.policy, Training)}
             for name in ("generalisation", "core")
         ]
         assert trained[0]
@@ -102,6 +107,7 @@ def changed(**changes):
 
 
 SHIFT = TINY["tasks"]["shift"]
+DISTILLED = {"algo": "distill", "steps": 9}
 
 
 @pytest.mark.parametrize(
@@ -119,13 +125,22 @@ SHIFT = TINY["tasks"]["shift"]
         ({"tasks": {"shift": SHIFT | {"option": {"gaim": 1}}}}, "task 'shift': .*gaim"),
         ({"tasks": {"shift": SHIFT | {"agents": ["ppo"]}}}, "names the agent 'ppo'"),
         ({"tasks": {"shift": SHIFT | {"trained": "hold"}}}, "trained on 'hold'"),
+        ({"tasks": {"shift": SHIFT | {"agents": "eq24"}}}, "agents of task 'shift' are 'eq24'"),
+        ({"tasks": {"shift": SHIFT | {"agents": [1]}}}, "agents of task 'shift' are .1.: give"),
+        ({"tasks": {"shift": SHIFT | {"apart": 1}}}, "apart of task 'shift' is 1"),
+        ({"agents": [1]}, "agents is .1.: give a mapping"),
         ({"agents": {"a": 1}}, "agent 'a' is 1"),
         ({"agents": {"eq24": "zero"}}, "'eq24' has the name of a baseline"),
         ({"agents": {"a": {"algo": "ppo"}}}, "'a' has no 'steps'"),
         ({"agents": {"a": {"algo": "ppo", "steps": 0}}}, "steps of agent 'a' = 0"),
         ({"agents": {"a": {"algo": "ppo", "steps": {"hold": 9}}}}, "steps of agent 'a'.*'hold'"),
-        ({"agents": {"a": {"algo": "ppq", "steps": 9}}}, "agent 'a': algo = 'ppq'"),
+        ({"agents": {"a": {"algo": "ppq", "steps": 9}}}, "agent 'a' on 'shift': algo = 'ppq'"),
         ({"agents": {"a": {"algo": "ppo", "steps": 9, "hyper": {"gama": 1}}}}, "'gama'.*gamma"),
+        ({"agents": {"a": DISTILLED | {"hyper": {"gamma": 1.5}}}}, "gamma = 1.5.*from 0 to 1"),
+        (
+            {"agents": {"a": DISTILLED}, "tasks": {"s": {"env": "ndbmi/Adaptation-v0"}}},
+            "'a' on 's': distill learns from whole trials",
+        ),
     ],
 )
 def test_what_is_no_suite_is_refused(tmp_path, changes, message):
@@ -139,11 +154,11 @@ def test_one_that_is_not_there_is_told_of():
 
 
 def test_another_version_of_ones_own_is_another_agent(tmp_path, monkeypatch):
-    file = tmp_path / "my_agent.py"
+    file = tmp_path / "an_agent_in_two_versions.py"
     monkeypatch.syspath_prepend(tmp_path)
     found = []
     for text in ("a = 1", "a = 2", "a = 1"):
         file.write_text(text)
-        found.append(identity("my_agent:a"))
+        found.append(identity("an_agent_in_two_versions:a"))
     assert found[0] == found[2] != found[1]
     assert identity("eq24") == ""

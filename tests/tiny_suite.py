@@ -38,6 +38,7 @@ def results(folder):
         kept = json.loads(path.read_text())
         kept.pop("seconds")
         if "trained" in kept:
+            assert kept["trained"].pop("cpu_seconds") > 0
             kept["trained"].pop("seconds")
         found[str(path.relative_to(folder))] = kept
     return found
