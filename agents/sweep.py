@@ -6,8 +6,8 @@ the values of ``agents/hyperparams``; after `STARTUP` random ones a tree-structu
 (Bergstra et al. 2011, via optuna) looks where scores were high. At every quarter of a training the
 agent so far is scored, and given up if it is below the median of the trials before it.
 
-The best of many noisy trials looks better than it is: ``--confirm N`` trains it and the present
-values anew, N times each, and compares them on further trials.
+The best of many noisy trials looks better than it is: ``--confirm N`` trains it (or another, by
+``--trial``) and the present values anew, N times each, and compares them on further trials.
 
 A sweep is a folder: ``trials.log`` is optuna's journal, ``sweep.json`` the data (`DATA`) and
 ``sweep.png`` the picture of them. Ctrl-C loses no finished trial, and the same command goes on;
@@ -75,7 +75,7 @@ two hidden layers of one width.
 """
 
 STARTUP = 6
-"""Trials before the estimator chooses and bad ones are given up: the present values, and random."""
+"""Trials before the estimator chooses: one of the present values, and random ones."""
 
 QUARTERS = 4
 
@@ -116,6 +116,7 @@ class Settings:
     confirm: int | None = setting(
         None, "train the best and the present values so many times each, for --steps, and compare"
     )
+    trial: int | None = setting(None, "number of the trial to confirm; the best if not given")
     redraw: str | None = setting(None, "draw the picture of such a data file, and nothing else")
 
     def __post_init__(self) -> None:
@@ -267,14 +268,30 @@ def data_of(study: optuna.Study) -> JSON:
 
 def best_of(data: JSON) -> JSON:
     """The trial of the highest score."""
-    finished: list[JSON] = [trial for trial in data["trials"] if not trial["pruned"]]
-    return max(finished, key=lambda trial: trial["score"])
+    return max(_finished(data), key=lambda trial: trial["score"])
+
+
+def _finished(data: JSON) -> list[JSON]:
+    return [trial for trial in data["trials"] if not trial["pruned"]]
+
+
+def _candidate(settings: Settings, data: JSON) -> JSON:
+    """The trial that is to be confirmed."""
+    if settings.trial is None:
+        return best_of(data)
+    by_number: dict[int, JSON] = {trial["number"]: trial for trial in _finished(data)}
+    if settings.trial not in by_number:
+        raise ValueError(
+            f"trial = {settings.trial}: choose one that came to its end, "
+            f"{', '.join(map(str, by_number))}"
+        )
+    return by_number[settings.trial]
 
 
 def confirm(settings: Settings, data: JSON) -> JSON:
-    """Compare the best of a sweep with the present values, in fresh trainings and on fresh trials.
+    """Compare a trial of a sweep with the present values, in fresh trainings and on fresh trials.
 
-    The best is taken with two digits (`rounded`), as it would be written into a file.
+    Its values are taken with two digits (`rounded`), as it would be written into a file.
     Runs are kept in the folder of the sweep, and those that are finished are not trained again.
 
     Parameters
@@ -287,17 +304,20 @@ def confirm(settings: Settings, data: JSON) -> JSON:
     Returns
     -------
     dict
-        Steps, seeds, versions, the ``swept`` values, and ``results``. These are by environment:
-        ``table`` as of `agents.evaluate`, ``runs`` and ``gain`` of `gain`, and the seconds of each
-        training.
+        The trial's number, steps, seeds, versions, the ``swept`` values, and ``results``. These
+        are by environment: ``table`` as of `agents.evaluate`, ``runs`` and ``gain`` of `gain`, and
+        the seconds of each training.
 
     Raises
     ------
     InterruptedRunError
         By Ctrl-C; the same command goes on.
+    ValueError
+        If there is no such trial.
     """
     found: JSON = {}
-    values: dict[str, JSON] = {CURRENT: {}, SWEPT: hyperparams(rounded(best_of(data)["params"]))}
+    trial = _candidate(settings, data)
+    values: dict[str, JSON] = {CURRENT: {}, SWEPT: hyperparams(rounded(trial["params"]))}
     runs = [
         dataclasses.replace(
             _run(settings, env_id, FRESH + number, values[label]),
@@ -309,7 +329,7 @@ def confirm(settings: Settings, data: JSON) -> JSON:
         for env_id in settings.env
     ]
     for run in runs:
-        if (run.folder / CONFIG).exists():
+        if _is_begun(run):
             run = dataclasses.replace(run, resume=True, overwrite=False)
         if not train(run):
             raise InterruptedRunError
@@ -334,6 +354,7 @@ def confirm(settings: Settings, data: JSON) -> JSON:
             },
         }
     return {
+        "trial": trial["number"],
         "steps": settings.steps,
         "training seeds": [FRESH + number for number in range(settings.confirm or 0)],
         "first trial": CONFIRMATION,
@@ -444,6 +465,15 @@ def _run(settings: Settings, env_id: str, seed: int, hyper: JSON) -> Run:
     )
 
 
+def _is_begun(run: Run) -> bool:
+    """Whether its folder holds a part of this very training."""
+    if not (run.folder / CONFIG).exists():
+        return False
+    config = read_config(run.folder)
+    asked = json.loads(json.dumps([read_hyperparams(run), run.steps]))
+    return bool([config["hyperparams"], config["settings"]["steps"]] == asked)
+
+
 def _mean_score(settings: Settings, env_id: str, policy: Any) -> float:
     found = score(env_id, policy, _EPISODES, SELECTION, **settings.option)
     return float(found["score"].mean())
@@ -457,7 +487,7 @@ def _scale(settings: Settings, env_id: str) -> list[float]:
 def _made(settings: Settings) -> JSON:
     """What the trials depend on; more of them may be asked for later."""
     shared = dataclasses.asdict(settings)
-    for name in ("trials", "minutes", "out", "confirm", "redraw"):
+    for name in ("trials", "minutes", "out", "confirm", "trial", "redraw"):
         del shared[name]
     space = {
         name: json.loads(distribution_to_json(each)) for name, each in SPACES[settings.algo].items()
@@ -497,8 +527,11 @@ def _done(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _save(settings: Settings, data: JSON) -> None:
-    """Write data and picture, and say where the sweep stands."""
+    """Write data and picture, and say where the sweep stands; a confirmation is kept."""
     path = settings.folder / DATA
+    if path.is_file() and "confirmation" not in data:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        data |= {key: before[key] for key in ("confirmation",) if key in before}
     write_text(path, json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n")
     sweep_drawing.draw(path, settings.folder / PICTURE)
     best = best_of(data)
@@ -518,7 +551,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sweep_drawing.draw(path, path.with_suffix(".png"))
             return 0
         if settings.confirm:
-            data = json.loads((settings.folder / DATA).read_text())
+            data = json.loads((settings.folder / DATA).read_text(encoding="utf-8"))
             try:
                 data["confirmation"] = confirm(settings, data)
             except InterruptedRunError:

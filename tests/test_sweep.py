@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -186,6 +187,35 @@ class TestConfirmation:
         for result in found["results"].values():
             assert result["gain"][0] == pytest.approx(0.1)
             assert len(result["table"]) == 4
+        quick.runs.clear()
+        sweep.confirm(settings(tmp_path, confirm=1, trial=0), data)
+        first = sweep.hyperparams(sweep.rounded(data["trials"][0]["params"]))
+        assert [run.hyper for run in quick.runs] == [first] * 2 + [{}] * 2
+        with pytest.raises(ValueError, match="trial = 99: choose one that came to its end, 0"):
+            sweep.confirm(settings(tmp_path, confirm=1, trial=99), data)
+
+    def test_more_trials_leave_a_confirmation_as_it_is(self, tmp_path, quick):
+        data = sweep.sweep(settings(tmp_path))
+        sweep._save(settings(tmp_path), data | {"confirmation": {"trial": 0}})
+        sweep.sweep(settings(tmp_path, trials=len(data["trials"]) + 1))
+        kept = json.loads((tmp_path / sweep.DATA).read_text())
+        assert len(kept["trials"]) == len(data["trials"]) + 1
+        assert kept["confirmation"] == {"trial": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "begun"),
+    [({}, True), ({"hyper": {"gamma": 0.5}}, False), ({"steps": 9}, False), ({"out": "x"}, False)],
+)
+def test_only_a_part_of_the_very_training_is_gone_on_with(tmp_path, monkeypatch, changes, begun):
+    monkeypatch.chdir(tmp_path)
+    run = Run(steps=7, out="run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / runs.CONFIG).touch()
+    config = {"hyperparams": train.read_hyperparams(run), "settings": {"steps": 7}}
+    kept = json.loads(json.dumps(config))
+    monkeypatch.setattr(sweep, "read_config", lambda folder: kept)
+    assert sweep._is_begun(replace(run, **changes)) == begun
 
 
 def test_a_callback_can_end_a_training(tmp_path):
