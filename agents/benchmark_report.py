@@ -15,10 +15,9 @@ import numpy.typing as npt
 
 from agents import benchmark_drawing as drawing
 from agents.benchmark_scores import Normalised, improvement, iqm, normalise, profile
-from agents.evaluate import normalised
+from agents.evaluate import mean_of, normalised
 from agents.lineup import CEILING, COMMAND, FLOOR
 from agents.options import JSON
-from ndbmi_gym.experiments.bench.crossed import crossed_interval
 from ndbmi_gym.experiments.bench.statistics import Interval, mean_interval
 from ndbmi_gym.experiments.bench.tables import markdown
 from ndbmi_gym.files import write_text
@@ -240,13 +239,7 @@ def by_task(results: Results) -> Iterator[JSON]:
                 "measure": mine.files[0]["measure"],
             }
             for name in ("score", "success", "return"):
-                values = mine.values(name)
-                mean, *ends = crossed_interval(
-                    values, sampled=mine.sampled, outcomes=name == "success"
-                )
-                # no mean lies beyond every single trial; a success rate may, if all are alike
-                limits = (0, 1) if name == "success" else (values.min(), values.max())
-                row[name] = Interval(mean, *np.clip(ends, *limits))
+                row[name] = mean_of(mine.values(name), mine.sampled, name)
             for quantity in QUANTITIES:
                 row[f"normalised {quantity}"] = None
                 if results.scale(task, quantity):
@@ -381,13 +374,16 @@ def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
         parts += [f"## {task}", markdown(measures, of_task)]
     files = [each for played in results.tasks.values() for p in played.values() for each in p.files]
     trained = {
-        each["trained"]["recipe"]: each["trained"]["seconds"] for each in files if "trained" in each
+        each["trained"]["recipe"]: each["trained"]["cpu_seconds"]
+        for each in files
+        if "trained" in each
     }
     hours = sum(trained.values()) / 3600
     made = sorted({each["revision"] for each in files})
     parts.append(
-        f"{len(files)} runs, {hours:.1f} hours of training, revision {', '.join(made)}. In "
-        "brackets 95 % intervals: over runs and trials, or trials alone where nothing was learned."
+        f"{len(files)} runs, {hours:.1f} hours of training on one core, revision "
+        f"{', '.join(made)}. In brackets 95 % intervals: over runs and trials, or trials alone "
+        "where nothing was learned."
     )
     return "\n\n".join(parts) + "\n"
 

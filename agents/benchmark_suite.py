@@ -440,22 +440,36 @@ def _listed(agent: Any) -> list[Any]:
 
 
 def identity(spec: str) -> str:
-    """Digest of the files that an own agent is made of, so that another version is run anew."""
+    """Digest of the files that an own agent is made of, so that another version is run anew.
+
+    Of a module these are its file, and of one in a package all of the package.
+    """
     if spec in POLICIES:
         return ""
     path = Path(spec)
-    if not path.exists() and ":" in spec:
-        try:
-            found = importlib.util.find_spec(spec.partition(":")[0])
-        except ModuleNotFoundError:
-            found = None
-        path = Path(found.origin) if found and found.origin else path
-    files = [path] if path.is_file() else [path / name for name in (AGENT, MODEL)]
+    if path.exists() or ":" not in spec:
+        files = [path] if path.is_file() else [path / name for name in (AGENT, MODEL)]
+    else:
+        files = _sources(spec.partition(":")[0].partition(".")[0])
     together = hashlib.sha256()
     for file in files:
         if file.is_file():
             together.update(file.read_bytes())
     return together.hexdigest()[:12]
+
+
+def _sources(name: str) -> list[Path]:
+    """The files of a module, or of all that is in a package."""
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        return []
+    folders = found.submodule_search_locations
+    if folders is not None:
+        return [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
+    return [Path(found.origin)] if found.origin else []
 
 
 def digest(data: Any) -> str:

@@ -219,13 +219,7 @@ def tabulate(
         n_runs, n_animals, n_episodes = found["score"].shape
         row: JSON = {"policy": label, "runs": n_runs, "trials": n_animals * n_episodes}
         for name in _MEANS:
-            values = found[name]
-            mean, *ends = crossed_interval(
-                values, sampled=label in sampled, outcomes=name == "success"
-            )
-            # no mean lies beyond every single trial; a success rate may, if all trials are alike
-            limits = (0, 1) if name == "success" else (values.min(), values.max())
-            row[name] = _listed(Interval(mean, *np.clip(ends, *limits)))
+            row[name] = _listed(mean_of(found[name], label in sampled, name))
         for name, shown in _NORMALISED.items():
             row[name] = None
             if scored:
@@ -233,6 +227,24 @@ def tabulate(
                 row[name] = _listed(normalised(found[shown], *scale, label in sampled, shown))
         rows.append(row)
     return rows
+
+
+def mean_of(values: FloatArray, sampled: bool, quantity: str) -> Interval:
+    """Mean over runs and trials, with its 95 % interval.
+
+    Parameters
+    ----------
+    values : ndarray (runs, animals, episodes)
+    sampled : bool
+        Whether the runs are a sample of what training leads to.
+    quantity : str
+        ``"success"`` is of outcomes, 0 or 1.
+    """
+    outcomes = quantity == "success"
+    mean, *ends = crossed_interval(values, sampled=sampled, outcomes=outcomes)
+    # no mean lies beyond every single trial; a success rate may, if all trials are alike
+    limits = (0, 1) if outcomes else (values.min(), values.max())
+    return Interval(mean, *np.clip(ends, *limits))
 
 
 def normalised(

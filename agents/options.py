@@ -10,7 +10,6 @@
 """
 
 import argparse
-import json
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from dataclasses import field, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import gymnasium
+
+from ndbmi_gym.cli.watch import assignment
 
 JSON = dict[str, Any]
 
@@ -73,7 +74,7 @@ def parse(
         elif kind is bool:
             more["action"] = "store_true"
         elif kind is Mapping:
-            more |= {"type": _assignment, "action": "append", "metavar": "KEY=VALUE"}
+            more |= {"type": assignment, "action": "append", "metavar": "KEY=VALUE"}
         else:
             more |= {"type": kind, "choices": each.metadata["choices"]}
             if plural:
@@ -133,13 +134,3 @@ def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return content
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value")
-    try:
-        return key, json.loads(value)
-    except json.JSONDecodeError:
-        return key, value

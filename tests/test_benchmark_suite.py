@@ -162,3 +162,15 @@ def test_another_version_of_ones_own_is_another_agent(tmp_path, monkeypatch):
         found.append(identity("an_agent_in_two_versions:a"))
     assert found[0] == found[2] != found[1]
     assert identity("eq24") == ""
+
+
+def test_all_of_a_package_is_what_an_agent_is_made_of(tmp_path, monkeypatch):
+    package = tmp_path / "a_package_of_agents"
+    package.mkdir()
+    for name in ("__init__", "mine", "helpers"):
+        (package / f"{name}.py").write_text("a = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = identity("a_package_of_agents.mine:a")
+    (package / "helpers.py").write_text("a = 2")
+    assert identity("a_package_of_agents.mine:a") != before
+    assert identity("no_package_at_all.mine:a") == identity("no_other:a")

@@ -232,25 +232,3 @@ def test_a_callback_can_end_a_training(tmp_path):
     assert quarters.given_up
     assert seen == [512, 1024]
     assert runs.read_config(run.folder)["steps"] == 1024
-
-
-def test_the_picture_is_made_from_the_data(tmp_path, quick, monkeypatch):
-    monkeypatch.undo()
-    trials = [
-        {
-            "number": number,
-            "params": sweep.params("ppo", CURRENT) | {"gamma": 0.9 + 0.01 * number},
-            "pruned": number == 1,
-            "score": None if number == 1 else 0.1 * number,
-            "curve": {"a": [0.0, 0.2 * number]},
-            "seconds": 1.0,
-        }
-        for number in range(4)
-    ]
-    made = {"space": sweep._made(sweep.Settings())["space"]}
-    path = tmp_path / sweep.DATA
-    path.write_text(json.dumps({"made": made, "scales": {"a": [0, 1]}, "trials": trials}))
-    before = path.read_bytes()
-    assert sweep.main(["--redraw", str(path)]) == 0
-    assert (tmp_path / sweep.PICTURE).stat().st_size > 20_000
-    assert path.read_bytes() == before

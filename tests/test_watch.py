@@ -141,8 +141,8 @@ def test_what_cannot_be_shown_is_said_in_a_line(words, said, capsys):
 
 
 def test_options_are_json_or_words(capsys):
-    assert watch._option("render_size=[3, 4]") == ("render_size", [3, 4])
-    assert watch._option("observe=state") == ("observe", "state")
+    assert watch.assignment("render_size=[3, 4]") == ("render_size", [3, 4])
+    assert watch.assignment("observe=state") == ("observe", "state")
     with pytest.raises(SystemExit):
         cli.main(["watch", ID, "--option", "observe"])
     assert "not of the form name=value" in capsys.readouterr().err

@@ -270,7 +270,7 @@ def effort(suite: str) -> str:
         if "trained" not in run or not run["asked"]["at_home"]:
             continue
         agent = run["asked"]["agent"]
-        hours[agent] = hours.get(agent, 0) + run["trained"]["seconds"] / 3600
+        hours[agent] = hours.get(agent, 0) + run["trained"]["cpu_seconds"] / 3600
         steps[agent] = steps.get(agent, 0) + run["trained"]["steps"]
         counts[agent] = counts.get(agent, 0) + 1
     rows = [
@@ -279,7 +279,7 @@ def effort(suite: str) -> str:
     ]
     rows.append(("all", sum(counts.values()), "", f"{60 * sum(hours.values()):.0f} together"))
     made = f"Made with {'; '.join(sorted(versions))}, at revision {', '.join(sorted(revisions))}."
-    heads = ("agent", "trained runs", "steps a run", "minutes a run")
+    heads = ("agent", "trained runs", "steps a run", "minutes of one core a run")
     return f"{table(heads, rows)}\n\n{made}"
 
 

@@ -25,7 +25,7 @@ def add_to(commands: Any) -> None:
     )
     made.add_argument(
         "--option",
-        type=_option,
+        type=assignment,
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -125,8 +125,14 @@ def _window(fps: float, title: str) -> "Window":
     return window
 
 
-def _option(text: str) -> tuple[str, Any]:
-    """Name and value, which is JSON or a bare word."""
+def assignment(text: str) -> tuple[str, Any]:
+    """Name and value, which is JSON or a bare word.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is not of the form name=value.
+    """
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
