@@ -58,26 +58,34 @@ def suite(
     spread: Spread,
     n: int,
     noise: float,
+    shared: bool = False,
 ) -> list[Normalised]:
-    """Measured runs of an agent, on a scale whose ends are measured on the same trials."""
+    """Measured runs of an agent, on a scale whose ends are measured on the same trials.
+
+    `shared` if the same agents play all tasks, and who is good at one is good at each.
+    """
     found = []
+    skill = spread(rng, n) if shared else None
     for mean, deviation in tasks:
         common = noise * np.sqrt(0.5) * rng.normal(size=(1, N_TRIALS))
         own = noise * np.sqrt(0.5) * rng.normal(size=(n + 2, 1, N_TRIALS))
         floor, ceiling = common + own[0], 1 + common / 2 + own[1] / 2
-        runs = (mean + deviation * spread(rng, n))[:, None, None]
+        own_skill = spread(rng, n) if skill is None else skill
+        runs = (mean + deviation * own_skill)[:, None, None]
         found.append(normalise(runs + common + own[2:], floor, ceiling))
     return found
 
 
-def of_iqm(name: str, spread: Spread, noise: float) -> Case:
+def of_iqm(name: str, spread: Spread, noise: float, shared: bool = False) -> Case:
     """The interquartile mean of runs and trials."""
     tasks = TASKS[name]
+    trainings = ["the same"] * len(tasks) if shared else None
 
     def draw(rng: np.random.Generator, n: int) -> Interval:
-        return iqm(suite(rng, tasks, spread, n, noise), sampled=True)
+        return iqm(suite(rng, tasks, spread, n, noise, shared), True, trainings)
 
-    data = f"tasks: {name}; runs: {WORDS[spread]}; trials: {'quiet' if noise == QUIET else 'noisy'}"
+    runs = f"{WORDS[spread]}{', the same on all tasks' if shared else ''}"
+    data = f"tasks: {name}; runs: {runs}; trials: {'quiet' if noise == QUIET else 'noisy'}"
     return Case("interquartile mean", data, draw, truth(tasks, spread), RUNS)
 
 
@@ -145,6 +153,7 @@ def cases() -> list[Case]:
     spreads = (normal, below, exponential)
     found = [of_iqm(name, spread, QUIET) for name in TASKS for spread in spreads]
     found += [of_iqm("apart", spread, NOISY) for spread in spreads]
+    found += [of_iqm(name, normal, QUIET, shared=True) for name in ("alike", "apart")]
     found.append(bootstrapped("apart"))
     found += [of_improvement(ahead, spread) for ahead in (0.6, 0.9) for spread in (normal, below)]
     return found + [of_profile(level) for level in (0.7, 0.85, 0.92)]
