@@ -1,5 +1,7 @@
 """The numbers of the search for hyper-parameters."""
 
+from typing import Any
+
 from prose import Piece, sentence
 from prose.data import read
 
@@ -9,7 +11,7 @@ PAGE = "docs/agents.md"
 def pieces() -> list[Piece]:
     """All of them."""
     data = read("docs/sweep/ppo.json")
-    trials = data["trials"]
+    trials, kept = data["trials"], data["confirmation"]
     whole = [trial for trial in trials if not trial["pruned"]]
     first, best = trials[0], max(whole, key=lambda trial: trial["score"])
     return [
@@ -23,11 +25,27 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
+            "Trial {trial} costs no more than the present values. In {n:word} fresh trainings of "
+            "{steps:,} steps each it has {hold[swept]:.2} where they have {hold[current]:.2} on "
+            "hold, and {curl[swept]:.2} to their {curl[current]:.2} under the curl field:",
+            trial=str(kept["trial"]),
+            n=len(kept["training seeds"]),
+            steps=kept["steps"],
+            hold=_normalised(kept, "ndbmi/HoldTarget-v1"),
+            curl=_normalised(kept, "ndbmi/ShiftTargetCurl-v1"),
+        ),
+        sentence(
+            PAGE,
             "It renews its policy after {best:,} steps where the present values collect {first:,}.",
             best=_rollout(best),
             first=_rollout(first),
         ),
     ]
+
+
+def _normalised(kept: dict[str, Any], env_id: str) -> dict[str, float]:
+    """Normalised scores of present and swept values."""
+    return {row["policy"]: row["normalised"][0] for row in kept["results"][env_id]["table"]}
 
 
 def _rollout(trial: dict[str, dict[str, int]]) -> int:
