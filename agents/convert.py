@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict, flatten_space
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
-from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor
 from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import TD3Policy
 from torch import nn
@@ -47,7 +47,8 @@ def network_of(policy: BasePolicy, about: Mapping[str, Any] | None = None) -> Ne
     Parameters
     ----------
     policy : BasePolicy
-        Of PPO or A2C, recurrent or not, SAC or TD3, with linear layers on flat observations.
+        Of PPO or A2C, recurrent or not, SAC or TD3, with linear layers on flat observations, or
+        mappings of such.
     about : mapping, optional
         What is to be known of it, in JSON types.
 
@@ -81,14 +82,25 @@ def network_of(policy: BasePolicy, about: Mapping[str, Any] | None = None) -> Ne
         raise ValueError(
             f"policy {type(policy).__name__}: give one of PPO, A2C, recurrent PPO, SAC or TD3"
         )
-    if type(seer) is not FlattenExtractor:
-        raise ValueError(
-            f"the policy sees through {type(seer).__name__}: only flat observations are known here"
-        )
     sees, acts = policy.observation_space, policy.action_space
+    keys: tuple[str, ...] = ()
+    if isinstance(sees, Dict) and _is_flat(seer):
+        keys, sees = tuple(sees), flatten_space(sees)
+    elif type(seer) is not FlattenExtractor:
+        raise ValueError(
+            f"the policy sees through {type(seer).__name__}: only flat observations are known "
+            "here, and mappings of such"
+        )
     if not (isinstance(sees, Box) and isinstance(acts, Box)):
         raise ValueError(f"the policy sees {sees} and acts in {acts}: only boxes are known here")
-    return Network(tuple(layers), sees, acts, bool(policy.squash_output), about or {})
+    return Network(tuple(layers), sees, acts, bool(policy.squash_output), about or {}, keys)
+
+
+def _is_flat(seer: nn.Module) -> bool:
+    """Whether what sees a mapping puts its entries behind one another, in the space's order."""
+    return type(seer) is CombinedExtractor and all(
+        type(each) is nn.Flatten for each in seer.extractors.values()
+    )
 
 
 def linear(modules: Iterable[nn.Module]) -> list[Layer]:

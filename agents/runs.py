@@ -32,7 +32,7 @@ from agents.options import JSON
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.policies.network import load_network
 from ndbmi_gym.provenance import versions as package_versions
-from ndbmi_gym.rollout import Stacked, frames_of
+from ndbmi_gym.rollout import Actor, Stacked, frames_of
 from ndbmi_gym.sb3 import NativeVecEnv
 
 try:
@@ -111,7 +111,9 @@ class Agent:
             self._policy = load_network(self.folder / AGENT)
         else:
             self._policy = load_policy(self.folder / MODEL, trust)
-        self._actor = Stacked(self._policy, self.config["hyperparams"]["frame_stack"])
+        self._frames: int = self.config["hyperparams"]["frame_stack"]
+        stacked = self._frames > 1  # mappings are not stacked
+        self._actor: Actor = Stacked(self._policy, self._frames) if stacked else self._policy
 
     @property
     def recipe(self) -> JSON:
@@ -123,7 +125,7 @@ class Agent:
     def check(self, env: BMIVectorEnv) -> None:
         """Raise ValueError unless the agent acts and sees within an environment's bounds."""
         try:
-            frames_of(self._policy, env, self._actor.frames)
+            frames_of(self._policy, env, self._frames)
         except ValueError as error:
             trained = self.config["settings"]
             words = ["--env", trained["env"]]
@@ -137,19 +139,19 @@ class Agent:
 
     def predict(
         self,
-        observation: npt.NDArray[Any],
+        observation: npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]],
         state: Any = None,
-        episode_start: npt.NDArray[Any] | bool | None = None,
+        episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[Any], Any]:
         """Actions for observations (B, d) or (d,).
 
         Parameters
         ----------
-        observation : ndarray (B, d) or (d,)
+        observation : ndarray (B, d) or (d,), or mapping of such
         state : object
             What the last call returned: earlier frames and recurrent state. None at first.
-        episode_start : ndarray of bool (B,) or bool, optional
+        episode_start : ndarray of bool (B,), optional
             Trials that have just begun, of which nothing is remembered.
         deterministic : bool
             Take the mean, rather than explore.

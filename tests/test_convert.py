@@ -11,7 +11,7 @@ from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 from torch import nn
 
-from agents import convert, runs, train
+from agents import convert, recorder, runs, train
 from agents.convert import linear, network_of, recurrent
 from agents.runs import make_venv
 from ndbmi_gym.policies.network import Network, load_network
@@ -88,7 +88,31 @@ def difference(one, other, observations):
     return largest
 
 
+class Showing(gymnasium.Env):
+    """One that shows a mapping with a single entry."""
+
+    def __init__(self, space):
+        self.observation_space = gymnasium.spaces.Dict({"seen": space})
+        self.action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+
+
 class TestEqualToTorch:
+    @pytest.mark.parametrize("algorithm", [PPO, SAC])
+    def test_on_mappings(self, algorithm):
+        env_id = "ndbmi/ShiftTargetGoal-v0"
+        model = algorithm("MultiInputPolicy", make_venv(env_id, {}, 2), device="cpu", seed=0)
+        moved(model.policy)
+        env = gymnasium.make_vec(env_id, num_envs=40)
+        seen, _ = env.reset(seed=0)
+        network = network_of(model.policy)
+        assert network.keys == tuple(env.single_observation_space)
+        for _ in range(25):
+            wanted, _ = model.policy.predict(seen, deterministic=True)
+            action, _ = network.predict(seen)
+            assert np.abs(action - wanted).max() < 1e-5
+            seen, *_ = env.step(action)
+        env.close()
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_on_a_thousand_observations(self, kind, observations):
         algorithm, policy, frames, arguments = KINDS[kind]
@@ -156,10 +180,11 @@ class TestWhatIsRefused:
         with pytest.raises(ValueError, match="a recurrent one is a GRU or LSTM with bias"):
             recurrent(module)
 
-    def test_dictionaries(self):
-        venv = make_venv("ndbmi/HoldTargetGoal-v0", {}, 1)
+    def test_pictures_in_dictionaries(self):
+        image = gymnasium.spaces.Box(0, 255, (36, 36, 3), np.uint8)
+        policy = PPO("MultiInputPolicy", DummyVecEnv([lambda: Showing(image)]), device="cpu").policy
         with pytest.raises(ValueError, match="CombinedExtractor: only flat observations"):
-            network_of(PPO("MultiInputPolicy", venv, device="cpu").policy)
+            network_of(policy)
 
     def test_other_actions(self):
         venv = VecFrameStack(DummyVecEnv([lambda: gymnasium.make("CartPole-v1")]), 2)
@@ -181,9 +206,23 @@ class TestRuns:
         theirs = score("ndbmi/FixedField-v1", runs.Agent(settings.folder), **options)
         np.testing.assert_allclose(mine["return"], theirs["return"], atol=1e-4)
 
-    def test_a_run_goes_on_where_its_policy_is_no_chain_of_layers(self, tmp_path):
-        options = {"policy": "MultiInputPolicy", "frame_stack": 1}
-        settings = quick(tmp_path, env="ndbmi/HoldTargetGoal-v0", hyper=QUICK | options, steps=64)
+    def test_a_run_on_goals_writes_what_it_has_learned(self, tmp_path):
+        env_id, options = "ndbmi/HoldTargetGoal-v0", {"policy": "MultiInputPolicy"}
+        hyper = QUICK | options | {"frame_stack": 1}
+        settings = quick(tmp_path, env=env_id, hyper=hyper, steps=64)
+        assert train.train(settings)
+        mine = score(env_id, str(settings.folder / runs.AGENT), trials=8)
+        theirs = score(env_id, runs.Agent(settings.folder, trust=True), trials=8)
+        np.testing.assert_allclose(mine["return"], theirs["return"], atol=1e-4)
+        with pytest.raises(ValueError, match="the environment shows 20 numbers"):
+            score("ndbmi/HoldTarget-v1", str(settings.folder / runs.AGENT), trials=8)
+
+    def test_a_run_goes_on_where_its_policy_is_no_chain_of_layers(self, tmp_path, monkeypatch):
+        def refuse(*_):
+            raise ValueError("no chain of layers")
+
+        monkeypatch.setattr(recorder, "network_of", refuse)
+        settings = quick(tmp_path, steps=64)
         assert train.train(settings)
         assert not (settings.folder / runs.AGENT).exists()
 

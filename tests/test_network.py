@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -198,6 +199,7 @@ class TestNetwork:
             ({"observation_space": Box(0, 1, (5, 1))}, r"give a Box of shape \(n,\)"),
             ({"action_space": Box(-np.inf, np.inf, (2,))}, "action_space .* give finite bounds"),
             ({"squashed": "yes"}, "squashed = 'yes'"),
+            ({"keys": ["a"]}, "keys = ..a..: give a tuple"),
             ({"about": {"f": print}}, "about: .* give JSON types"),
             ({"about": {"score": np.nan}}, "about: .* finite numbers"),
         ],
@@ -233,13 +235,32 @@ def rewritten(path, change, honest=False):
     header, arrays = read_arrays(path)
     change(header, arrays)
     if honest:
-        content = {name: header.get(name) for name in ("layers", "squashed", "about")}
+        content = {name: header.get(name) for name in ("layers", "squashed", "about", "keys")}
         header["sha256"] = network._digest(content, arrays)
     write_arrays(path, header, arrays)
 
 
 def swap_layers(header, arrays):
     header["layers"][:2] = header["layers"][1::-1]
+
+
+def test_entries_of_a_mapping_are_put_behind_one_another(tmp_path):
+    flat = small()
+    width = flat.observation_space.shape[0]
+    seen = np.random.default_rng(0).uniform(-1, 1, (5, width)).astype(np.float32)
+    save_network(tmp_path / "mine.npz", replace(flat, keys=("b", "a")))
+    network = load_network(tmp_path / "mine.npz")
+    assert network.keys == ("b", "a")
+    mapping = {"a": seen[:, 2:].astype(float), "b": seen[:, :2], "c": seen}
+    np.testing.assert_array_equal(network.predict(mapping)[0], flat.predict(seen)[0])
+    one = {name: each[0] for name, each in mapping.items()}
+    np.testing.assert_allclose(network.predict(one)[0], flat.predict(seen[0])[0], atol=1e-6)
+    with pytest.raises(ValueError, match="observation has a: it needs 'b'"):
+        network.predict({"a": seen})
+    with pytest.raises(ValueError, match="ndarray: give a mapping with b, a"):
+        network.predict(seen)
+    with pytest.raises(ValueError, match="dict: give an array"):
+        flat.predict(mapping)
 
 
 class TestFiles:
@@ -312,6 +333,7 @@ class TestFiles:
             (lambda header, _: header["layers"].append(header["layers"][0]), "'3.bias' is missing"),
             (lambda header, _: header.update(layers=7), "intact"),
             (lambda header, _: header.update(squashed=1), "squashed = 1"),
+            (lambda header, _: header.update(keys=[1]), "keys = .1,."),
             (swap_layers, "'0.bias_hh' is missing"),
             (lambda _, arrays: arrays.pop("1.bias_hh"), "'1.bias_hh' is missing"),
             (lambda _, arrays: arrays.update(more=np.zeros(1)), "'more' is none that it should"),

@@ -187,6 +187,9 @@ class Network:
         output is clipped to it.
     about : mapping
         Whatever is to be known of the agent, in JSON types.
+    keys : tuple of str
+        Of observations that are mappings, as of the goal-conditioned environments: the entries
+        that are put behind one another, in this order. Empty where observations are arrays.
 
     Raises
     ------
@@ -199,8 +202,12 @@ class Network:
     action_space: Box
     squashed: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        keys = self.keys
+        if not (isinstance(keys, tuple) and all(isinstance(key, str) for key in keys)):
+            raise ValueError(f"keys = {keys!r}: give a tuple of names")
         for name in ("observation", "action"):
             space = getattr(self, f"{name}_space")
             if not isinstance(space, Box) or len(space.shape) != 1:
@@ -232,7 +239,7 @@ class Network:
 
     def predict(
         self,
-        observation: npt.NDArray[Any],
+        observation: npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]],
         state: State | None = None,
         episode_start: npt.NDArray[Any] | bool | None = None,
         deterministic: bool = False,
@@ -241,7 +248,8 @@ class Network:
 
         Parameters
         ----------
-        observation : ndarray (B, d) or (d,)
+        observation : ndarray (B, d) or (d,), or mapping
+            A mapping where there are `keys`, whose entries are d numbers together.
         state : tuple
             What the last call returned; None at first.
         episode_start : ndarray of bool (B,) or bool, optional
@@ -258,8 +266,9 @@ class Network:
         Raises
         ------
         ValueError
-            If observations are of another size.
+            If observations are of another size, or lack one of the keys.
         """
+        observation = self._flat(observation)
         x = np.atleast_2d(np.asarray(observation, np.float32))
         if x.ndim != 2 or x.shape[1] != self.layers[0].inputs:
             raise ValueError(
@@ -286,6 +295,18 @@ class Network:
             action = np.clip(x, low, high)
         action = action.astype(np.float32)
         return (action[0] if np.ndim(observation) == 1 else action), tuple(after)
+
+    def _flat(self, observation: npt.NDArray[Any] | Mapping[str, Any]) -> npt.NDArray[Any]:
+        """Entries of a mapping behind one another; an array as it is."""
+        if isinstance(observation, Mapping) != bool(self.keys):
+            wanted = f"a mapping with {', '.join(self.keys)}" if self.keys else "an array"
+            raise ValueError(f"observation is a {type(observation).__name__}: give {wanted}")
+        if not isinstance(observation, Mapping):
+            return observation
+        for key in self.keys:
+            if key not in observation:
+                raise ValueError(f"observation has {', '.join(observation)}: it needs {key!r}")
+        return np.concatenate([observation[key] for key in self.keys], axis=-1)
 
 
 def save_network(
@@ -315,6 +336,7 @@ def save_network(
         ],
         "squashed": network.squashed,
         "about": network.about,
+        "keys": list(network.keys),
     }
     spaces = network.observation_space, network.action_space
     bounds = [end.astype(np.float32) for space in spaces for end in (space.low, space.high)]
@@ -345,7 +367,7 @@ def load_network(path: str | PathLike[str]) -> Network:
     """
     with reading(path, _KIND, _REMEDY):
         header, arrays = read_arrays(path, _KIND, check=_check)
-        content = {name: header[name] for name in ("layers", "squashed", "about")}
+        content = {name: header[name] for name in ("layers", "squashed", "about", "keys")}
         if header["sha256"] != _digest(content, arrays):
             raise ValueError("its content is not what its digest, sha256, says")
         ends = [arrays[name] for name in _BOUNDS]
@@ -360,12 +382,15 @@ def load_network(path: str | PathLike[str]) -> Network:
             Box(ends[2], ends[3], dtype=np.float32),
             header["squashed"],
             header["about"],
+            tuple(header["keys"]),
         )
 
 
 def _check(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> None:
     """Raise ValueError unless a file has the entries and arrays of its layers and no others."""
-    _check_names("entries", header, {*_KIND._fields, "layers", "squashed", "about", "sha256"})
+    _check_names(
+        "entries", header, {*_KIND._fields, "layers", "squashed", "about", "keys", "sha256"}
+    )
     for layer in header["layers"]:
         _check_names("entries of a layer", layer, {"kind", "activation", "joined"})
         if layer["kind"] not in _NAMES:

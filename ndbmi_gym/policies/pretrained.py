@@ -103,5 +103,4 @@ class Pretrained(Policy):
         deterministic: bool = False,
     ) -> tuple[Actions, Any]:
         """Actions for observations (B, d), or for a single one (d,): see `Policy.predict`."""
-        assert not isinstance(observation, Mapping)  # environments that show such have no agent
         return self._actor.predict(observation, state, episode_start, deterministic)

@@ -6,13 +6,18 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+_ENDS = ("low", "high")
+
 
 class Actor(Protocol):
-    """What acts on batched observations: a baseline, an agent or a model of SB3."""
+    """What acts on batched observations, arrays or mappings of arrays.
+
+    A baseline, an agent or a model of SB3.
+    """
 
     def predict(
         self,
-        observation: npt.NDArray[Any],
+        observation: Any,
         state: Any = None,
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = False,
@@ -78,6 +83,11 @@ def frames_of(policy: Any, env: Any, wanted: int | None = None) -> int:
     )
     if not (isinstance(sees, gymnasium.Space) and isinstance(acts, gymnasium.Space)):
         return 1
+    if keys := getattr(policy, "keys", ()):
+        if not isinstance(shows, gymnasium.spaces.Dict) or set(shows) != set(keys):
+            raise ValueError(f"sees {' and '.join(keys)}, the environment shows {_words(shows)}")
+        low, high = (np.concatenate([getattr(shows[k], end) for k in keys]) for end in _ENDS)
+        shows = gymnasium.spaces.Box(low, high, dtype=np.float64)
     if acts != takes:
         raise ValueError(f"acts in {_words(acts)}, the environment takes {_words(takes)}")
     if not (isinstance(sees, gymnasium.spaces.Box) and isinstance(shows, gymnasium.spaces.Box)):
