@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from agents import benchmark_drawing as drawing
 from agents.benchmark_scores import Normalised, improvement, iqm, normalise, profile
-from agents.evaluate import mean_of, normalised
+from agents.evaluate import normalised
 from agents.lineup import CEILING, COMMAND, FLOOR
 from agents.options import JSON
+from ndbmi_gym.experiments.bench.crossed import mean_of
 from ndbmi_gym.experiments.bench.statistics import Interval, mean_interval
 from ndbmi_gym.experiments.bench.tables import markdown
 from ndbmi_gym.files import write_text
@@ -144,7 +145,13 @@ def read_results(folder: Path) -> Results:
                     f"{folder} has no {label} of task {task!r}: go on with the benchmark"
                 )
         place = played[CEILING][0]["asked"]["place"]
+        apart = played[CEILING][0].get("apart", False)
         for label, files in played.items():
+            if any(each.get("apart", False) != apart for each in files):
+                raise ValueError(
+                    f"{folder / task / label} and the ceiling differ in whether the task stands "
+                    "apart: go on with the benchmark, which plays them anew"
+                )
             if any(each["asked"]["place"] != place for each in files):
                 raise ValueError(
                     f"{folder / task / label} was played on other trials than the ceiling: go on "
@@ -171,7 +178,7 @@ def _repeated(kept: JSON) -> str:
 
 
 def leaderboard(results: Results) -> list[JSON]:
-    """A row for each agent: what it amounts to over all tasks, with intervals.
+    """A row for each agent: what it amounts to over all tasks but those apart, with intervals.
 
     Returns
     -------
@@ -363,6 +370,8 @@ def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
         for row in tables["leaderboard"]
     ]
     parts = [f"# {results.folder.name}", markdown(heads, rows)]
+    if apart := results.tasks.keys() - results.together.keys():
+        parts.append(f"Not summed up: {', '.join(sorted(apart))}.")
     names = ("score", "success", "return", "normalised score", "normalised return")
     for task in results.tasks:
         mine = [row for row in tables["tasks"] if row["task"] == task]

@@ -113,10 +113,10 @@ def is_done(run: Run, results: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        asked: Any = json.loads(path.read_text(encoding="utf-8"))["asked"]
-    except (ValueError, KeyError, TypeError):
+        kept: Any = json.loads(path.read_text(encoding="utf-8"))
+        return bool(kept["asked"] == run.asked and kept.get("apart", False) == run.apart)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return False
-    return bool(asked == run.asked)
 
 
 def trained_by(recipe: Training, training: Path) -> tuple[Path, JSON]:
@@ -149,9 +149,17 @@ def trained_by(recipe: Training, training: Path) -> tuple[Path, JSON]:
         folder = home / str(recipe.segments)
     config = read_config(folder)
     about = {name: config[name] for name in ("steps", "seconds", "versions")}
-    curve = json.loads((folder / CURVE).read_text(encoding="utf-8"))
+    curve = _curve(folder)
     about |= {"cpu_seconds": round(curve.pop("cpu_seconds"), 1), "recipe": recipe.name}
     return folder, about | {"curve": curve}
+
+
+def _curve(folder: Path) -> JSON:
+    """What a complete segment and those before it came to."""
+    found: JSON = json.loads((folder / CURVE).read_text(encoding="utf-8"))
+    if "cpu_seconds" not in found:
+        raise ValueError(f"{folder} is of an earlier version: take its folder away")
+    return found
 
 
 def _segment(recipe: Training, home: Path, segment: int, log: TextIO) -> None:
@@ -173,7 +181,7 @@ def _segment(recipe: Training, home: Path, segment: int, log: TextIO) -> None:
     else:
         shutil.copytree(last, part, ignore=shutil.ignore_patterns(LOCK))
         settings = resumed({"resume": True, "out": str(part)})
-        curve = json.loads((last / CURVE).read_text(encoding="utf-8"))
+        curve = _curve(last)
     since = time.process_time()
     with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         complete = train(settings, until=-(-recipe.steps * segment // recipe.segments))

@@ -89,7 +89,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Training:
-    """All that decides what a training run learns; equal recipes share one run.
+    """All that decides what a training run learns; equal trainings are one run.
 
     Attributes
     ----------
@@ -200,7 +200,7 @@ class Suite:
         """All runs; floor and ceiling of each task first."""
         found = []
         for task, each in self.tasks.items():
-            of_task = partial(Run, self.name, task, place=_place(each), apart=_is_apart(each))
+            of_task = partial(Run, self.name, task, place=_place(each), apart=each["apart"])
             for label, agent in self._agents_on(each).items():
                 if isinstance(agent, dict):
                     home = each.get("trained", task)
@@ -208,8 +208,8 @@ class Suite:
                     if steps is None:
                         continue
                     for seed in self.seeds:
-                        recipe = self._recipe(agent, home, steps, seed)
-                        found.append(of_task(label, seed, policy=recipe, at_home=home == task))
+                        training = self._training(agent, home, steps, seed)
+                        found.append(of_task(label, seed, policy=training, at_home=home == task))
                 else:
                     for seed, spec in enumerate(_listed(agent)):
                         found.append(of_task(label, seed, policy=spec, identity=identity(spec)))
@@ -223,7 +223,7 @@ class Suite:
         }
         return {FLOOR: FLOOR, CEILING: CEILING} | chosen
 
-    def _recipe(self, agent: JSON, home: str, steps: int, seed: int) -> Training:
+    def _training(self, agent: JSON, home: str, steps: int, seed: int) -> Training:
         place = _place(self.homes[home])
         env, option = place.env, place.options[0]
         settings = Settings(
@@ -285,7 +285,7 @@ class Suite:
         if named := agents.keys() & set(only):
             agents = {label: agents[label] for label in agents if label in named | own.keys()}
         for label, each in own.items():
-            _check_agent(label, each, self.homes)
+            _check_agent(label, each, self.homes, self.tasks)
         return replace(self, seeds=seeds, tasks=tasks, agents=agents)
 
 
@@ -347,7 +347,7 @@ def _checked(name: str, found: Any) -> Suite:
                 f"task {task!r} is trained on {home!r}: name one of {', '.join(homes)}"
             )
     for label, agent in agents.items():
-        _check_agent(label, agent, homes)
+        _check_agent(label, agent, homes, tasks)
     return Suite(
         name,
         found.get("about", ""),
@@ -362,10 +362,11 @@ def _checked(name: str, found: Any) -> Suite:
 
 def _task(name: str, each: Any, common: JSON, agents: Mapping[str, Any]) -> JSON:
     _check_names(f"task {name!r}", each, _OF_A_TASK, {"env"})
-    filled: JSON = {key: common[key] for key in ("trials", "trial_seed")} | {"option": {}} | each
+    filled: JSON = {key: common[key] for key in ("trials", "trial_seed")}
+    filled |= {"option": {}, "apart": False} | each
     for key in ("trials", "trial_seed"):
         _check_whole(f"{key} of task {name!r}", filled[key], 0 if key == "trial_seed" else 1)
-    if not isinstance(filled.get("apart", False), bool):
+    if not isinstance(filled["apart"], bool):
         raise ValueError(f"apart of task {name!r} is {filled['apart']!r}: give true or false")
     of_task = filled.get("agents", [])
     if not (isinstance(of_task, list) and all(isinstance(label, str) for label in of_task)):
@@ -381,8 +382,10 @@ def _task(name: str, each: Any, common: JSON, agents: Mapping[str, Any]) -> JSON
     return filled
 
 
-def _check_agent(label: str, agent: Any, homes: Mapping[str, JSON]) -> None:
-    """Raise ValueError unless an agent can be had."""
+def _check_agent(
+    label: str, agent: Any, homes: Mapping[str, JSON], tasks: Mapping[str, JSON]
+) -> None:
+    """Raise ValueError unless an agent can be had, and trained wherever tasks want it."""
     if "/" in label or label.startswith("."):
         raise ValueError(f"the agent {label!r} names a folder: choose a label without '/' or '.'")
     if not isinstance(agent, dict):
@@ -391,6 +394,11 @@ def _check_agent(label: str, agent: Any, homes: Mapping[str, JSON]) -> None:
                 raise ValueError(f"agent {label!r} is {spec!r}: give a text, or what to train")
             if label in POLICIES and spec != label:
                 raise ValueError(f"agent {label!r} has the name of a baseline: choose another")
+            if not (spec in POLICIES or Path(spec).exists() or _sources(spec)):
+                raise ValueError(
+                    f"agent {label!r} is {spec!r}: there is no such baseline "
+                    f"({', '.join(POLICIES)}), file, folder or module"
+                )
         return
     if label in POLICIES:
         raise ValueError(f"agent {label!r} has the name of a baseline: choose another")
@@ -398,12 +406,20 @@ def _check_agent(label: str, agent: Any, homes: Mapping[str, JSON]) -> None:
     steps = agent["steps"]
     if isinstance(steps, dict):
         _check_names(f"steps of agent {label!r}", steps, set(homes), set())
+        if not steps:
+            raise ValueError(f"steps of agent {label!r} = {{}}: name a task to train it on")
+    _check_names(f"hyper of agent {label!r}", agent.get("hyper", {}), None, set())
     for each in steps.values() if isinstance(steps, dict) else [steps]:
         _check_whole(f"steps of agent {label!r}", each, 1)
-    for home, task in homes.items():
-        if _steps(agent, home) is None or label not in task.get("agents", [label]):
+    wanted = {
+        each.get("trained", task)
+        for task, each in tasks.items()
+        if label in each.get("agents", [label])
+    }
+    for home in sorted(wanted):
+        if _steps(agent, home) is None:
             continue
-        env, option = task["env"], _place(task).options[0]
+        env, option = homes[home]["env"], _place(homes[home]).options[0]
         try:
             settings = Settings(
                 algo=agent["algo"], env=env, option=option, hyper=agent.get("hyper", {})
@@ -425,10 +441,6 @@ def _place(task: JSON) -> Place:
     )
 
 
-def _is_apart(task: JSON) -> bool:
-    return bool(task.get("apart", False))
-
-
 def _steps(agent: JSON, home: str) -> int | None:
     steps: int | None
     steps = agent["steps"].get(home) if isinstance(agent["steps"], dict) else agent["steps"]
@@ -442,7 +454,7 @@ def _listed(agent: Any) -> list[Any]:
 def identity(spec: str) -> str:
     """Digest of the files that an own agent is made of, so that another version is run anew.
 
-    Of a module these are its file, and of one in a package all of the package.
+    Of a module these are its file, and of one in a package all that lies in the package.
     """
     if spec in POLICIES:
         return ""
@@ -450,25 +462,27 @@ def identity(spec: str) -> str:
     if path.exists() or ":" not in spec:
         files = [path] if path.is_file() else [path / name for name in (AGENT, MODEL)]
     else:
-        files = _sources(spec.partition(":")[0].partition(".")[0])
+        files = _sources(spec)
     together = hashlib.sha256()
     for file in files:
         if file.is_file():
-            together.update(file.read_bytes())
+            together.update(file.name.encode() + file.read_bytes())
     return together.hexdigest()[:12]
 
 
-def _sources(name: str) -> list[Path]:
-    """The files of a module, or of all that is in a package."""
+def _sources(spec: str) -> list[Path]:
+    """The file of a module that ``module:attribute`` names, or all that is in its package."""
+    name, colon, _ = spec.partition(":")
     try:
-        found = importlib.util.find_spec(name)
+        found = importlib.util.find_spec(name.partition(".")[0]) if colon else None
     except (ImportError, ValueError):
         found = None
     if found is None:
         return []
     folders = found.submodule_search_locations
     if folders is not None:
-        return [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
+        files = [file for folder in folders for file in sorted(Path(folder).rglob("*"))]
+        return [file for file in files if "__pycache__" not in file.parts]
     return [Path(found.origin)] if found.origin else []
 
 

@@ -84,7 +84,7 @@ def network_of(policy: BasePolicy, about: Mapping[str, Any] | None = None) -> Ne
         )
     sees, acts = policy.observation_space, policy.action_space
     keys: tuple[str, ...] = ()
-    if isinstance(sees, Dict) and _is_flat(seer):
+    if isinstance(sees, Dict) and _is_flat(seer, sees):
         keys, sees = tuple(sees), flatten_space(sees)
     elif type(seer) is not FlattenExtractor:
         raise ValueError(
@@ -96,10 +96,11 @@ def network_of(policy: BasePolicy, about: Mapping[str, Any] | None = None) -> Ne
     return Network(tuple(layers), sees, acts, bool(policy.squash_output), about or {}, keys)
 
 
-def _is_flat(seer: nn.Module) -> bool:
-    """Whether what sees a mapping puts its entries behind one another, in the space's order."""
+def _is_flat(seer: nn.Module, space: Dict) -> bool:
+    """Whether a mapping has entries of numbers, and they are put behind one another in order."""
     return type(seer) is CombinedExtractor and all(
-        type(each) is nn.Flatten for each in seer.extractors.values()
+        type(seer.extractors[name]) is nn.Flatten and isinstance(each, Box) and len(each.shape) == 1
+        for name, each in space.items()
     )
 
 

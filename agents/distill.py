@@ -218,7 +218,7 @@ class Standardised(nn.Module):
         self.scale.copy_(inputs.std(0).clamp(min=_LEAST_SCALE))
 
     def standard(self, inputs: Tensor) -> Tensor:
-        """Inputs (..., width) with a mean of 0 and a spread of 1."""
+        """Inputs (..., width) with a mean of 0 and a spread of 1, or less where it was small."""
         return (inputs - self.mean) / self.scale
 
 
@@ -396,7 +396,7 @@ class Distillation:
     def __init__(self, recipe: Recipe, make: Callable[[int], BMIVectorEnv], seed: int) -> None:
         self.env = make(recipe.trials)
         self._classroom = make(recipe.teach_trials)
-        _check(self.env)
+        _check_trials(self.env)
         self.recipe, self._seed = recipe, seed
         self.batches = self.steps = 0
         torch.manual_seed(seed)
@@ -413,7 +413,8 @@ class Distillation:
             "copy": torch.optim.Adam(self.student.parameters()),
             "tune": torch.optim.Adam(self.student.parameters()),
         }
-        self._expert: LookAhead | None = None
+        learns = recipe.teacher == "ppo"
+        self._expert = None if learns else LookAhead(self._classroom, avoids=True)
         self._standardise()
 
     def _standardise(self) -> None:
@@ -481,10 +482,8 @@ class Distillation:
 
     def _imitate(self, within: float) -> Batch:
         """The teacher as a smooth copy of look-ahead on the true state, on trials of its own."""
-        recipe, env = self.recipe, self._classroom
-        if self._expert is None:
-            self._expert = LookAhead(env, avoids=True)
-        expert = self._expert
+        recipe, env, expert = self.recipe, self._classroom, self._expert
+        assert expert is not None  # this is its stage
         astray = 0.1 * (torch.arange(env.num_envs) % 2)[:, None]
 
         def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -749,16 +748,22 @@ def check(env: str, option: JSON, hyperparams: JSON) -> None:
     hyperparams : dict
         In full.
     """
-    _recipe(hyperparams)
+    recipe = _recipe(hyperparams)
     with closing(make_env(env, 1, option)) as made:
         _boxes(made)
-        _check(made)
+        _check_trials(made)
+        if recipe.teacher == "look_ahead":
+            LookAhead(made, avoids=True)
 
 
 def _recipe(hyperparams: JSON) -> Recipe:
     chosen = dict(hyperparams)
     if (frames := chosen.pop("frame_stack")) != 1:
         raise ValueError(f"frame_stack = {frames}: distill remembers by itself, give 1")
+    known = {each.name for each in fields(Recipe)}
+    for name in sorted(known ^ chosen.keys()):
+        what = "is none" if name in chosen else "is missing"
+        raise ValueError(f"hyper-parameter {name!r} {what}: give all of {', '.join(sorted(known))}")
     return Recipe(**chosen)
 
 
@@ -806,7 +811,7 @@ def _check_number(name: str, value: Any, least: float, most: float) -> None:
         raise ValueError(f"{name} = {value!r}: give a number{ends if np.isfinite(least) else ''}")
 
 
-def _check(env: BMIVectorEnv) -> None:
+def _check_trials(env: BMIVectorEnv) -> None:
     """Raise ValueError unless whole trials of it can be played."""
     if env.episodes.in_session or env.max_episode_steps is None:
         raise ValueError(

@@ -25,7 +25,7 @@ from agents.lineup import CEILING, DEFAULT_ENV, FLOOR, Lineup, actor, find, line
 from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.pictures import draw_figure
 from agents.runs import Agent, make_env, versions
-from ndbmi_gym.experiments.bench.crossed import crossed_interval
+from ndbmi_gym.experiments.bench.crossed import crossed_interval, mean_of
 from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.fields import obstacles_of
 from ndbmi_gym.files import write_json, write_text
@@ -227,24 +227,6 @@ def tabulate(
                 row[name] = _listed(normalised(found[shown], *scale, label in sampled, shown))
         rows.append(row)
     return rows
-
-
-def mean_of(values: FloatArray, sampled: bool, quantity: str) -> Interval:
-    """Mean over runs and trials, with its 95 % interval.
-
-    Parameters
-    ----------
-    values : ndarray (runs, animals, episodes)
-    sampled : bool
-        Whether the runs are a sample of what training leads to.
-    quantity : str
-        ``"success"`` is of outcomes, 0 or 1.
-    """
-    outcomes = quantity == "success"
-    mean, *ends = crossed_interval(values, sampled=sampled, outcomes=outcomes)
-    # no mean lies beyond every single trial; a success rate may, if all trials are alike
-    limits = (0, 1) if outcomes else (values.min(), values.max())
-    return Interval(mean, *np.clip(ends, *limits))
 
 
 def normalised(

@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import gymnasium
 
-from ndbmi_gym.cli.watch import assignment
+from ndbmi_gym.cli.options import assignment
 
 JSON = dict[str, Any]
 

@@ -74,7 +74,7 @@ class Recorder(BaseCallback):
         self._converts = True
         try:
             network_of(model.policy)
-        except ValueError:  # it is more than layers, or sees dictionaries
+        except ValueError:  # it is more than layers, or sees pictures
             self._converts = False
         self._curve = Curve(model.n_envs, steps, _ROW_STEPS)
 

@@ -218,10 +218,21 @@ def make_venv(
     Returns
     -------
     VecEnv
+
+    Raises
+    ------
+    ValueError
+        If observations are mappings, and more than one is to be joined.
     """
     venv: VecEnv = NativeVecEnv(
         make_env(env_id, n_envs, options, autoreset_mode="SameStep", **more)
     )
+    if frame_stack > 1 and isinstance(venv.observation_space, gymnasium.spaces.Dict):
+        venv.close()
+        raise ValueError(
+            f"frame_stack = {frame_stack}: observations of {env_id} are mappings, which are not "
+            "stacked: --hyper frame_stack=1"
+        )
     return VecFrameStack(venv, frame_stack) if frame_stack > 1 else venv
 
 

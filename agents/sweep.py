@@ -91,6 +91,7 @@ TRAINING, FRESH = 1_000, 2_000
 DATA, PICTURE = "sweep.json", "sweep.png"
 CURRENT, SWEPT = "current", "swept"
 
+_OF_A_TRAINING = ("algo", "env", "option", "seed", "steps")
 _EPISODES = 500  # selection trials
 _WHOLE = 3  # trials that are done before any is given up
 _STUDY = "sweep"
@@ -121,6 +122,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_positive(self, "trials", "steps", "minutes", "confirm")
+        if self.confirm == 1:
+            raise ValueError("confirm = 1: one training shows no spread, give 2 or more")
+        if self.trial is not None and self.confirm is None:
+            raise ValueError(f"trial = {self.trial} is to be confirmed: say --confirm 3")
         if self.algo not in SPACES:
             raise ValueError(f"algo = {self.algo!r}: choose one of {', '.join(SPACES)}")
 
@@ -313,9 +318,13 @@ def confirm(settings: Settings, data: JSON) -> JSON:
     InterruptedRunError
         By Ctrl-C; the same command goes on.
     ValueError
-        If there is no such trial.
+        If there is no such trial, or the sweep was of another task.
     """
     found: JSON = {}
+    for name in ("algo", "env", "option"):
+        made, asked = data["made"]["settings"][name], getattr(settings, name)
+        if made != json.loads(json.dumps(asked)):
+            raise ValueError(f"{name} = {asked!r}: the sweep was of {made!r}, give the same")
     trial = _candidate(settings, data)
     values: dict[str, JSON] = {CURRENT: {}, SWEPT: hyperparams(rounded(trial["params"]))}
     runs = [
@@ -470,8 +479,9 @@ def _is_begun(run: Run) -> bool:
     if not (run.folder / CONFIG).exists():
         return False
     config = read_config(run.folder)
-    asked = json.loads(json.dumps([read_hyperparams(run), run.steps]))
-    return bool([config["hyperparams"], config["settings"]["steps"]] == asked)
+    asked = [read_hyperparams(run), *(getattr(run, name) for name in _OF_A_TRAINING)]
+    there = [config["hyperparams"], *(config["settings"][name] for name in _OF_A_TRAINING)]
+    return bool(there == json.loads(json.dumps(asked)))
 
 
 def _mean_score(settings: Settings, env_id: str, policy: Any) -> float:

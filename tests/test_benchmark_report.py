@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.benchmark_report import as_csv, by_task, leaderboard, profiles, read_results
+from agents.benchmark_report import as_csv, by_task, in_words, leaderboard, profiles, read_results
 
 CORE = Path(__file__).parents[1] / "agents" / "results" / "benchmark" / "core"
 
@@ -41,11 +41,21 @@ def test_what_is_apart_is_in_no_sum(part):
         kept = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps(kept | {"apart": True}), encoding="utf-8")
     apart = read_results(part)
+    tables = {"leaderboard": leaderboard(apart), "tasks": list(by_task(apart))}
+    assert "Not summed up: hold." in in_words(apart, tables)
     shutil.rmtree(part / "hold")
     without = read_results(part)
     assert as_csv(leaderboard(apart)) == as_csv(leaderboard(without))
     assert as_csv(list(profiles(apart))) == as_csv(list(profiles(without)))
     assert {each["task"] for each in by_task(apart)} == {"hold", *without.tasks}
+
+
+def test_what_is_apart_in_part_is_refused(part):
+    path = part / "hold" / "eq24" / "0.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(kept | {"apart": True}), encoding="utf-8")
+    with pytest.raises(ValueError, match="whether the task stands apart"):
+        read_results(part)
 
 
 def test_profiles_are_of_agents_that_were_played_on_all_tasks(part):

@@ -93,6 +93,8 @@ class TestChosen:
             ({"own": {"ppo": "eq24"}}, "'ppo' is in suite tiny"),
             ({"own": {"filter": "a:b"}}, "choose another label"),
             ({"own": {"a/b": "eq24"}}, "names a folder"),
+            ({"own": {"mine": "no_such_module:act"}}, "no_such_module:act'.*no such baseline"),
+            ({"own": {"mine": ["eq24", "gone.npz"]}}, "'gone.npz'.*no such baseline"),
             ({"n_seeds": 0}, "seeds = 0"),
         ],
     )
@@ -136,6 +138,8 @@ DISTILLED = {"algo": "distill", "steps": 9}
         ({"agents": {"a": {"algo": "ppo", "steps": {"hold": 9}}}}, "steps of agent 'a'.*'hold'"),
         ({"agents": {"a": {"algo": "ppq", "steps": 9}}}, "agent 'a' on 'shift': algo = 'ppq'"),
         ({"agents": {"a": {"algo": "ppo", "steps": 9, "hyper": {"gama": 1}}}}, "'gama'.*gamma"),
+        ({"agents": {"a": {"algo": "ppo", "steps": {}}}}, "steps of agent 'a' = ..: name a task"),
+        ({"agents": {"a": {"algo": "ppo", "steps": 9, "hyper": 5}}}, "hyper of agent 'a' is 5"),
         ({"agents": {"a": DISTILLED | {"hyper": {"gamma": 1.5}}}}, "gamma = 1.5.*from 0 to 1"),
         (
             {"agents": {"a": DISTILLED}, "tasks": {"s": {"env": "ndbmi/Adaptation-v0"}}},
@@ -171,6 +175,8 @@ def test_all_of_a_package_is_what_an_agent_is_made_of(tmp_path, monkeypatch):
         (package / f"{name}.py").write_text("a = 1")
     monkeypatch.syspath_prepend(tmp_path)
     before = identity("a_package_of_agents.mine:a")
-    (package / "helpers.py").write_text("a = 2")
-    assert identity("a_package_of_agents.mine:a") != before
-    assert identity("no_package_at_all.mine:a") == identity("no_other:a")
+    found = {before}
+    for name, text in {"helpers.py": "a = 2", "weights.json": "{}"}.items():
+        (package / name).write_text(text)
+        found.add(identity("a_package_of_agents.mine:a"))
+    assert len(found) == 3

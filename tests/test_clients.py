@@ -29,7 +29,12 @@ def runner(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["sb3", "cleanrl", "minari", pytest.param("sb3_contrib", marks=pytest.mark.slow)]
+    "name",
+    [
+        "sb3",
+        "cleanrl",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("minari", "sb3_contrib")),
+    ],
 )
 def test_it_runs_and_learns(runner, monkeypatch, capsys, name):
     monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # which one sets, to be put back

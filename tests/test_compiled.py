@@ -71,6 +71,7 @@ def sealed(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_read_only_installation_computes_the_same(sealed):
     env = gymnasium.make("ndbmi/FixedField-v1", **OPTIONS)
     env.reset(seed=3)

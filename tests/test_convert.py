@@ -106,12 +106,15 @@ class TestEqualToTorch:
         seen, _ = env.reset(seed=0)
         network = network_of(model.policy)
         assert network.keys == tuple(env.single_observation_space)
+        acted = []
         for _ in range(25):
             wanted, _ = model.policy.predict(seen, deterministic=True)
             action, _ = network.predict(seen)
             assert np.abs(action - wanted).max() < 1e-5
             seen, *_ = env.step(action)
+            acted.append(action)
         env.close()
+        assert np.std(acted) > 0.1  # not all at a bound
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_on_a_thousand_observations(self, kind, observations):
@@ -183,6 +186,14 @@ class TestWhatIsRefused:
     def test_pictures_in_dictionaries(self):
         image = gymnasium.spaces.Box(0, 255, (36, 36, 3), np.uint8)
         policy = PPO("MultiInputPolicy", DummyVecEnv([lambda: Showing(image)]), device="cpu").policy
+        with pytest.raises(ValueError, match="CombinedExtractor: only flat observations"):
+            network_of(policy)
+
+    def test_choices_in_dictionaries(self):
+        choice = gymnasium.spaces.Discrete(3)
+        policy = PPO(
+            "MultiInputPolicy", DummyVecEnv([lambda: Showing(choice)]), device="cpu"
+        ).policy
         with pytest.raises(ValueError, match="CombinedExtractor: only flat observations"):
             network_of(policy)
 

@@ -110,6 +110,7 @@ class TestTraining:
         assert taken == {steps: continuous[steps] for steps in range(halt, 2304, 256)}
 
     @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM")
+    @pytest.mark.slow
     def test_a_killed_run_goes_on(self, tmp_path, taken):
         path, out = tmp_path / "stages.json", tmp_path / "run"
         path.write_text(json.dumps([STAGES[0], STAGES[1] | {"from": 20_000}]))

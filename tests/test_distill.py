@@ -342,6 +342,20 @@ def test_seeds_and_batches_draw_trials_of_their_own():
     assert np.diff(firsts).min() > VALUES["trials"] + 1_000  # places take successive seeds
 
 
+def test_hyper_parameters_of_another_version_are_told_of(tmp_path):
+    file = tmp_path / "mine.json"
+    for name, values in {
+        "tune_warmup": VALUES | SMALL | {"tune_warmup": 0.1},
+        "cell": {name: value for name, value in (VALUES | SMALL).items() if name != "cell"},
+    }.items():
+        with pytest.raises(ValueError, match=f"'{name}'"):
+            distill.check(SHIFT, {}, values)
+    file.write_text(json.dumps({"default": {k: v for k, v in VALUES.items() if k != "cell"}}))
+    with pytest.raises(ValueError, match="'cell' is missing"):
+        train(settings(tmp_path, hyperparams=str(file)))
+    assert not (tmp_path / "run").exists()
+
+
 def test_stacked_frames_are_refused(tmp_path):
     with pytest.raises(ValueError, match="frame_stack = 4"):
         train(settings(tmp_path, hyper=SMALL | {"frame_stack": 4}))

@@ -95,6 +95,7 @@ def test_conflicts_are_found_and_not_invented(found):
     assert together == 0.0 < expected
 
 
+@pytest.mark.slow
 def test_trials_beyond_the_design_mislead_and_are_left_out(random_trials, found):
     rng = np.random.default_rng(1)
     all_trials = stacked(random_trials, misleading_trials(DESIGN, rng, first=DESIGN))

@@ -200,6 +200,7 @@ class TestNetwork:
             ({"action_space": Box(-np.inf, np.inf, (2,))}, "action_space .* give finite bounds"),
             ({"squashed": "yes"}, "squashed = 'yes'"),
             ({"keys": ["a"]}, "keys = ..a..: give a tuple"),
+            ({"keys": ("a", "a")}, "give each name once"),
             ({"about": {"f": print}}, "about: .* give JSON types"),
             ({"about": {"score": np.nan}}, "about: .* finite numbers"),
         ],
@@ -235,7 +236,7 @@ def rewritten(path, change, honest=False):
     header, arrays = read_arrays(path)
     change(header, arrays)
     if honest:
-        content = {name: header.get(name) for name in ("layers", "squashed", "about", "keys")}
+        content = {name: header.get(name) for name in network._CONTENT & header.keys()}
         header["sha256"] = network._digest(content, arrays)
     write_arrays(path, header, arrays)
 
@@ -334,6 +335,7 @@ class TestFiles:
             (lambda header, _: header.update(layers=7), "intact"),
             (lambda header, _: header.update(squashed=1), "squashed = 1"),
             (lambda header, _: header.update(keys=[1]), "keys = .1,."),
+            (lambda header, _: header.update(keys="ab"), "a list of names is wanted"),
             (swap_layers, "'0.bias_hh' is missing"),
             (lambda _, arrays: arrays.pop("1.bias_hh"), "'1.bias_hh' is missing"),
             (lambda _, arrays: arrays.update(more=np.zeros(1)), "'more' is none that it should"),

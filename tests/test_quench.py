@@ -64,6 +64,7 @@ def test_noise_has_the_size_and_covariance_of_the_lyapunov_equation(circuit):
     assert np.abs((found - covariance) / deviation).max() < 6.5  # Heun's method adds a little
 
 
+@pytest.mark.slow
 def test_little_noise_in_the_nonlinear_core_is_that_of_its_linearisation(circuit, states):
     """Held at x₀ for long, its covariance is that of the weights W·diag(g'(x₀))."""
     held = states[[0]] / 2

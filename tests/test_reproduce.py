@@ -90,6 +90,7 @@ def test_an_interrupted_run_goes_on(few, tmp_path, monkeypatch):
     assert [p.stat().st_mtime_ns for p in sorted(parts.iterdir())][:2] == before
 
 
+@pytest.mark.slow
 def test_processes_and_figures_do_not_change_the_numbers(tmp_path):
     alone = run(Batch(tmp_path / "a"), "fig10")["fig10"]["runs"]
     many = run(Batch(tmp_path / "b", animals=(0, 1), jobs=2), "fig9", "fig10")

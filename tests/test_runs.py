@@ -232,3 +232,8 @@ class TestInterrupts:
         config = json.loads((out / runs.CONFIG).read_text())
         assert not config["finished"]
         assert config["steps"] > 0
+
+
+def test_mappings_are_not_stacked():
+    with pytest.raises(ValueError, match=r"frame_stack = 4: .*--hyper frame_stack=1"):
+        runs.make_venv("ndbmi/HoldTargetGoal-v0", {}, 2, 4)

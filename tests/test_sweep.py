@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -188,11 +188,15 @@ class TestConfirmation:
             assert result["gain"][0] == pytest.approx(0.1)
             assert len(result["table"]) == 4
         quick.runs.clear()
-        sweep.confirm(settings(tmp_path, confirm=1, trial=0), data)
+        sweep.confirm(settings(tmp_path, confirm=2, trial=0), data)
         first = sweep.hyperparams(sweep.rounded(data["trials"][0]["params"]))
-        assert [run.hyper for run in quick.runs] == [first] * 2 + [{}] * 2
+        assert [run.hyper for run in quick.runs] == [first] * 4 + [{}] * 4
+        quick.runs.clear()
         with pytest.raises(ValueError, match="trial = 99: choose one that came to its end, 0"):
-            sweep.confirm(settings(tmp_path, confirm=1, trial=99), data)
+            sweep.confirm(settings(tmp_path, confirm=2, trial=99), data)
+        with pytest.raises(ValueError, match=r"option = .*: the sweep was of {}, give the same"):
+            sweep.confirm(settings(tmp_path, confirm=2, option={"observe": "state"}), data)
+        assert not quick.runs
 
     def test_more_trials_leave_a_confirmation_as_it_is(self, tmp_path, quick):
         data = sweep.sweep(settings(tmp_path))
@@ -205,14 +209,21 @@ class TestConfirmation:
 
 @pytest.mark.parametrize(
     ("changes", "begun"),
-    [({}, True), ({"hyper": {"gamma": 0.5}}, False), ({"steps": 9}, False), ({"out": "x"}, False)],
+    [
+        ({}, True),
+        ({"hyper": {"gamma": 0.5}}, False),
+        ({"steps": 9}, False),
+        ({"seed": 9}, False),
+        ({"option": {"observe": "state"}}, False),
+        ({"out": "x"}, False),
+    ],
 )
 def test_only_a_part_of_the_very_training_is_gone_on_with(tmp_path, monkeypatch, changes, begun):
     monkeypatch.chdir(tmp_path)
     run = Run(steps=7, out="run")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / runs.CONFIG).touch()
-    config = {"hyperparams": train.read_hyperparams(run), "settings": {"steps": 7}}
+    config = {"hyperparams": train.read_hyperparams(run), "settings": asdict(run)}
     kept = json.loads(json.dumps(config))
     monkeypatch.setattr(sweep, "read_config", lambda folder: kept)
     assert sweep._is_begun(replace(run, **changes)) == begun
@@ -232,3 +243,12 @@ def test_a_callback_can_end_a_training(tmp_path):
     assert quarters.given_up
     assert seen == [512, 1024]
     assert runs.read_config(run.folder)["steps"] == 1024
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"confirm": 1}, "confirm = 1: one training shows no spread"), ({"trial": 3}, "trial = 3")],
+)
+def test_what_confirms_nothing_is_refused(tmp_path, given, words):
+    with pytest.raises(ValueError, match=words):
+        settings(tmp_path, **given)

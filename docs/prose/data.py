@@ -7,8 +7,10 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from ndbmi_gym.experiments.adaptation.summary import summarise
-from ndbmi_gym.experiments.bench.crossed import crossed_interval
+from ndbmi_gym.experiments.bench.crossed import mean_of
 from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.experiments.bench.tables import Tables, read_folder
 from prose import ROOT
@@ -47,8 +49,7 @@ def benchmark(task: str, agent: str, quantity: str) -> Interval:
     if not files:
         raise ValueError(f"{folder} holds no runs: run the benchmark's suite core")
     values = [each["trials"][quantity] for each in files]
-    outcomes = quantity == "success"
-    return crossed_interval(values, sampled="trained" in files[0], outcomes=outcomes)
+    return mean_of(np.array(values, float), "trained" in files[0], quantity)
 
 
 def effects(policy: str, device: str = "point mass", delay: int = 3) -> dict[str, Interval]:

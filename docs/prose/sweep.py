@@ -25,10 +25,9 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
-            "Trial {trial} costs no more than the present values. In {n:word} fresh trainings of "
-            "{steps:,} steps each it has {hold[swept]:.2} where they have {hold[current]:.2} on "
-            "hold, and {curl[swept]:.2} to their {curl[current]:.2} under the curl field:",
-            trial=str(kept["trial"]),
+            "In {n:word} fresh trainings of {steps:,} steps each it has {hold[swept]:.2} where the "
+            "present values have {hold[current]:.2} on hold, and {curl[swept]:.2} to their "
+            "{curl[current]:.2} under the curl field:",
             n=len(kept["training seeds"]),
             steps=kept["steps"],
             hold=_normalised(kept, "ndbmi/HoldTarget-v1"),

@@ -1,6 +1,7 @@
 """A command's parser, and options that several commands have."""
 
 import argparse
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -57,3 +58,20 @@ def add_animals(command: argparse.ArgumentParser, first: int, count: int | None 
     command.add_argument("--seed", type=int, default=0, help="of the tests")
     if count is not None:
         command.add_argument("--animals", type=int, default=count, help="animals")
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Name and value, which is JSON or a bare word.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is not of the form name=value.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value

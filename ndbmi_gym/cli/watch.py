@@ -1,12 +1,11 @@
 """``ndbmi-gym watch``: a policy at work, in a window or in a film."""
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ndbmi_gym.cli.options import add_command
+from ndbmi_gym.cli.options import add_command, assignment
 
 if TYPE_CHECKING:
     from ndbmi_gym.envs.window import Window
@@ -123,20 +122,3 @@ def _window(fps: float, title: str) -> "Window":
         window.close()
         raise ValueError(no_screen)
     return window
-
-
-def assignment(text: str) -> tuple[str, Any]:
-    """Name and value, which is JSON or a bare word.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        If it is not of the form name=value.
-    """
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value

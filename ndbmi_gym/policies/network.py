@@ -50,6 +50,9 @@ _NAMES = {"linear": ("weight", "bias"), "gru": _RECURRENT, "lstm": _RECURRENT}
 _GATES = {"linear": 1, "gru": 3, "lstm": 4}  # rows of weights for each unit
 _MEMORIES = {"linear": 0, "gru": 1, "lstm": 2}  # arrays that are carried along for each unit
 
+_CONTENT = {"layers", "squashed", "about", "keys"}
+"""What a file says beside its arrays; keys where there are any."""
+
 _BOUNDS = tuple(f"{name}.{end}" for name in ("observation", "action") for end in ("low", "high"))
 
 
@@ -208,6 +211,8 @@ class Network:
         keys = self.keys
         if not (isinstance(keys, tuple) and all(isinstance(key, str) for key in keys)):
             raise ValueError(f"keys = {keys!r}: give a tuple of names")
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"keys = {keys!r}: give each name once")
         for name in ("observation", "action"):
             space = getattr(self, f"{name}_space")
             if not isinstance(space, Box) or len(space.shape) != 1:
@@ -336,8 +341,9 @@ def save_network(
         ],
         "squashed": network.squashed,
         "about": network.about,
-        "keys": list(network.keys),
     }
+    if network.keys:
+        header["keys"] = list(network.keys)
     spaces = network.observation_space, network.action_space
     bounds = [end.astype(np.float32) for space in spaces for end in (space.low, space.high)]
     arrays = dict(zip(_BOUNDS, bounds, strict=True))
@@ -367,7 +373,7 @@ def load_network(path: str | PathLike[str]) -> Network:
     """
     with reading(path, _KIND, _REMEDY):
         header, arrays = read_arrays(path, _KIND, check=_check)
-        content = {name: header[name] for name in ("layers", "squashed", "about", "keys")}
+        content = {name: header[name] for name in _CONTENT & header.keys()}
         if header["sha256"] != _digest(content, arrays):
             raise ValueError("its content is not what its digest, sha256, says")
         ends = [arrays[name] for name in _BOUNDS]
@@ -382,15 +388,16 @@ def load_network(path: str | PathLike[str]) -> Network:
             Box(ends[2], ends[3], dtype=np.float32),
             header["squashed"],
             header["about"],
-            tuple(header["keys"]),
+            tuple(header.get("keys", ())),
         )
 
 
 def _check(header: Mapping[str, Any], layouts: Mapping[str, Layout]) -> None:
     """Raise ValueError unless a file has the entries and arrays of its layers and no others."""
-    _check_names(
-        "entries", header, {*_KIND._fields, "layers", "squashed", "about", "keys", "sha256"}
-    )
+    entries = {*_KIND._fields, *_CONTENT, "sha256"}
+    _check_names("entries", header, entries - ({"keys"} - header.keys()))
+    if not isinstance(header.get("keys", []), list):
+        raise ValueError(f"keys = {header['keys']!r}: a list of names is wanted")
     for layer in header["layers"]:
         _check_names("entries of a layer", layer, {"kind", "activation", "joined"})
         if layer["kind"] not in _NAMES:

@@ -95,6 +95,8 @@ def frames_of(policy: Any, env: Any, wanted: int | None = None) -> int:
             raise ValueError(f"sees {_words(sees)}, the environment shows {_words(shows)}")
         return 1
     frames, rest = divmod(sees.low.size, shows.low.size)
+    if keys:
+        wanted = 1  # mappings are not stacked
     if rest or not frames or frames != (wanted or frames):
         raise ValueError(
             f"sees {sees.low.size // (wanted or 1)} numbers, the environment shows {shows.low.size}"

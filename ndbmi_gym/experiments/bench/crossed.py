@@ -97,3 +97,21 @@ def crossed_interval(
 @lru_cache(maxsize=1024)
 def _quantile(freedom: int) -> float:
     return float(student.ppf(0.975, freedom))
+
+
+def mean_of(values: npt.NDArray[np.float64], sampled: bool, quantity: str) -> Interval:
+    """Mean over runs and trials, with its 95 % interval.
+
+    Parameters
+    ----------
+    values : ndarray (runs, animals, episodes)
+    sampled : bool
+        Whether the runs are a sample of what training leads to.
+    quantity : str
+        ``"success"`` is of outcomes, 0 or 1.
+    """
+    outcomes = quantity == "success"
+    mean, *ends = crossed_interval(values, sampled=sampled, outcomes=outcomes)
+    # no mean lies beyond every single trial; a success rate may, if all trials are alike
+    limits = (0, 1) if outcomes else (values.min(), values.max())
+    return Interval(mean, *np.clip(ends, *limits))
