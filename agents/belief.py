@@ -107,7 +107,7 @@ def measured(settings: Settings) -> JSON:
     return {
         "env": env_id,
         "option": option,
-        "settings": asdict(settings),
+        "settings": {name: kept for name, kept in asdict(settings).items() if name != "out"},
         "versions": versions(),
         "errors": {
             label: {

@@ -58,8 +58,8 @@ def test_the_best_agent_stands_above(results, figures):
 def test_profiles_are_lines_of_their_agents(results, figures):
     (panel,) = figures["profiles"].axes
     lines = {line.get_label(): line.get_ydata() for line in panel.lines}
-    rows = [row for row in profiles(results) if row["agent"] == "distill"]
-    np.testing.assert_allclose(lines["distill"], [row["share"].estimate for row in rows])
+    rows = [row for row in profiles(results) if row["agent"] == "distill-5min"]
+    np.testing.assert_allclose(lines["distill-5min"], [row["share"].estimate for row in rows])
 
 
 def test_each_task_has_a_panel_of_what_learns(results, figures):
@@ -70,8 +70,8 @@ def test_each_task_has_a_panel_of_what_learns(results, figures):
         rows = [
             row
             for row in efficiency(results)
-            if (row["task"], row["agent"], row["quantity"]) == (task, "distill", "score")
+            if (row["task"], row["agent"], row["quantity"]) == (task, "distill-5min", "score")
         ]
-        np.testing.assert_allclose(mine["distill"].get_xdata(), [row["steps"] for row in rows])
+        np.testing.assert_allclose(mine["distill-5min"].get_xdata(), [row["steps"] for row in rows])
         shown = [row["value"].estimate for row in rows]
-        np.testing.assert_allclose(mine["distill"].get_ydata(), shown)
+        np.testing.assert_allclose(mine["distill-5min"].get_ydata(), shown)

@@ -59,17 +59,17 @@ def test_what_is_apart_in_part_is_refused(part):
 
 
 def test_profiles_are_of_agents_that_were_played_on_all_tasks(part):
-    assert {each["agent"] for each in profiles(read_results(part))} >= {"distill", "filter"}
+    assert {each["agent"] for each in profiles(read_results(part))} >= {"distill-5min", "filter"}
     shutil.rmtree(part / "hold" / "filter")
     found = {each["agent"] for each in profiles(read_results(part))}
-    assert "distill" in found
+    assert "distill-5min" in found
     assert "filter" not in found
 
 
 def test_the_least_number_of_runs_is_told(part):
-    (part / "hold" / "distill" / "0.json").unlink()
-    found = len(list((part / "hold" / "distill").glob("*.json")))
-    assert row(read_results(part), "distill")["runs"] <= found
+    (part / "hold" / "distill-5min" / "0.json").unlink()
+    found = len(list((part / "hold" / "distill-5min").glob("*.json")))
+    assert row(read_results(part), "distill-5min")["runs"] <= found
 
 
 def test_without_a_scale_there_is_no_result(part):

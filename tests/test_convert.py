@@ -218,8 +218,8 @@ class TestRuns:
         np.testing.assert_allclose(mine["return"], theirs["return"], atol=1e-4)
 
     def test_a_run_on_goals_writes_what_it_has_learned(self, tmp_path):
-        env_id, options = "ndbmi/HoldTargetGoal-v0", {"policy": "MultiInputPolicy"}
-        hyper = QUICK | options | {"frame_stack": 1}
+        env_id = "ndbmi/HoldTargetGoal-v0"
+        hyper = {name: each for name, each in QUICK.items() if name != "frame_stack"}
         settings = quick(tmp_path, env=env_id, hyper=hyper, steps=64)
         assert train.train(settings)
         mine = score(env_id, str(settings.folder / runs.AGENT), trials=8)

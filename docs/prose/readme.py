@@ -96,7 +96,7 @@ def _reached(name: str, file: str, task: str, what: str) -> list[str]:
         interval(scores(file, policy)[what], ".3", "–")
         for policy in ("zero", "eq24", "ppo", "filter", "ceiling")
     ]
-    distilled = benchmark(task, "distill", what)
+    distilled = benchmark(task, "distill-5min", what)
     cells.insert(3, f"**{interval(distilled, '.3', '–')}**")
     return [f"`{name}`", *cells]
 
