@@ -51,7 +51,7 @@ class Rebuilt(nn.Module):
 
 
 def observations(env_id, policy, trials=25, steps=40):
-    """What a policy sees along its trials, (steps, trials, d): autoreset goes on with the next."""
+    """What a policy sees along its trials, of each step: autoreset goes on with the next."""
     env = gymnasium.make_vec(env_id, num_envs=trials)
     actor = as_actor(policy, env)
     seen, _ = env.reset(seed=7)
@@ -61,7 +61,12 @@ def observations(env_id, policy, trials=25, steps=40):
         action, state = actor.predict(seen, state)
         seen, *_ = env.step(action)
     env.close()
-    return np.array(found)
+    return found
+
+
+def flat(net, seen):
+    """Observations as rows of numbers, (trials, d)."""
+    return np.concatenate([seen[key] for key in net.keys], axis=-1) if net.keys else seen
 
 
 def test_there_are_some_and_they_are_small():
@@ -97,6 +102,7 @@ class TestEach:
         for each in seen:
             action, state = actor.predict(each, state)
             found.append(action)
+        seen = np.array([flat(net, each) for each in seen], np.float32)
         blank = np.zeros((frames - 1, *seen.shape[1:]), np.float32)
         late = np.concatenate([blank, seen])
         stacked = np.concatenate([late[i : i + len(seen)] for i in range(frames)], axis=-1)
