@@ -21,10 +21,11 @@ def row(results, agent):
     return next(each for each in leaderboard(results) if each["agent"] == agent)
 
 
-def test_the_tables_that_are_kept_are_those_of_the_runs():
-    results = read_results(CORE)
-    assert (CORE / "leaderboard.csv").read_text(encoding="utf-8") == as_csv(leaderboard(results))
-    assert (CORE / "tasks.csv").read_text(encoding="utf-8") == as_csv(list(by_task(results)))
+@pytest.mark.parametrize("suite", ["core", "studies", "generalisation"])
+def test_the_tables_that_are_kept_are_those_of_the_runs(suite):
+    results = read_results(CORE.parent / suite)
+    for name, rows in (("leaderboard", leaderboard(results)), ("tasks", list(by_task(results)))):
+        assert (results.folder / f"{name}.csv").read_text(encoding="utf-8") == as_csv(rows)
 
 
 def test_an_agent_that_lacks_a_task_has_no_value_over_all(part):
