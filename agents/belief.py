@@ -153,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = measured(settings)
         for label, quantities in found["errors"].items():
             for name, (mean, low, high) in quantities.items():
-                print(f"{label:8} {name:14} {mean:.3f} ({low:.3f}, {high:.3f})")
+                ends = "one run" if low is None or np.isnan(low) else f"{low:.3f}, {high:.3f}"
+                print(f"{label:8} {name:14} {mean:.3f} ({ends})")
         if settings.out:
             write_json(Path(settings.out), found)
     return 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.benchmark_report import REPORT, report
-from agents.benchmark_runs import Outcome, Work, do, is_done, revision
+from agents.benchmark_runs import Outcome, Work, check_own, do, is_done, revision
 from agents.benchmark_suite import Run, Suite, Training, read_suite
 from agents.options import check_positive, parse, plain_errors, setting
 from ndbmi_gym.experiments.bench.parallel import BACKENDS, run_tasks
@@ -69,10 +69,11 @@ def benchmark(settings: Settings) -> list[Outcome]:
     FileNotFoundError
         If there is no such suite.
     ValueError
-        If a suite is none, or has no such task or agent.
+        If a suite is none, or has no such task or agent, or one's own cannot be had.
     """
     suites = [read_suite(name) for name in settings.suite]
     works, n_done = planned(suites, settings)
+    check_own((run for work in works for run in work.runs), settings.trust)
     print(f"{n_done} runs are there, {sum(len(work.runs) for work in works)} to do", flush=True)
     outcomes = []
     clock = Clock(works, settings.jobs)

@@ -204,7 +204,8 @@ def leaderboard(results: Results) -> list[JSON]:
                 trainings = [there[task].trainings or task for task in scaled]
                 row[quantity] = iqm(list(scaled.values()), results.sampled(label), trainings)
         row["improvement"] = None
-        if there and results.complete(label) and results.complete(COMMAND):
+        compared = there and label != COMMAND and results.complete(label)
+        if compared and results.complete(COMMAND):
             pairs, more = [], []
             for task, played in there.items():
                 command = tasks[task][COMMAND].values("score")[0]

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -29,6 +29,7 @@ from agents.options import JSON
 from agents.runs import LOCK, make_env, read_config, versions
 from agents.train import Settings, resumed, train
 from ndbmi_gym.files import write_json, write_text
+from ndbmi_gym.policies import POLICIES
 from ndbmi_gym.rollout import QUANTITIES, batch_size, measured, steps_scored
 
 CURVE = "curve.json"
@@ -98,6 +99,28 @@ def do(work: Work) -> Outcome:
     except Exception as problem:  # whatever an agent of others does wrong
         error = f"{type(problem).__name__}: {problem}"
     return Outcome(work, time.monotonic() - begun, error)
+
+
+def check_own(runs: Iterable[Run], trust: bool) -> None:
+    """Raise ValueError unless agents that are not trained here are there and fit their tasks.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    trust : bool
+        Whether code in files may run.
+    """
+    for run in runs:
+        if not isinstance(run.policy, str) or run.policy in POLICIES:
+            continue
+        try:
+            _, member = find(run.policy, trust)
+            with contextlib.closing(make_env(run.place.env, 1, run.place.options[0])) as env:
+                actor(run.agent, member, env)
+        except Exception as error:  # whatever an agent of others does wrong
+            raise ValueError(
+                f"agent {run.agent!r} on {run.task!r}: {type(error).__name__}: {error}"
+            ) from error
 
 
 def is_done(run: Run, results: Path) -> bool:

@@ -337,6 +337,8 @@ def _checked(name: str, found: Any) -> Suite:
     _check_names("agents", found.get("agents", {}), None, set())
     agents = {**(base.agents if base else {}), **found.get("agents", {})}
     _check_names("tasks", found["tasks"], None, set())
+    if not found["tasks"]:
+        raise ValueError("tasks is {}: name one or more")
     tasks = {task: _task(task, each, common, agents) for task, each in found["tasks"].items()}
     homes = {**(base.homes if base else {}), **tasks}
     homes = {task: each for task, each in homes.items() if "trained" not in each}
@@ -366,6 +368,14 @@ def _task(name: str, each: Any, common: JSON, agents: Mapping[str, Any]) -> JSON
     filled |= {"option": {}, "apart": False} | each
     for key in ("trials", "trial_seed"):
         _check_whole(f"{key} of task {name!r}", filled[key], 0 if key == "trial_seed" else 1)
+    _check_names(f"option of task {name!r}", filled["option"], None, set())
+    animals = filled.get("animals", [])
+    if not isinstance(animals, list):
+        raise ValueError(f"animals of task {name!r} are {animals!r}: give a list of whole numbers")
+    for animal in animals:
+        _check_whole(f"animals of task {name!r}", animal, 0)
+    if not isinstance(filled.get("trained", name), str):
+        raise ValueError(f"task {name!r} is trained on {filled['trained']!r}: give a task's name")
     if not isinstance(filled["apart"], bool):
         raise ValueError(f"apart of task {name!r} is {filled['apart']!r}: give true or false")
     of_task = filled.get("agents", [])

@@ -51,6 +51,17 @@ def test_the_agent_of_the_page_has_its_row(tmp_path, monkeypatch):
     assert not (results / "aggregates.png").exists()
 
 
+@pytest.mark.parametrize("name", ["nothing", "blind"])
+def test_own_agents_are_looked_up_before_anything_runs(tmp_path, monkeypatch, name):
+    text = "class blind:\n    def __init__(self, env):\n        raise RuntimeError('dark')\n"
+    (tmp_path / "an_own_agent.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("--agent", f"mine=an_own_agent:{name}", "--only", "eq24")
+    with pytest.raises(SystemExit, match="agent 'mine' on 'shift'"):
+        main(arguments(tmp_path, *own))
+    assert not (tmp_path / "out").exists()
+
+
 def test_references_come_first_and_seeds_in_turn(tmp_path):
     settings = Settings(suite=(tiny(tmp_path),), out=str(tmp_path), training=str(tmp_path))
     works, n_done = planned([read_suite(settings.suite[0])], settings)
