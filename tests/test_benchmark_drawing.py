@@ -1,11 +1,10 @@
 """Pictures of a benchmark show its tables."""
 
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.text import Text
+from legible import check_legible, tick_labels
 
 from agents import benchmark_drawing as drawing
 from agents.benchmark_report import by_task, efficiency, leaderboard, profiles, read_results
@@ -29,20 +28,8 @@ def figures(results):
 
 @pytest.mark.parametrize("name", ["aggregates", "profiles", "efficiency"])
 def test_they_are_legible(name, figures):
-    """No text is small, cut off or on top of another; the marks at an axis's ends may meet."""
     figure = figures[name]
-    figure.draw_without_rendering()
-    shown = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
-    assert min(t.get_fontsize() for t in shown) >= 7
-    ticks = {t for axes in figure.axes for t in (*axes.get_xticklabels(), *axes.get_yticklabels())}
-    boxes = [(t.get_text(), t.get_window_extent()) for t in shown if t not in ticks]
-    edge = figure.bbox.padded(1)
-    for text, box in boxes:
-        assert edge.x0 <= box.x0 <= box.x1 <= edge.x1, text
-        assert edge.y0 <= box.y0 <= box.y1 <= edge.y1, text
-    for (first, a), (second, b) in combinations(boxes, 2):
-        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(wide, high) <= 2, (first, second)
+    check_legible(figure, tick_labels(figure))
 
 
 def test_the_best_agent_stands_above(results, figures):

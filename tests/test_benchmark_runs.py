@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,11 @@ class TestDone:
         assert not is_done(run, tmp_path)
         file.write_text(json.dumps({"asked": run.asked}))
         assert is_done(run, tmp_path)
+
+    def test_what_was_not_apart_is_not_done_where_it_is_to_be(self, run, file, tmp_path):
+        file.write_text(json.dumps({"asked": run.asked, "apart": True}))
+        assert not is_done(run, tmp_path)
+        assert is_done(replace(run, apart=True), tmp_path)
 
     @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"asked": {}}'])
     def test_what_is_damaged_or_another_is_not(self, run, file, tmp_path, text):

@@ -1,10 +1,8 @@
-from itertools import combinations
-
 import numpy as np
 import pytest
+from legible import check_legible, tick_labels
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 
 from ndbmi_gym.cortex.soc.circuit import CONTROLS, random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import read_csv, where, write_csv
@@ -56,20 +54,7 @@ def heights(axes):
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_are_legible(name, pictures):
-    """No text is small, cut off or on top of another."""
-    canvas = pictures[name]
-    canvas.draw_without_rendering()
-    shown = [t for t in canvas.findobj(Text) if t.get_visible() and t.get_text().strip()]
-    assert min(t.get_fontsize() for t in shown) >= 7
-    ticks = {t for axes in canvas.axes for t in (*axes.get_xticklabels(), *axes.get_yticklabels())}
-    boxes = [(t.get_text(), t.get_window_extent()) for t in shown if t not in ticks]
-    edge = canvas.bbox.padded(1)
-    for text, box in boxes:
-        assert edge.x0 <= box.x0 <= box.x1 <= edge.x1, text
-        assert edge.y0 <= box.y0 <= box.y1 <= edge.y1, text
-    for (first, a), (second, b) in combinations(boxes, 2):
-        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(wide, high) <= 2, (first, second)
+    check_legible(pictures[name], tick_labels(pictures[name]))
 
 
 def test_construction(pictures, tables):

@@ -1,0 +1,26 @@
+"""Whether the texts of a picture can be read, for tests of pictures."""
+
+from itertools import combinations
+
+from matplotlib.text import Text
+
+
+def check_legible(canvas, apart=()):
+    """No text is small, cut off or on top of another; places of those apart do not matter."""
+    canvas.draw_without_rendering()  # lays out
+    shown = [t for t in canvas.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    assert min(t.get_fontsize() for t in shown) >= 7
+    boxes = [(t.get_text(), t.get_window_extent()) for t in shown if t not in apart]
+    edge = canvas.bbox.padded(1)
+    for text, box in boxes:
+        assert edge.x0 <= box.x0 <= box.x1 <= edge.x1, text
+        assert edge.y0 <= box.y0 <= box.y1 <= edge.y1, text
+    for (first, a), (second, b) in combinations(boxes, 2):
+        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(wide, high) <= 2, (first, second)
+
+
+def tick_labels(canvas):
+    """Of all axes, those that lie beyond an axis's ends among them."""
+    canvas.draw_without_rendering()
+    return {t for axes in canvas.axes for t in (*axes.get_xticklabels(), *axes.get_yticklabels())}
