@@ -101,8 +101,8 @@ def planned(suites: Sequence[Suite], settings: Settings) -> tuple[list[Work], in
     todo = [run for run in chosen if not is_done(run, results)]
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in todo:
-        recipe = run.policy.name if isinstance(run.policy, Training) else str(run.file)
-        groups[recipe].append(run)
+        group = run.policy.name if isinstance(run.policy, Training) else str(run.file)
+        groups[group].append(run)
     # all agents with one seed before any has two, so that a part of it is of use
     order = sorted(
         groups.values(), key=lambda runs: (isinstance(runs[0].policy, Training), runs[0].seed)

@@ -57,7 +57,7 @@ class Played:
     @property
     def trainings(self) -> tuple[str, ...]:
         """Names of the training runs that play; nothing of what was not trained here."""
-        return tuple(each["trained"]["recipe"] for each in self.files if "trained" in each)
+        return tuple(each["trained"]["training"] for each in self.files if "trained" in each)
 
     def values(self, quantity: str) -> FloatArray:
         """Of each (runs, animals, trials)."""
@@ -73,10 +73,13 @@ class Results:
     folder : Path
     tasks : mapping
         By task and agent, the runs; floor and ceiling among them.
+    failed : tuple of str
+        What is to be said of runs that came to nothing.
     """
 
     folder: Path
     tasks: Mapping[str, Mapping[str, Played]]
+    failed: tuple[str, ...] = ()
 
     @property
     def together(self) -> dict[str, Mapping[str, Played]]:
@@ -162,14 +165,17 @@ def read_results(folder: Path) -> Results:
                     f"{folder / task / label} holds runs of other hyper-parameters or lengths: "
                     "take away the old ones, or go on with the benchmark"
                 )
-    order = sorted(found)
-    return Results(
-        folder,
-        {
-            task: {label: Played(tuple(files)) for label, files in found[task].items()}
-            for task in order
-        },
-    )
+    tasks = {
+        task: {label: Played(tuple(files)) for label, files in found[task].items()}
+        for task in sorted(found)
+    }
+    return Results(folder, tasks, tuple(map(_told, sorted(folder.glob("*/*/failed-*.json")))))
+
+
+def _told(path: Path) -> str:
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    task, agent, seed = (kept["asked"][name] for name in ("task", "agent", "seed"))
+    return f"{task}, {agent}, {seed}: {kept['error']}"
 
 
 def _repeated(kept: JSON) -> str:
@@ -211,7 +217,8 @@ def leaderboard(results: Results) -> list[JSON]:
                 command = tasks[task][COMMAND].values("score")[0]
                 pairs.append((played.values("score"), command))
                 more.append(played.files[0]["measure"].startswith("share"))
-            row["improvement"] = improvement(pairs, more, results.sampled(label))
+            trainings = [each.trainings or task for task, each in there.items()]
+            row["improvement"] = improvement(pairs, more, results.sampled(label), trainings)
         rows.append(row)
     return sorted(rows, key=lambda row: -row["score"].estimate if row["score"] else np.inf)
 
@@ -373,6 +380,8 @@ def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
     parts = [f"# {results.folder.name}", markdown(heads, rows)]
     if apart := results.tasks.keys() - results.together.keys():
         parts.append(f"Not summed up: {', '.join(sorted(apart))}.")
+    if results.failed:
+        parts.append("\n".join(["Failed:", "", *(f"- {x}" for x in results.failed)]))
     names = ("score", "success", "return", "normalised score", "normalised return")
     for task in results.tasks:
         mine = [row for row in tables["tasks"] if row["task"] == task]
@@ -384,7 +393,7 @@ def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
         parts += [f"## {task}", markdown(measures, of_task)]
     files = [each for played in results.tasks.values() for p in played.values() for each in p.files]
     trained = {
-        each["trained"]["recipe"]: each["trained"]["cpu_seconds"]
+        each["trained"]["training"]: each["trained"]["cpu_seconds"]
         for each in files
         if "trained" in each
     }

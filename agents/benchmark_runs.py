@@ -50,7 +50,7 @@ class Work(NamedTuple):
 
     runs: tuple[Run, ...]
     results: Path
-    training: Path
+    trainings: Path
     revision: str
     trust: bool
     asker: int
@@ -63,6 +63,11 @@ class Work(NamedTuple):
         return f"{run.suite} {run.task} {run.agent} {run.seed}{more}"
 
 
+def failure(result: Path) -> Path:
+    """Where it is told that a run failed, beside its result."""
+    return result.with_name(f"failed-{result.name}")
+
+
 class Outcome(NamedTuple):
     """What came of `Work`: how long it took, and what went wrong, if anything did."""
 
@@ -72,16 +77,17 @@ class Outcome(NamedTuple):
 
 
 def do(work: Work) -> Outcome:
-    """Train, play and keep; an error ends this work and no other."""
+    """Train, play and keep; an error ends this work and no other, and is kept."""
     begun, error = time.monotonic(), ""
     _end_with(work.asker)
+    left = {work.results / run.file: run for run in work.runs}
     torch.set_num_threads(1)
     try:
         trained: JSON | None = None
         policy = work.runs[0].policy
         folder = None
         if isinstance(policy, Training):
-            folder, trained = trained_by(policy, work.training)
+            folder, trained = trained_by(policy, work.trainings)
         for run in work.runs:
             since = time.monotonic()
             named = str(folder) if folder else str(run.policy)
@@ -93,11 +99,15 @@ def do(work: Work) -> Outcome:
                 kept["trained"] = trained
             kept |= {"seconds": round(time.monotonic() - since, 1)} | found
             path = work.results / run.file
-            for left in path.parent.glob(f".*-{path.name}"):  # by a process that was killed
-                left.unlink()
+            for half in path.parent.glob(f".*-{path.name}"):  # by a process that was killed
+                half.unlink()
             write_lines(path, kept)
+            failure(path).unlink(missing_ok=True)
+            del left[path]
     except Exception as problem:  # whatever an agent of others does wrong
         error = f"{type(problem).__name__}: {problem}"
+        for path, run in left.items():
+            write_json(failure(path), {"asked": run.asked, "error": error})
     return Outcome(work, time.monotonic() - begun, error)
 
 
@@ -142,13 +152,13 @@ def is_done(run: Run, results: Path) -> bool:
         return False
 
 
-def trained_by(recipe: Training, training: Path) -> tuple[Path, JSON]:
+def trained_by(training: Training, trainings: Path) -> tuple[Path, JSON]:
     """The folder of a finished training run, which is gone on with if it is not there yet.
 
     Parameters
     ----------
-    recipe : Training
-    training : Path
+    training : Training
+    trainings : Path
         Folder of all training runs.
 
     Returns
@@ -158,22 +168,22 @@ def trained_by(recipe: Training, training: Path) -> tuple[Path, JSON]:
         Steps, seconds, of clock and processor, and versions of the training, and its curve:
         ``steps``, and means of score and return on `Training.curve`, after each segment.
     """
-    home = training / recipe.name
+    home = trainings / training.name
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home), (home / "log.txt").open("a", encoding="utf-8") as log:
         done = max((int(path.name) for path in home.glob("[0-9]*")), default=0)
-        for segment in range(done + 1, recipe.segments + 1):
-            _segment(recipe, home, segment, log)
+        for segment in range(done + 1, training.segments + 1):
+            _segment(training, home, segment, log)
             print(
-                f"  {recipe.name}: {segment} of {recipe.segments} segments, "
+                f"  {training.name}: {segment} of {training.segments} segments, "
                 f"{time.strftime('%H:%M')}",
                 flush=True,
             )
-        folder = home / str(recipe.segments)
+        folder = home / str(training.segments)
     config = read_config(folder)
     about = {name: config[name] for name in ("steps", "seconds", "versions")}
     curve = _curve(folder)
-    about |= {"cpu_seconds": round(curve.pop("cpu_seconds"), 1), "recipe": recipe.name}
+    about |= {"cpu_seconds": round(curve.pop("cpu_seconds"), 1), "training": training.name}
     return folder, about | {"curve": curve}
 
 
@@ -185,18 +195,18 @@ def _curve(folder: Path) -> JSON:
     return found
 
 
-def _segment(recipe: Training, home: Path, segment: int, log: TextIO) -> None:
+def _segment(training: Training, home: Path, segment: int, log: TextIO) -> None:
     """One session, from the folder of the last to one of its own."""
     part, last = home / "part", home / str(segment - 1)
     shutil.rmtree(part, ignore_errors=True)
     if segment == 1:
-        write_json(home / "hyperparams.json", {"default": recipe.hyperparams})
+        write_json(home / "hyperparams.json", {"default": training.hyperparams})
         settings = Settings(
-            algo=recipe.algo,
-            env=recipe.env,
-            option=recipe.option,
-            seed=recipe.seed,
-            steps=recipe.steps,
+            algo=training.algo,
+            env=training.env,
+            option=training.option,
+            seed=training.seed,
+            steps=training.steps,
             hyperparams=str(home / "hyperparams.json"),
             out=str(part),
         )
@@ -207,11 +217,11 @@ def _segment(recipe: Training, home: Path, segment: int, log: TextIO) -> None:
         curve = _curve(last)
     since = time.process_time()
     with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-        complete = train(settings, until=-(-recipe.steps * segment // recipe.segments))
+        complete = train(settings, until=-(-training.steps * segment // training.segments))
     if not complete:
         raise KeyboardInterrupt
     curve["cpu_seconds"] += time.process_time() - since
-    found = played(recipe.curve, recipe.algo, str(part), trust=True)["trials"]
+    found = played(training.curve, training.algo, str(part), trust=True)["trials"]
     curve["steps"].append(read_config(part)["steps"])
     for name in ("score", "return"):
         curve[name].append(round(float(np.mean(found[name])), 5))

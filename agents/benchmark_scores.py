@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from ndbmi_gym.experiments.bench.crossed import crossed_interval
+from ndbmi_gym.experiments.bench.crossed import PSEUDO
 from ndbmi_gym.experiments.bench.statistics import Interval, share_interval
 
 FloatArray = npt.NDArray[np.float64]
@@ -72,7 +72,8 @@ def iqm(
 
     Tasks count alike, however many runs they have. A value that a quartile goes through counts in
     part, so that repeating every run changes nothing. What runs contribute is summed over the tasks
-    that the same agents play, before its spread is taken: they are no independent runs.
+    that the same agents play, before its spread is taken: they are no independent runs; and so is
+    what trials contribute, over tasks with as many of them.
 
     Parameters
     ----------
@@ -93,27 +94,52 @@ def iqm(
     masses = np.concatenate([np.full(len(t.runs), 1 / len(tasks) / len(t.runs)) for t in tasks])
     weights, low, high = _middle(values, masses)
     estimate = float(weights @ values)
-    square, begin = 0.0, 0
+    per_trial, influences, begin = [], [], 0
     for task in tasks:
         own = weights[begin : begin + len(task.runs)]
         begin += len(task.runs)
-        per_trial = np.tensordot(own, task.errors, axes=1)  # (animals, trials)
-        n_animals, n_trials = per_trial.shape
-        freedom = n_animals * (n_trials - 1)
-        of_trials = per_trial.var(axis=1, ddof=1).sum() / n_animals**2 / n_trials
-        square += student.ppf(0.975, freedom) ** 2 * of_trials
-    if sampled:
-        influences: dict[Hashable, FloatArray] = {}
-        for name, task in zip(trainings or range(len(tasks)), tasks, strict=True):
-            influence = 2 * np.clip(task.runs, low, high) / len(tasks)
-            influences[name] = influences.get(name, 0) + influence
-        if any(len(each) < 2 for each in influences.values()):
-            return Interval(estimate, float("nan"), float("nan"))
-        square += _joined(
-            (float(each.var(ddof=1)) / len(each), len(each) - 1) for each in influences.values()
-        )
-    half = float(np.sqrt(square))
+        per_trial.append(np.tensordot(own, task.errors, axes=1))
+        influences.append(2 * np.clip(task.runs, low, high) / len(tasks))
+    half = _half_width(per_trial, influences if sampled else None, trainings, 0.5)
     return Interval(estimate, estimate - half, estimate + half)
+
+
+def _half_width(
+    per_trial: Sequence[FloatArray],
+    influences: Sequence[FloatArray] | None,
+    trainings: Sequence[Hashable] | None,
+    kept: float,
+) -> float:
+    """Half of an interval of a sum over tasks; NaN where one run of a sample tells none.
+
+    Parameters
+    ----------
+    per_trial : sequence of ndarray (animals, trials)
+        What each trial contributes to it, for each task.
+    influences : sequence of ndarray (runs,), optional
+        And each run, times the number of runs; None if runs are no sample.
+    trainings : sequence of hashable, optional
+        See `iqm`.
+    kept : float
+        Share of the runs that is not trimmed.
+    """
+    square = 0.0
+    met: dict[tuple[int, ...], FloatArray] = {}
+    for each in per_trial:  # trials of equal number may have the same starts, targets and noise
+        met[each.shape] = met.get(each.shape, 0) + each
+    for (n_animals, n_trials), each in met.items():
+        of_trials = each.var(axis=1, ddof=1).sum() / n_animals**2 / n_trials
+        square += student.ppf(0.975, n_animals * (n_trials - 1)) ** 2 * of_trials
+    if influences is not None:
+        summed: dict[Hashable, FloatArray] = {}
+        for name, each in zip(trainings or range(len(influences)), influences, strict=True):
+            summed[name] = summed.get(name, 0) + each
+        if any(len(each) < 2 for each in summed.values()):
+            return float("nan")
+        square += _joined(
+            ((float(each.var(ddof=1)) / len(each), len(each) - 1) for each in summed.values()), kept
+        )
+    return float(np.sqrt(square))
 
 
 def _middle(values: FloatArray, masses: FloatArray) -> tuple[FloatArray, float, float]:
@@ -128,11 +154,11 @@ def _middle(values: FloatArray, masses: FloatArray) -> tuple[FloatArray, float, 
     return weights, float(kept[0]), float(kept[-1])
 
 
-def _joined(parts: Iterable[tuple[float, int]]) -> float:
-    """Square of the half width of a trimmed sum's interval, from variances and degrees of freedom.
+def _joined(parts: Iterable[tuple[float, int]], kept: float) -> float:
+    """Square of the half width of a sum's interval, from variances and degrees of freedom.
 
     Those of the sum are after Welch (1947, Biometrika 34:28) and Satterthwaite (1946, Biometrics
-    Bull 2:110). Half of the values is trimmed, and so is half of them (Yuen 1974, Biometrika
+    Bull 2:110); of a trimmed one that share is left that is not trimmed (Yuen 1974, Biometrika
     61:165).
     """
     given = [(variance, freedom) for variance, freedom in parts if variance > 0]
@@ -140,11 +166,14 @@ def _joined(parts: Iterable[tuple[float, int]]) -> float:
         return 0.0
     total = sum(variance for variance, _ in given)
     freedom = total**2 / sum(variance**2 / freedom for variance, freedom in given)
-    return float(student.ppf(0.975, max(1.0, freedom / 2)) ** 2 * total)
+    return float(student.ppf(0.975, max(1.0, kept * freedom)) ** 2 * total)
 
 
 def improvement(
-    tasks: Sequence[tuple[FloatArray, FloatArray]], more_is_better: Sequence[bool], sampled: bool
+    tasks: Sequence[tuple[FloatArray, FloatArray]],
+    more_is_better: Sequence[bool],
+    sampled: bool,
+    trainings: Sequence[Hashable] | None = None,
 ) -> Interval:
     """Probability that a trial goes better than the other agent's same trial; ties count half.
 
@@ -156,22 +185,27 @@ def improvement(
         Of the values, for each task.
     sampled : bool
         See `iqm`.
+    trainings : sequence of hashable, optional
+        See `iqm`.
 
     Returns
     -------
     Interval
-        Mean over tasks, and of the half widths: tasks may share agents and trials, so that nothing
-        is gained by their number.
+        Mean over tasks. Two trials ahead and two behind are added where the spread over trials is
+        measured, so that it is never certain; its ends are NaN where a task has one run of a
+        sample.
     """
-    found = []
+    means, per_trial, influences = [], [], []
     for (mine, other), more in zip(tasks, more_is_better, strict=True):
-        ahead = np.sign(mine - other) * (1 if more else -1)
-        found.append(crossed_interval((ahead + 1) / 2, sampled=sampled, outcomes=True))
-    middle = float(np.mean([each.estimate for each in found]))
-    half = float(np.mean([each.high - each.estimate for each in found]))
-    return Interval(
-        middle, *(float(each) for each in np.clip((middle - half, middle + half), 0, 1))
-    )
+        ahead = (np.sign(mine - other) * (1 if more else -1) + 1) / 2
+        of_trials = ahead.mean(axis=0)
+        means.append(of_trials.mean())
+        of_trials = np.hstack((of_trials, np.tile(PSEUDO, (len(of_trials), 1))))
+        per_trial.append(of_trials / len(tasks))
+        influences.append(ahead.mean(axis=(1, 2)) / len(tasks))
+    middle = float(np.mean(means))
+    half = _half_width(per_trial, influences if sampled else None, trainings, 1.0)
+    return Interval(middle, *np.clip((middle - half, middle + half), 0, 1).tolist())
 
 
 def profile(tasks: Sequence[FloatArray], levels: FloatArray, sampled: bool) -> FloatArray:

@@ -23,7 +23,7 @@ from torch import nn
 
 from agents.models import load_policy
 from agents.options import JSON, plain_errors
-from agents.runs import AGENT, MODEL, read_config
+from agents.runs import AGENT, DISTILL, MODEL, read_config
 from ndbmi_gym.policies.network import Layer, Network, save_network
 
 _ACTIVATIONS: dict[str, str] = {
@@ -206,7 +206,12 @@ def convert(source: Path, out: Path | None = None, trust: bool = False) -> Path:
         If it cannot be read, or cannot be had as a network.
     """
     if source.is_dir():
-        path, told, target = source / MODEL, about_run(read_config(source)), source / AGENT
+        config = read_config(source)
+        if config["settings"]["algo"] == DISTILL:
+            raise ValueError(
+                f"{source} was trained by distill, and keeps weights itself: take {source / AGENT}"
+            )
+        path, told, target = source / MODEL, about_run(config), source / AGENT
     else:
         path, told, target = source, {}, source.with_suffix(".npz")
     try:

@@ -110,7 +110,13 @@ class Agent:
         if settings["algo"] == DISTILL:
             self._policy = load_network(self.folder / AGENT)
         else:
-            self._policy = load_policy(self.folder / MODEL, trust)
+            try:
+                self._policy = load_policy(self.folder / MODEL, trust)
+            except ValueError as error:
+                if not (self.folder / AGENT).is_file():
+                    raise
+                weights = self.folder / AGENT
+                raise ValueError(f"{error}, or play {weights}, which holds no code") from error
         self._frames: int = self.config["hyperparams"]["frame_stack"]
         stacked = self._frames > 1  # mappings are not stacked
         self._actor: Actor = Stacked(self._policy, self._frames) if stacked else self._policy

@@ -273,10 +273,16 @@ def warmed(given: Mapping[str, Any]) -> Settings:
     Raises
     ------
     ValueError
-        If that run names code outside this package, and ``given["trust"]`` is not set.
+        If that run names code outside this package, and ``given["trust"]`` is not set; or if it is
+        one of distill.
     """
     source = Path(given["warm_start"])
     saved = read_config(source)["settings"]
+    if saved["algo"] == DISTILL:
+        raise ValueError(
+            f"--warm-start {source}: that run was trained by distill, with which none begins: "
+            "name one of another --algo, or train anew with more --steps"
+        )
     check_trust(saved, source / CONFIG, given.get("trust", False))
     env_id = given.get("env", saved["env"])
     options, _ = brought(saved, env_id)

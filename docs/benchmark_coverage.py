@@ -84,8 +84,8 @@ def of_iqm(name: str, spread: Spread, noise: float, shared: bool = False) -> Cas
     def draw(rng: np.random.Generator, n: int) -> Interval:
         return iqm(suite(rng, tasks, spread, n, noise, shared), True, trainings)
 
-    runs = f"{WORDS[spread]}{', the same on all tasks' if shared else ''}"
-    data = f"tasks: {name}; runs: {runs}; trials: {'quiet' if noise == QUIET else 'noisy'}"
+    trials = "quiet" if noise == QUIET else "noisy"
+    data = f"tasks: {name}; runs: {_runs(spread, shared)}; trials: {trials}"
     return Case("interquartile mean", data, draw, truth(tasks, spread), RUNS)
 
 
@@ -106,7 +106,7 @@ def bootstrapped(name: str) -> Case:
     return Case(title, data, draw, truth(tasks, normal), RUNS, True)
 
 
-def of_improvement(ahead: float, spread: Spread) -> Case:
+def of_improvement(ahead: float, spread: Spread, shared: bool = False) -> Case:
     """A trial is ahead where run, trial and chance together are above a threshold."""
     skill, ease = 0.3, 0.6
     width = np.sqrt(1 + skill**2 + ease**2)
@@ -119,13 +119,15 @@ def of_improvement(ahead: float, spread: Spread) -> Case:
 
     def draw(rng: np.random.Generator, n: int) -> Interval:
         pairs = []
+        common = spread(rng, n) if shared else None
         for _ in range(4):
-            able = level + skill * spread(rng, n)[:, None, None]
+            own = spread(rng, n) if common is None else common
+            able = level + skill * own[:, None, None]
             able = able + ease * rng.normal(size=(1, N_TRIALS)) + rng.normal(size=(n, 1, N_TRIALS))
             pairs.append((able, np.zeros((1, N_TRIALS))))
-        return improvement(pairs, [True] * 4, sampled=True)
+        return improvement(pairs, [True] * 4, True, ["the same"] * 4 if shared else None)
 
-    data = f"{ahead:.0%} of the trials; runs: {WORDS[spread]}"
+    data = f"{ahead:.0%} of the trials; runs: {_runs(spread, shared)}"
     return Case("probability of improvement", data, draw, probability(), RUNS)
 
 
@@ -145,6 +147,10 @@ def _norm() -> np.ndarray:
     return np.asarray(ndtr(np.linspace(-5, 5, 100_001)))
 
 
+def _runs(spread: Spread, shared: bool) -> str:
+    return f"{WORDS[spread]}{', the same on all tasks' if shared else ''}"
+
+
 WORDS = {normal: "normal", below: "some far below", exponential: "exponential"}
 
 
@@ -156,6 +162,7 @@ def cases() -> list[Case]:
     found += [of_iqm(name, normal, QUIET, shared=True) for name in ("alike", "apart")]
     found.append(bootstrapped("apart"))
     found += [of_improvement(ahead, spread) for ahead in (0.6, 0.9) for spread in (normal, below)]
+    found.append(of_improvement(0.9, normal, shared=True))
     return found + [of_profile(level) for level in (0.7, 0.85, 0.92)]
 
 

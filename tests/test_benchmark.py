@@ -1,6 +1,7 @@
 """The command: what it plans, agents of one's own, and a worker that outlives nobody."""
 
 import csv
+import importlib
 import os
 import re
 import signal
@@ -60,6 +61,23 @@ def test_own_agents_are_looked_up_before_anything_runs(tmp_path, monkeypatch, na
     with pytest.raises(SystemExit, match="agent 'mine' on 'shift'"):
         main(arguments(tmp_path, *own))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_fails_is_told_of_until_it_is_repaired(tmp_path, monkeypatch):
+    text = "def act(observation):\n    if {}:\n        raise RuntimeError('dark')\n    return {}\n"
+    action = "observation[:, :9] * 0"
+    monkeypatch.syspath_prepend(tmp_path)
+    results = tmp_path / "out" / "tiny"
+    for fails in (True, False):
+        (tmp_path / "at_times.py").write_text(text.format(fails, action))
+        sys.modules.pop("at_times", None)
+        importlib.invalidate_caches()
+        own = ("--agent", "mine=at_times:act", "--only", "eq24", "shift")
+        assert main(arguments(tmp_path, *own)) == fails
+        assert main(["--report", str(results)]) == 0
+        told = "Failed:\n\n- shift, mine, 0: RuntimeError: dark\n"
+        assert (told in (results / "report.md").read_text(encoding="utf-8")) == fails
+        assert (results / "shift" / "mine" / "0.json").exists() != fails
 
 
 def test_references_come_first_and_seeds_in_turn(tmp_path):

@@ -77,7 +77,7 @@ def test_a_benchmark_that_was_killed_comes_to_the_same(tmp_path):
     assert results(disturbed / "out") == expected
 
 
-def recipe(**changes):
+def training(**changes):
     given = {"algo": "ppo", "env": "ndbmi/ShiftTarget-v1", "option": SEEING, "seed": 3}
     hyperparams = train.read_hyperparams(train.Settings(hyper=QUICK, **given))
     curve = Place("ndbmi/ShiftTarget-v1", SEEING, trials=10)
@@ -86,28 +86,28 @@ def recipe(**changes):
 
 
 def test_training_is_done_once(tmp_path, monkeypatch):
-    folder, about = trained_by(recipe(), tmp_path)
+    folder, about = trained_by(training(), tmp_path)
     assert about["steps"] == about["curve"]["steps"][-1] == 768
     assert about["curve"]["steps"] == [256, 512, 768]
     assert read_config(folder)["finished"]
     monkeypatch.setattr(train, "_learn", None)
-    assert trained_by(recipe(), tmp_path) == (folder, about)
+    assert trained_by(training(), tmp_path) == (folder, about)
 
 
 def test_what_decides_the_learning_has_a_folder_of_its_own():
     names = {
-        recipe().name,
-        recipe(seed=4).name,
-        recipe(steps=769).name,
-        recipe(segments=4).name,
-        recipe(option={}).name,
-        recipe(curve=Place("ndbmi/ShiftTarget-v1", SEEING, trials=11)).name,
+        training().name,
+        training(seed=4).name,
+        training(steps=769).name,
+        training(segments=4).name,
+        training(option={}).name,
+        training(curve=Place("ndbmi/ShiftTarget-v1", SEEING, trials=11)).name,
     }
     assert len(names) == 6
 
 
 def test_the_first_segment_is_the_beginning_of_a_run(tmp_path):
-    short = recipe(segments=1, steps=256)
+    short = training(segments=1, steps=256)
     folder, _ = trained_by(short, tmp_path)
     plain = train.Settings(
         env=short.env, option=SEEING, hyper=QUICK, seed=3, steps=256, out=str(tmp_path / "plain")

@@ -71,6 +71,14 @@ class TestInterquartileMean:
         assert found.estimate == pytest.approx(2.5)
         assert found.high - 2.5 == pytest.approx(t.ppf(0.975, 1.5) * error)
 
+    @pytest.mark.parametrize(("sign", "factor"), [(1, 1.0), (-1, 0.0)])
+    def test_what_is_of_the_same_trial_adds_up_before_its_spread_is_taken(self, sign, factor):
+        errors = np.random.default_rng(5).normal(size=(1, 1, 50))
+        errors -= errors.mean()
+        one, other = (Normalised(np.array([0.5]), each) for each in (errors, sign * errors))
+        alone, both = (iqm(tasks, False) for tasks in ([one], [one, other]))
+        assert both.high - 0.5 == pytest.approx(factor * (alone.high - 0.5), abs=1e-12)
+
 
 class TestImprovement:
     def test_is_the_share_of_trials_ahead_ties_half(self):
@@ -90,6 +98,25 @@ class TestImprovement:
         found = improvement([(mine, np.zeros((1, 30)))], [True], True)
         assert found.estimate == found.high == 1.0
         assert 0.5 < found.low < 1.0
+
+    def test_interval_of_runs_by_hand(self):
+        share = np.array([0.5, 0.6, 0.8])  # of ten trials in which all tasks are alike
+        mine = np.where(np.arange(10) < 10 * share[:, None], 1.0, -1.0)[:, None]
+        tasks = [(mine, np.zeros((1, 10)))] * 2
+        found = improvement(tasks, [True] * 2, True, ["the same"] * 2)
+        trials = np.concatenate((((mine + 1) / 2).mean(axis=0)[0], [0, 0, 1, 1]))
+        of_trials = t.ppf(0.975, 13) ** 2 * trials.var(ddof=1) / 14
+        of_runs = t.ppf(0.975, 2) ** 2 * share.var(ddof=1) / 3
+        assert found.estimate == pytest.approx(share.mean())
+        assert found.low == pytest.approx(max(share.mean() - np.sqrt(of_trials + of_runs), 0))
+        independent = improvement(tasks, [True] * 2, True)
+        of_runs = t.ppf(0.975, 4) ** 2 * share.var(ddof=1) / 6
+        assert independent.low == pytest.approx(share.mean() - np.sqrt(of_trials + of_runs))
+
+    def test_interval_of_a_single_trained_run_is_unknown(self):
+        assert np.isnan(
+            improvement([(np.ones((1, 1, 9)), np.zeros((1, 9)))], [True], True)[1:]
+        ).all()
 
 
 class TestProfile:

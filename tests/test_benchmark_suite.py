@@ -1,6 +1,7 @@
 """Suites: what is run, and what is refused before anything is."""
 
 import json
+from functools import cache
 
 import pytest
 from tiny_suite import SEEING, TINY, tiny
@@ -10,6 +11,11 @@ from agents.benchmark_suite import SUITES, Training, identity, read_suite
 
 def named(runs):
     return {(run.task, run.agent, run.seed) for run in runs}
+
+
+@cache
+def shipped(name):
+    return read_suite(name).runs()
 
 
 class TestRuns:
@@ -36,12 +42,12 @@ class TestRuns:
         tasks = TINY["tasks"] | {"other": {"env": "ndbmi/ShiftTargetCurl-v1", "trained": "shift"}}
         tasks["other"]["option"] = SEEING
         runs = read_suite(tiny(tmp_path, tasks=tasks)).runs()
-        recipes = {
+        trainings = {
             task: {run.policy.name for run in runs if run.task == task and run.agent == "ppo"}
             for task in tasks
         }
-        assert recipes["other"] == recipes["shift"]
-        assert recipes["other"].isdisjoint(recipes["hold"])
+        assert trainings["other"] == trainings["shift"]
+        assert trainings["other"].isdisjoint(trainings["hold"])
         assert {run.task for run in runs if not run.at_home} == {"other"}
 
     def test_several_runs_of_ones_own(self, tmp_path):
@@ -53,13 +59,13 @@ class TestRuns:
     def test_what_ships_has_runs(self, name):
         data = json.loads((SUITES / f"{name}.json").read_text())
         assert data["about"].endswith(".")
-        runs = read_suite(name).runs()
+        runs = shipped(name)
         assert {run.task for run in runs} == set(data["tasks"])
         assert len({run.file for run in runs}) == len(runs)
 
     def test_generalisation_trains_nothing_that_core_does_not(self):
         trained = [
-            {run.policy.name for run in read_suite(name).runs() if isinstance(run.policy, Training)}
+            {run.policy.name for run in shipped(name) if isinstance(run.policy, Training)}
             for name in ("generalisation", "core")
         ]
         assert trained[0]

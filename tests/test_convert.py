@@ -223,6 +223,8 @@ class TestRuns:
         settings = quick(tmp_path, env=env_id, hyper=hyper, steps=64)
         assert train.train(settings)
         mine = score(env_id, str(settings.folder / runs.AGENT), trials=8)
+        with pytest.raises(ValueError, match=r"trust=True.*, or play .*agent\.npz, which holds no"):
+            runs.Agent(settings.folder)
         theirs = score(env_id, runs.Agent(settings.folder, trust=True), trials=8)
         np.testing.assert_allclose(mine["return"], theirs["return"], atol=1e-4)
         with pytest.raises(ValueError, match="the environment shows 20 numbers"):

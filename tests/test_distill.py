@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents import distill
+from agents import convert, distill
 from agents.distill import Distillation, Recipe, advantages, network, privileged, whole_trials
 from agents.runs import AGENT, PROGRESS, STATE, Agent, make_env
-from agents.train import HYPERPARAMS, Settings, train
+from agents.train import HYPERPARAMS, Settings, main, train
 from ndbmi_gym.policies import LookAhead
 from ndbmi_gym.policies.network import load_network
 from ndbmi_gym.rollout import score
@@ -209,9 +209,16 @@ def test_the_critic_knows_the_student_before_it_is_tuned():
     assert last < 0.5 * first
 
 
-def test_a_run_that_goes_on_comes_to_the_same(tmp_path):
-    whole, parted = settings(tmp_path / "whole"), settings(tmp_path / "parted")
-    assert train(whole)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The settings of a run that nothing disturbed."""
+    found = settings(tmp_path_factory.mktemp("whole"))
+    assert train(found)
+    return found
+
+
+def test_a_run_that_goes_on_comes_to_the_same(whole, tmp_path):
+    parted = settings(tmp_path)
     for until in (3_000, 7_000):
         assert train(replace(parted, resume=parted.folder.exists()), until=until)
     assert train(replace(parted, resume=True))
@@ -225,9 +232,8 @@ def test_a_run_that_goes_on_comes_to_the_same(tmp_path):
         assert all(np.array_equal(one.weights[name], other.weights[name]) for name in one.weights)
 
 
-def test_an_interrupt_in_the_midst_of_a_batch_leaves_no_trace(tmp_path, monkeypatch):
-    undisturbed, ours = settings(tmp_path / "whole"), settings(tmp_path / "cut")
-    assert train(undisturbed)
+def test_an_interrupt_in_the_midst_of_a_batch_leaves_no_trace(whole, tmp_path, monkeypatch):
+    ours = settings(tmp_path)
     original, calls = Distillation.learn, []
 
     def cut(self, share):
@@ -242,8 +248,16 @@ def test_an_interrupt_in_the_midst_of_a_batch_leaves_no_trace(tmp_path, monkeypa
     assert not train(ours)
     assert not Agent(ours.folder).config["finished"]
     assert train(replace(ours, resume=True))
-    one, other = (load_network(s.folder / AGENT).layers[-1] for s in (undisturbed, ours))
+    one, other = (load_network(s.folder / AGENT).layers[-1] for s in (whole, ours))
     assert np.array_equal(one.weights["bias"], other.weights["bias"])
+
+
+def test_other_commands_say_what_a_distilled_run_is_not_for(whole, tmp_path):
+    folder = str(whole.folder)
+    with pytest.raises(SystemExit, match="trained by distill, with which none begins: name one"):
+        main(["--warm-start", folder, "--steps", "9", "--out", str(tmp_path / "new")])
+    with pytest.raises(SystemExit, match=r"keeps weights itself: take .*agent\.npz"):
+        convert.main([folder])
 
 
 def test_a_run_is_an_agent_like_any_other(tmp_path):

@@ -19,7 +19,7 @@ from scipy.stats import t as student
 
 from ndbmi_gym.experiments.bench.statistics import Interval
 
-_PSEUDO = (0.0, 0.0, 1.0, 1.0)
+PSEUDO = (0.0, 0.0, 1.0, 1.0)
 """Two successes and two failures (Agresti and Coull 1998, Am Stat 52:119)."""
 
 
@@ -85,7 +85,7 @@ def crossed_interval(
         return Interval(middle, float("nan"), float("nan"))
     columns = np.nanmean(grid, axis=0)
     if outcomes:
-        columns = np.hstack((columns, np.tile(_PSEUDO, (n_strata, 1))))
+        columns = np.hstack((columns, np.tile(PSEUDO, (n_strata, 1))))
     of_columns = columns.var(axis=1, ddof=1).sum() / n_strata**2 / n_columns
     square = _quantile(n_strata * (n_columns - 1)) ** 2 * of_columns
     if sampled:
