@@ -127,25 +127,41 @@ class Clock:
     def __init__(self, works: Sequence[Work], jobs: int) -> None:
         self._left = {work.name: work for work in works}
         self._total, self._jobs = len(works), jobs
-        self._taken: dict[str, list[float]] = defaultdict(list)
+        self._taken: dict[tuple[str, bool], list[float]] = defaultdict(list)
 
     def tick(self, outcome: Outcome) -> str:
         """A line on what is done, and on what is left."""
         del self._left[outcome.work.name]
-        self._taken[outcome.work.runs[0].agent].append(outcome.seconds)
-        left = sum(self._expected(work) for work in self._left.values()) / self._jobs
+        self._taken[_kind(outcome.work)].append(outcome.seconds / _size(outcome.work))
+        expected = [self._expected(work) for work in self._left.values()]
+        left = sum(each for each in expected if each is not None) / self._jobs
         done = self._total - len(self._left)
         end = time.strftime("%H:%M", time.localtime(time.time() + left))
         problem = f"  FAILED: {outcome.error}" if outcome.error else ""
+        least = ("at least", "not before") if None in expected else ("about", "until")
         return (
             f"[{done}/{self._total}] {outcome.work.name}: {outcome.seconds:.0f} s; "
-            f"about {left / 60:.0f} min left, until {end}{problem}"
+            f"{least[0]} {left / 60:.0f} min left, {least[1]} {end}{problem}"
         )
 
-    def _expected(self, work: Work) -> float:
-        alike = self._taken.get(work.runs[0].agent)
-        taken = alike or [each for some in self._taken.values() for each in some]
-        return sum(taken) / len(taken)
+    def _expected(self, work: Work) -> float | None:
+        """Seconds that it will take; None if none of its kind was done."""
+        taken = self._taken.get(_kind(work))
+        return sum(taken) / len(taken) * _size(work) if taken else None
+
+
+def _kind(work: Work) -> tuple[str, bool]:
+    """What is known to take alike: an agent, or an algorithm's steps."""
+    policy = work.runs[0].policy
+    return (policy.algo, True) if isinstance(policy, Training) else (work.runs[0].agent, False)
+
+
+def _size(work: Work) -> int:
+    """Of what there is a time per piece: steps to learn, or trials to play."""
+    run = work.runs[0]
+    if isinstance(run.policy, Training):
+        return run.policy.steps
+    return run.place.trials * len(run.place.options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,10 +5,13 @@ A folder of results has one JSON file a run, by task, agent and seed. Beside the
 ``profiles.csv``, ``efficiency.csv``, all tables in ``report.md``, and pictures.
 """
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +29,7 @@ from ndbmi_gym.files import write_text
 REPORT = "report.md"
 
 QUANTITIES = ("score", "return")
+_OF_A_RUN = ("trials", "measure", "scored", "effort", "versions", "revision")
 LEVELS = np.round(np.linspace(-0.2, 1.2, 71), 2)
 """Normalised values at which profiles are told."""
 
@@ -55,9 +59,14 @@ class Played:
         return self.learned or len(self.files) > 1
 
     @property
-    def trainings(self) -> tuple[str, ...]:
-        """Names of the training runs that play; nothing of what was not trained here."""
-        return tuple(each["trained"]["training"] for each in self.files if "trained" in each)
+    def agents(self) -> tuple[str, ...]:
+        """What tells the agent of each run from others: the training, or what it is made of."""
+        return tuple(
+            each["trained"]["training"]
+            if "trained" in each
+            else f"{each['asked']['policy']} {each['asked']['identity']}"
+            for each in self.files
+        )
 
     def values(self, quantity: str) -> FloatArray:
         """Of each (runs, animals, trials)."""
@@ -129,13 +138,11 @@ def read_results(folder: Path) -> Results:
         ceiling's.
     """
     found: dict[str, dict[str, list[JSON]]] = {}
-    for path in sorted(folder.glob("*/*/[0-9]*.json"), key=lambda each: int(each.stem)):
-        try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            asked = kept["asked"]
-            found.setdefault(asked["task"], {}).setdefault(asked["agent"], []).append(kept)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no result of a run ({error}): take it away") from error
+    paths = [path for path in folder.glob("*/*/*.json") if path.stem.isdecimal()]
+    for path in sorted(paths, key=lambda each: int(each.stem)):
+        kept = _read(path, _OF_A_RUN)
+        found.setdefault(kept["asked"]["task"], {}).setdefault(kept["asked"]["agent"], [])
+        found[kept["asked"]["task"]][kept["asked"]["agent"]].append(kept)
     if not found:
         raise FileNotFoundError(
             f"{folder} holds no results: name a folder that agents.benchmark wrote, such as "
@@ -165,6 +172,7 @@ def read_results(folder: Path) -> Results:
                     f"{folder / task / label} holds runs of other hyper-parameters or lengths: "
                     "take away the old ones, or go on with the benchmark"
                 )
+    _check_versions(found, folder)
     tasks = {
         task: {label: Played(tuple(files)) for label, files in found[task].items()}
         for task in sorted(found)
@@ -172,10 +180,38 @@ def read_results(folder: Path) -> Results:
     return Results(folder, tasks, tuple(map(_told, sorted(folder.glob("*/*/failed-*.json")))))
 
 
+def _read(path: Path, names: Sequence[str]) -> JSON:
+    """A file of a run, which has such entries."""
+    try:
+        kept: JSON = json.loads(path.read_text(encoding="utf-8"))
+        for name in (*names, "asked"):
+            kept[name]
+        for name in ("task", "agent", "seed", "place", "policy", "identity"):
+            kept["asked"][name]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no result of a run ({error!r}): take it away") from error
+    return kept
+
+
 def _told(path: Path) -> str:
-    kept = json.loads(path.read_text(encoding="utf-8"))
+    """What is said of a run that failed."""
+    kept = _read(path, ["error"])
     task, agent, seed = (kept["asked"][name] for name in ("task", "agent", "seed"))
     return f"{task}, {agent}, {seed}: {kept['error']}"
+
+
+def _check_versions(found: Mapping[str, Mapping[str, Sequence[JSON]]], folder: Path) -> None:
+    """Raise ValueError if an agent of one's own is not the same on all tasks."""
+    made: dict[tuple[str, int], tuple[Any, str]] = {}
+    for task, played in found.items():
+        for label, files in played.items():
+            for asked in (each["asked"] for each in files if "trained" not in each):
+                this = asked["policy"], asked["identity"]
+                if made.setdefault((label, asked["seed"]), this) != this:
+                    raise ValueError(
+                        f"{folder / task / label} is of another version of {label!r} than on "
+                        "other tasks: go on with the benchmark on all of them, or take it away"
+                    )
 
 
 def _repeated(kept: JSON) -> str:
@@ -190,9 +226,10 @@ def leaderboard(results: Results) -> list[JSON]:
     -------
     list of dict
         ``agent``; ``runs``, the least on any task; ``tasks``, on how many it was played, those
-        apart not counted; and ``score`` and ``return``, interquartile means of the normalised
-        quantities, and ``improvement``, the probability that a trial is better than the command's:
-        each an Interval, of agents that were played on all tasks.
+        apart not counted; ``learned``, whether it was trained here; and ``score`` and ``return``,
+        interquartile means of the normalised quantities, and ``improvement``, the probability that
+        a trial is better than the command's: each an Interval, of agents that were played on all
+        tasks.
     """
     rows, tasks = [], results.together
     for label in results.agents:
@@ -207,8 +244,8 @@ def leaderboard(results: Results) -> list[JSON]:
             row[quantity] = None
             scaled = scaled_runs(results, label, quantity)
             if scaled and results.complete(label):
-                trainings = [there[task].trainings or task for task in scaled]
-                row[quantity] = iqm(list(scaled.values()), results.sampled(label), trainings)
+                agents = [there[task].agents for task in scaled]
+                row[quantity] = iqm(list(scaled.values()), results.sampled(label), agents)
         row["improvement"] = None
         compared = there and label != COMMAND and results.complete(label)
         if compared and results.complete(COMMAND):
@@ -217,8 +254,8 @@ def leaderboard(results: Results) -> list[JSON]:
                 command = tasks[task][COMMAND].values("score")[0]
                 pairs.append((played.values("score"), command))
                 more.append(played.files[0]["measure"].startswith("share"))
-            trainings = [each.trainings or task for task, each in there.items()]
-            row["improvement"] = improvement(pairs, more, results.sampled(label), trainings)
+            agents = [each.agents for each in there.values()]
+            row["improvement"] = improvement(pairs, more, results.sampled(label), agents)
         rows.append(row)
     return sorted(rows, key=lambda row: -row["score"].estimate if row["score"] else np.inf)
 
@@ -272,7 +309,8 @@ def profiles(results: Results) -> Iterator[JSON]:
         if label in (FLOOR, CEILING) or not scaled or not results.complete(label):
             continue
         runs = [each.runs for each in scaled.values()]
-        found = profile(runs, LEVELS, results.sampled(label))
+        agents = [results.tasks[task][label].agents for task in scaled]
+        found = profile(runs, LEVELS, results.sampled(label), agents)
         for level, (share, low, high) in zip(LEVELS, found, strict=True):
             yield {"agent": label, "level": level, "share": Interval(share, low, high)}
 
@@ -281,7 +319,7 @@ def efficiency(results: Results) -> Iterator[JSON]:
     """For each task, learned agent and segment, the mean over runs after so many steps.
 
     Normalised by floor and ceiling on the same trials, the first ones of the task; the interval is
-    Student's over runs.
+    Student's over runs on these trials, and steps are their mean, since runs end with a batch.
     """
     for task, played in results.tasks.items():
         for label, mine in played.items():
@@ -296,14 +334,14 @@ def efficiency(results: Results) -> Iterator[JSON]:
                     float(each[0, :n_trials].mean()) for each in results.ends(task, quantity)
                 )
                 values = np.array([curve[quantity] for curve in curves])
-                for i, steps in enumerate(curves[0]["steps"]):
+                for i in range(len(curves[0]["steps"])):
                     shares = (values[:, i] - floor) / (ceiling - floor)
                     found = mean_interval(shares)
                     yield {
                         "task": task,
                         "agent": label,
                         "quantity": quantity,
-                        "steps": steps,
+                        "steps": round(float(np.mean([each["steps"][i] for each in curves]))),
                         "runs": len(shares),
                         "value": Interval(float(shares.mean()), found.low, found.high),
                     }
@@ -344,10 +382,11 @@ def report(folder: Path, pictures: Path) -> list[Path]:
 
 def as_csv(rows: Sequence[JSON]) -> str:
     """Rows as CSV, to five digits; an interval takes three columns."""
-    lines: list[list[str]] = []
-    names: list[str] = []
-    for row in rows:
-        names, cells = [], []
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for i, row in enumerate(rows):
+        names: list[str] = []
+        cells: list[str] = []
         for name, value in row.items():
             if isinstance(value, Interval) or value is None:
                 names += [name, f"{name} low", f"{name} high"]
@@ -355,8 +394,10 @@ def as_csv(rows: Sequence[JSON]) -> str:
             else:
                 names.append(name)
                 cells.append(f"{value:.5g}" if isinstance(value, float) else str(value))
-        lines.append(cells)
-    return "".join(",".join(line) + "\n" for line in [names, *lines])
+        if not i:
+            writer.writerow(names)
+        writer.writerow(cells)
+    return text.getvalue()
 
 
 def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:

@@ -77,38 +77,51 @@ class Outcome(NamedTuple):
 
 
 def do(work: Work) -> Outcome:
-    """Train, play and keep; an error ends this work and no other, and is kept."""
-    begun, error = time.monotonic(), ""
+    """Train, play and keep; an error ends its own run, or all of a training, and is kept."""
+    begun = time.monotonic()
     _end_with(work.asker)
-    left = {work.results / run.file: run for run in work.runs}
     torch.set_num_threads(1)
-    try:
-        trained: JSON | None = None
-        policy = work.runs[0].policy
-        folder = None
-        if isinstance(policy, Training):
-            folder, trained = trained_by(policy, work.trainings)
-        for run in work.runs:
-            since = time.monotonic()
-            named = str(folder) if folder else str(run.policy)
-            found = played(run.place, run.agent, named, work.trust or folder is not None)
-            kept: JSON = {"asked": run.asked, "versions": versions(), "revision": work.revision}
-            if run.apart:
-                kept["apart"] = True
-            if trained is not None:
-                kept["trained"] = trained
-            kept |= {"seconds": round(time.monotonic() - since, 1)} | found
-            path = work.results / run.file
-            for half in path.parent.glob(f".*-{path.name}"):  # by a process that was killed
-                half.unlink()
-            write_lines(path, kept)
-            failure(path).unlink(missing_ok=True)
-            del left[path]
-    except Exception as problem:  # whatever an agent of others does wrong
-        error = f"{type(problem).__name__}: {problem}"
-        for path, run in left.items():
-            write_json(failure(path), {"asked": run.asked, "error": error})
+    policy, trained = work.runs[0].policy, None
+    errors = [""] * len(work.runs)
+    if isinstance(policy, Training):
+        try:
+            trained = trained_by(policy, work.trainings, work.revision)
+        except Exception as problem:
+            errors = [_said(problem)] * len(work.runs)
+    for i, run in enumerate(work.runs):
+        if not errors[i]:
+            try:
+                _keep(run, work, trained)
+            except Exception as problem:  # whatever an agent of others does wrong
+                errors[i] = _said(problem)
+        if errors[i]:
+            result = work.results / run.file
+            result.unlink(missing_ok=True)  # of something else that was asked once
+            write_json(failure(result), {"asked": run.asked, "error": errors[i]})
+    error = "; ".join(dict.fromkeys(filter(None, errors)))
     return Outcome(work, time.monotonic() - begun, error)
+
+
+def _said(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}"
+
+
+def _keep(run: Run, work: Work, trained: tuple[Path, JSON] | None) -> None:
+    """Play a run, and write its result."""
+    since = time.monotonic()
+    named = str(trained[0]) if trained else str(run.policy)
+    found = played(run.place, run.agent, named, work.trust or trained is not None)
+    kept: JSON = {"asked": run.asked, "versions": versions(), "revision": work.revision}
+    if run.apart:
+        kept["apart"] = True
+    if trained is not None:
+        kept["trained"] = trained[1]
+    kept |= {"seconds": round(time.monotonic() - since, 1)} | found
+    path = work.results / run.file
+    for half in path.parent.glob(f".*-{path.name}"):  # by a process that was killed
+        half.unlink()
+    write_lines(path, kept)
+    failure(path).unlink(missing_ok=True)
 
 
 def check_own(runs: Iterable[Run], trust: bool) -> None:
@@ -152,7 +165,7 @@ def is_done(run: Run, results: Path) -> bool:
         return False
 
 
-def trained_by(training: Training, trainings: Path) -> tuple[Path, JSON]:
+def trained_by(training: Training, trainings: Path, made: str) -> tuple[Path, JSON]:
     """The folder of a finished training run, which is gone on with if it is not there yet.
 
     Parameters
@@ -160,12 +173,15 @@ def trained_by(training: Training, trainings: Path) -> tuple[Path, JSON]:
     training : Training
     trainings : Path
         Folder of all training runs.
+    made : str
+        The revision of this code.
 
     Returns
     -------
     folder : Path
     about : dict
-        Steps, seconds, of clock and processor, and versions of the training, and its curve:
+        Steps, seconds, of clock and processor, versions and revisions of the training, and its
+        curve:
         ``steps``, and means of score and return on `Training.curve`, after each segment.
     """
     home = trainings / training.name
@@ -173,7 +189,7 @@ def trained_by(training: Training, trainings: Path) -> tuple[Path, JSON]:
     with _alone(home), (home / "log.txt").open("a", encoding="utf-8") as log:
         done = max((int(path.name) for path in home.glob("[0-9]*")), default=0)
         for segment in range(done + 1, training.segments + 1):
-            _segment(training, home, segment, log)
+            _segment(training, home, segment, made, log)
             print(
                 f"  {training.name}: {segment} of {training.segments} segments, "
                 f"{time.strftime('%H:%M')}",
@@ -184,7 +200,7 @@ def trained_by(training: Training, trainings: Path) -> tuple[Path, JSON]:
     about = {name: config[name] for name in ("steps", "seconds", "versions")}
     curve = _curve(folder)
     about |= {"cpu_seconds": round(curve.pop("cpu_seconds"), 1), "training": training.name}
-    return folder, about | {"curve": curve}
+    return folder, about | {"revisions": curve.pop("revisions"), "curve": curve}
 
 
 def _curve(folder: Path) -> JSON:
@@ -192,10 +208,10 @@ def _curve(folder: Path) -> JSON:
     found: JSON = json.loads((folder / CURVE).read_text(encoding="utf-8"))
     if "cpu_seconds" not in found:
         raise ValueError(f"{folder} is of an earlier version: take its folder away")
-    return found
+    return {"revisions": []} | found
 
 
-def _segment(training: Training, home: Path, segment: int, log: TextIO) -> None:
+def _segment(training: Training, home: Path, segment: int, made: str, log: TextIO) -> None:
     """One session, from the folder of the last to one of its own."""
     part, last = home / "part", home / str(segment - 1)
     shutil.rmtree(part, ignore_errors=True)
@@ -210,7 +226,8 @@ def _segment(training: Training, home: Path, segment: int, log: TextIO) -> None:
             hyperparams=str(home / "hyperparams.json"),
             out=str(part),
         )
-        curve: JSON = {"cpu_seconds": 0.0, "steps": [], "score": [], "return": []}
+        curve: JSON = {"cpu_seconds": 0.0, "revisions": []}
+        curve |= {"steps": [], "score": [], "return": []}
     else:
         shutil.copytree(last, part, ignore=shutil.ignore_patterns(LOCK))
         settings = resumed({"resume": True, "out": str(part)})
@@ -221,6 +238,7 @@ def _segment(training: Training, home: Path, segment: int, log: TextIO) -> None:
     if not complete:
         raise KeyboardInterrupt
     curve["cpu_seconds"] += time.process_time() - since
+    curve["revisions"] = list(dict.fromkeys([*curve["revisions"], made]))
     found = played(training.curve, training.algo, str(part), trust=True)["trials"]
     curve["steps"].append(read_config(part)["steps"])
     for name in ("score", "return"):

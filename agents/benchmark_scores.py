@@ -16,14 +16,15 @@ Agarwal R, Schwarzer M, Castro PS, Courville A, Bellemare MG (2021). Deep reinfo
 the edge of the statistical precipice. Advances in Neural Information Processing Systems 34.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from ndbmi_gym.experiments.bench.crossed import PSEUDO
+from ndbmi_gym.experiments.bench.crossed import pseudo
 from ndbmi_gym.experiments.bench.statistics import Interval, share_interval
 
 FloatArray = npt.NDArray[np.float64]
@@ -66,14 +67,14 @@ def normalise(values: FloatArray, floor: FloatArray, ceiling: FloatArray) -> Nor
 
 
 def iqm(
-    tasks: Sequence[Normalised], sampled: bool, trainings: Sequence[Hashable] | None = None
+    tasks: Sequence[Normalised], sampled: bool, agents: Sequence[Sequence[Hashable]] | None = None
 ) -> Interval:
     """Interquartile mean over tasks and runs: of the middle half of all values.
 
     Tasks count alike, however many runs they have. A value that a quartile goes through counts in
-    part, so that repeating every run changes nothing. What runs contribute is summed over the tasks
-    that the same agents play, before its spread is taken: they are no independent runs; and so is
-    what trials contribute, over tasks with as many of them.
+    part, so that repeating every run changes nothing. What an agent contributes is summed over the
+    tasks that it plays, before the spread over agents is taken, since its runs are not independent;
+    and what a trial contributes, over animals and tasks, since those of one number may begin alike.
 
     Parameters
     ----------
@@ -81,9 +82,8 @@ def iqm(
     sampled : bool
         Whether runs are a sample of what training leads to; if not, the interval is over trials
         alone.
-    trainings : sequence of hashable, optional
-        By task, what its runs were trained as: equal where the same agents play, in the same order.
-        None: each task has agents of its own.
+    agents : sequence of sequence of hashable, optional
+        By task, the agent of each run. None: every run is of an agent of its own.
 
     Returns
     -------
@@ -94,52 +94,85 @@ def iqm(
     masses = np.concatenate([np.full(len(t.runs), 1 / len(tasks) / len(t.runs)) for t in tasks])
     weights, low, high = _middle(values, masses)
     estimate = float(weights @ values)
-    per_trial, influences, begin = [], [], 0
+    per_trial, per_run, begin = [], [], 0
     for task in tasks:
         own = weights[begin : begin + len(task.runs)]
         begin += len(task.runs)
-        per_trial.append(np.tensordot(own, task.errors, axes=1))
-        influences.append(2 * np.clip(task.runs, low, high) / len(tasks))
-    half = _half_width(per_trial, influences if sampled else None, trainings, 0.5)
-    return Interval(estimate, estimate - half, estimate + half)
+        per_trial.append(np.tensordot(own, task.errors, axes=1).mean(axis=0))
+        per_run.append(2 * np.clip(task.runs, low, high) / len(tasks))
+    half = np.hypot(_of_trials(per_trial), _of_runs(per_run, agents, 0.5) if sampled else 0.0)
+    return Interval(estimate, float(estimate - half), float(estimate + half))
 
 
-def _half_width(
-    per_trial: Sequence[FloatArray],
-    influences: Sequence[FloatArray] | None,
-    trainings: Sequence[Hashable] | None,
-    kept: float,
-) -> float:
-    """Half of an interval of a sum over tasks; NaN where one run of a sample tells none.
+def _of_trials(parts: Sequence[FloatArray]) -> float:
+    """Half width of a sum of means over trials, of which the first of all tasks may be alike.
 
     Parameters
     ----------
-    per_trial : sequence of ndarray (animals, trials)
-        What each trial contributes to it, for each task.
-    influences : sequence of ndarray (runs,), optional
-        And each run, times the number of runs; None if runs are no sample.
-    trainings : sequence of hashable, optional
+    parts : sequence of ndarray (trials,)
+        What is summed, for each task.
+    """
+    summed = np.zeros(max(map(len, parts)))
+    for each in parts:
+        summed[: len(each)] += _scaled(each)
+    freedom = min(map(len, parts)) - 1
+    return float(student.ppf(0.975, freedom) * np.sqrt((summed**2).sum()))
+
+
+def _of_runs(
+    parts: Sequence[FloatArray], agents: Sequence[Sequence[Hashable]] | None, kept: float
+) -> float:
+    """Half width of a sum of means over runs; NaN where one run of a sample tells none.
+
+    The degrees of freedom of the sum are after Welch (1947, Biometrika 34:28) and Satterthwaite
+    (1946, Biometrics Bull 2:110), those of tasks that share agents being the least of theirs. Of a
+    trimmed sum that share is left that is not trimmed (Yuen 1974, Biometrika 61:165).
+
+    Parameters
+    ----------
+    parts : sequence of ndarray (runs,)
+        What is summed, for each task.
+    agents : sequence of sequence of hashable, optional
         See `iqm`.
     kept : float
         Share of the runs that is not trimmed.
     """
-    square = 0.0
-    met: dict[tuple[int, ...], FloatArray] = {}
-    for each in per_trial:  # trials of equal number may have the same starts, targets and noise
-        met[each.shape] = met.get(each.shape, 0) + each
-    for (n_animals, n_trials), each in met.items():
-        of_trials = each.var(axis=1, ddof=1).sum() / n_animals**2 / n_trials
-        square += student.ppf(0.975, n_animals * (n_trials - 1)) ** 2 * of_trials
-    if influences is not None:
-        summed: dict[Hashable, FloatArray] = {}
-        for name, each in zip(trainings or range(len(influences)), influences, strict=True):
-            summed[name] = summed.get(name, 0) + each
-        if any(len(each) < 2 for each in summed.values()):
-            return float("nan")
-        square += _joined(
-            ((float(each.var(ddof=1)) / len(each), len(each) - 1) for each in summed.values()), kept
-        )
-    return float(np.sqrt(square))
+    if min(map(len, parts)) < 2:
+        return float("nan")
+    variances, freedoms = [], []
+    for group in _groups(parts, agents):
+        summed: dict[Hashable, float] = defaultdict(float)
+        for names, each in group:
+            for name, value in zip(names, _scaled(each), strict=True):
+                summed[name] += value
+        variances.append(sum(value**2 for value in summed.values()))
+        freedoms.append(min(len(each) for _, each in group) - 1)
+    total = sum(variances)
+    if not total:
+        return 0.0
+    freedom = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
+    return float(student.ppf(0.975, max(1.0, kept * freedom)) * np.sqrt(total))
+
+
+def _groups(
+    parts: Sequence[FloatArray], agents: Sequence[Sequence[Hashable]] | None
+) -> list[list[tuple[Sequence[Hashable], FloatArray]]]:
+    """Names of agents and values of their runs, of tasks that have agents in common together."""
+    if agents is None:
+        agents = [[(task, run) for run in range(len(each))] for task, each in enumerate(parts)]
+    groups: list[tuple[set[Hashable], list[tuple[Sequence[Hashable], FloatArray]]]] = []
+    for names, each in zip(agents, parts, strict=True):
+        joined = [group for group in groups if not group[0].isdisjoint(names)]
+        groups = [group for group in groups if group[0].isdisjoint(names)]
+        members = [member for _, old in joined for member in old]
+        groups.append((set(names).union(*(old for old, _ in joined)), [*members, (names, each)]))
+    return [members for _, members in groups]
+
+
+def _scaled(values: FloatArray) -> FloatArray:
+    """Deviations whose squares sum up to the squared standard error of the mean."""
+    n = len(values)
+    return np.asarray((values - values.mean()) / np.sqrt(n * (n - 1)))
 
 
 def _middle(values: FloatArray, masses: FloatArray) -> tuple[FloatArray, float, float]:
@@ -154,26 +187,11 @@ def _middle(values: FloatArray, masses: FloatArray) -> tuple[FloatArray, float, 
     return weights, float(kept[0]), float(kept[-1])
 
 
-def _joined(parts: Iterable[tuple[float, int]], kept: float) -> float:
-    """Square of the half width of a sum's interval, from variances and degrees of freedom.
-
-    Those of the sum are after Welch (1947, Biometrika 34:28) and Satterthwaite (1946, Biometrics
-    Bull 2:110); of a trimmed one that share is left that is not trimmed (Yuen 1974, Biometrika
-    61:165).
-    """
-    given = [(variance, freedom) for variance, freedom in parts if variance > 0]
-    if not given:
-        return 0.0
-    total = sum(variance for variance, _ in given)
-    freedom = total**2 / sum(variance**2 / freedom for variance, freedom in given)
-    return float(student.ppf(0.975, max(1.0, kept * freedom)) ** 2 * total)
-
-
 def improvement(
     tasks: Sequence[tuple[FloatArray, FloatArray]],
     more_is_better: Sequence[bool],
     sampled: bool,
-    trainings: Sequence[Hashable] | None = None,
+    agents: Sequence[Sequence[Hashable]] | None = None,
 ) -> Interval:
     """Probability that a trial goes better than the other agent's same trial; ties count half.
 
@@ -185,7 +203,7 @@ def improvement(
         Of the values, for each task.
     sampled : bool
         See `iqm`.
-    trainings : sequence of hashable, optional
+    agents : sequence of sequence of hashable, optional
         See `iqm`.
 
     Returns
@@ -195,20 +213,24 @@ def improvement(
         measured, so that it is never certain; its ends are NaN where a task has one run of a
         sample.
     """
-    means, per_trial, influences = [], [], []
+    means, per_trial, per_run = [], [], []
     for (mine, other), more in zip(tasks, more_is_better, strict=True):
         ahead = (np.sign(mine - other) * (1 if more else -1) + 1) / 2
-        of_trials = ahead.mean(axis=0)
-        means.append(of_trials.mean())
-        of_trials = np.hstack((of_trials, np.tile(PSEUDO, (len(of_trials), 1))))
+        means.append(float(ahead.mean()))
+        of_trials = np.concatenate((pseudo(len(other), means[-1]), ahead.mean(axis=(0, 1))))
         per_trial.append(of_trials / len(tasks))
-        influences.append(ahead.mean(axis=(1, 2)) / len(tasks))
+        per_run.append(ahead.mean(axis=(1, 2)) / len(tasks))
     middle = float(np.mean(means))
-    half = _half_width(per_trial, influences if sampled else None, trainings, 1.0)
+    half = np.hypot(_of_trials(per_trial), _of_runs(per_run, agents, 1.0) if sampled else 0.0)
     return Interval(middle, *np.clip((middle - half, middle + half), 0, 1).tolist())
 
 
-def profile(tasks: Sequence[FloatArray], levels: FloatArray, sampled: bool) -> FloatArray:
+def profile(
+    tasks: Sequence[FloatArray],
+    levels: FloatArray,
+    sampled: bool,
+    agents: Sequence[Sequence[Hashable]] | None = None,
+) -> FloatArray:
     """Share of runs above each level, tasks counting alike.
 
     Parameters
@@ -218,18 +240,23 @@ def profile(tasks: Sequence[FloatArray], levels: FloatArray, sampled: bool) -> F
     levels : ndarray (n,)
     sampled : bool
         Whether runs are a sample.
+    agents : sequence of sequence of hashable, optional
+        See `iqm`.
 
     Returns
     -------
     ndarray (n, 3)
         Share, low and high, the latter NaN if runs are no sample. The interval is Clopper and
-        Pearson's of all runs together: on tasks of unequal difficulty hits vary less than those of
-        a single probability (Hoeffding 1956, Ann Math Stat 27:713), so that it is on the wide side.
+        Pearson's of as many runs as tell as much: runs of an agent on several tasks count as one,
+        and tasks with few runs count for more than these. On tasks of unequal difficulty hits vary
+        less than those of a single probability (Hoeffding 1956, Ann Math Stat 27:713), so that it
+        is on the wide side.
     """
-    n_runs = sum(map(len, tasks))
+    groups = _groups(tasks, agents)
+    n = len(tasks) ** 2 / sum(len(each) ** 2 / min(len(x) for _, x in each) for each in groups)
     rows = []
     for level in levels:
         share = float(np.mean([(runs > level).mean() for runs in tasks]))
-        found = share_interval(round(share * n_runs), n_runs)
-        rows.append([share, *(found[1:] if sampled else (np.nan, np.nan))])
+        ends = share_interval(min(share * n, n), n)[1:] if sampled else (np.nan, np.nan)
+        rows.append([share, *ends])
     return np.array(rows)

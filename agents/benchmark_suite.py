@@ -24,6 +24,7 @@ takes it, or what to train: ``algo``, ``steps`` (one number, or by name of the t
 tasks that it does not name the agent is left out), and ``hyper``, changes of hyper-parameters.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -42,6 +43,7 @@ from agents.options import JSON
 from agents.runs import AGENT, DISTILL, MODEL, make_env
 from agents.train import Settings, read_hyperparams
 from ndbmi_gym.policies import POLICIES
+from ndbmi_gym.policies.pretrained import shipped
 
 SUITES = Path(__file__).parent / "suites"
 
@@ -315,6 +317,8 @@ def read_suite(name: str) -> Suite:
 
 def _checked(name: str, found: Any) -> Suite:
     _check_names("it", found, _OF_A_SUITE, {"tasks"})
+    if not isinstance(found.get("like", ""), str):
+        raise ValueError(f"like = {found['like']!r}: give the name of a suite")
     base: Suite | None = read_suite(found["like"]) if "like" in found else None
     common = dict(_DEFAULTS)
     if base is not None:
@@ -330,10 +334,12 @@ def _checked(name: str, found: Any) -> Suite:
     for key in ("trials", "trial_seed", "segments", "curve_trials"):
         _check_whole(key, common[key], 0 if key == "trial_seed" else 1)
     seeds = common["seeds"]
-    if not isinstance(seeds, list) or not seeds or len(set(seeds)) < len(seeds):
+    if not isinstance(seeds, list) or not seeds:
         raise ValueError(f"seeds = {seeds!r}: give a list of different whole numbers")
     for seed in seeds:
         _check_whole("seeds", seed, 0)
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds = {seeds!r}: give a list of different whole numbers")
     _check_names("agents", found.get("agents", {}), None, set())
     agents = {**(base.agents if base else {}), **found.get("agents", {})}
     _check_names("tasks", found["tasks"], None, set())
@@ -342,11 +348,22 @@ def _checked(name: str, found: Any) -> Suite:
     tasks = {task: _task(task, each, common, agents) for task, each in found["tasks"].items()}
     homes = {**(base.homes if base else {}), **tasks}
     homes = {task: each for task, each in homes.items() if "trained" not in each}
+    learns = any(isinstance(agent, dict) for agent in agents.values())
     for task, each in tasks.items():
         home = each.get("trained", task)
         if home not in homes:
             raise ValueError(
                 f"task {task!r} is trained on {home!r}: name one of {', '.join(homes)}"
+            )
+        if home != task and _spaces(each) != _spaces(homes[home]):
+            raise ValueError(
+                f"task {task!r} has other observations or actions than {home!r}, which its agents "
+                "are trained on: set observe, volition and the like as there"
+            )
+        if home == task and learns and each["trials"] < common["curve_trials"]:
+            raise ValueError(
+                f"curve_trials = {common['curve_trials']}: give no more than the {each['trials']} "
+                f"trials of task {task!r}, whose first ones they are"
             )
     for label, agent in agents.items():
         _check_agent(label, agent, homes, tasks)
@@ -362,7 +379,17 @@ def _checked(name: str, found: Any) -> Suite:
     )
 
 
+def _check_label(kind: str, label: str) -> None:
+    """Raise ValueError unless a name can be that of a folder."""
+    if not label or label.startswith(".") or set(label) & set("/\\"):
+        raise ValueError(
+            f"the {kind} {label!r} cannot name a folder: choose a name without slashes that does "
+            "not begin with a dot"
+        )
+
+
 def _task(name: str, each: Any, common: JSON, agents: Mapping[str, Any]) -> JSON:
+    _check_label("task", name)
     _check_names(f"task {name!r}", each, _OF_A_TASK, {"env"})
     filled: JSON = {key: common[key] for key in ("trials", "trial_seed")}
     filled |= {"option": {}, "apart": False} | each
@@ -396,8 +423,7 @@ def _check_agent(
     label: str, agent: Any, homes: Mapping[str, JSON], tasks: Mapping[str, JSON]
 ) -> None:
     """Raise ValueError unless an agent can be had, and trained wherever tasks want it."""
-    if "/" in label or label.startswith("."):
-        raise ValueError(f"the agent {label!r} names a folder: choose a label without '/' or '.'")
+    _check_label("agent", label)
     if not isinstance(agent, dict):
         for spec in _listed(agent):
             if not isinstance(spec, str):
@@ -451,6 +477,11 @@ def _place(task: JSON) -> Place:
     )
 
 
+def _spaces(task: JSON) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+    with contextlib.closing(make_env(task["env"], 1, _place(task).options[0])) as env:
+        return env.single_observation_space, env.single_action_space
+
+
 def _steps(agent: JSON, home: str) -> int | None:
     steps: int | None
     steps = agent["steps"].get(home) if isinstance(agent["steps"], dict) else agent["steps"]
@@ -467,7 +498,7 @@ def identity(spec: str) -> str:
     Of a module these are its file, and of one in a package all that lies in the package.
     """
     if spec in POLICIES:
-        return ""
+        return digest(shipped()) if spec == "pretrained" else ""
     path = Path(spec)
     if path.exists() or ":" not in spec:
         files = [path] if path.is_file() else [path / name for name in (AGENT, MODEL)]

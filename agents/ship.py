@@ -1,8 +1,8 @@
 """Choose the agents that come with the package: ``python -m agents.ship runs/hold-* runs/curl-*``.
 
-For maintainers. Of each environment id the run that does best on some trials is taken, scored on
-others beside floor and ceiling, and written into ``ndbmi_gym/data`` with what is known of it. The
-agents of other ids stay.
+For maintainers. Of each environment id what does best on some trials, of the runs and the agent
+that is there, is taken, scored on others beside floor and ceiling, and written into
+``ndbmi_gym/data`` with what is known of it. The agents of other ids stay.
 """
 
 import argparse
@@ -69,13 +69,17 @@ def ship(
                 "as it is are shipped"
             )
         by_id.setdefault(env_id, {})[path] = agent
+    for env_id, agents in by_id.items():
+        present = data / _file(env_id)
+        if present.exists():
+            agents[present] = load_network(present)
     best = {env_id: choose(env_id, agents, selection) for env_id, agents in by_id.items()}
     rows = {env_id: scored(env_id, agent, trials) for env_id, agent in best.items()}
     table: JSON = {}
     if (data / TABLE).exists():
         table = json.loads((data / TABLE).read_text("utf-8"))
     for env_id, agent in best.items():
-        file = f"agents/{short_name(env_id)}.npz"
+        file = _file(env_id)
         save_network(data / file, agent)
         table[env_id] = {
             "file": file,
@@ -92,6 +96,10 @@ def ship(
         print(f"{env_id}: {told[0]:.3f}, normalised {told[1]}", flush=True)
     write_json(data / TABLE, dict(sorted(table.items())))
     return [*(data / table[env_id]["file"] for env_id in best), data / TABLE]
+
+
+def _file(env_id: str) -> str:
+    return f"agents/{short_name(env_id)}.npz"
 
 
 def scored(env_id: str, agent: Network, trials: int) -> JSON:

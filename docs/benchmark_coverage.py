@@ -59,16 +59,20 @@ def suite(
     n: int,
     noise: float,
     shared: bool = False,
+    n_animals: int = 1,
 ) -> list[Normalised]:
     """Measured runs of an agent, on a scale whose ends are measured on the same trials.
 
-    `shared` if the same agents play all tasks, and who is good at one is good at each.
+    `shared` if the same agents play all tasks, and who is good at one is good at each; several
+    animals meet the same trials, which are then those of all tasks.
     """
     found = []
     skill = spread(rng, n) if shared else None
-    for mean, deviation in tasks:
-        common = noise * np.sqrt(0.5) * rng.normal(size=(1, N_TRIALS))
-        own = noise * np.sqrt(0.5) * rng.normal(size=(n + 2, 1, N_TRIALS))
+    common = noise * np.sqrt(0.5) * rng.normal(size=(1, N_TRIALS))
+    for i, (mean, deviation) in enumerate(tasks):
+        if i and n_animals == 1:
+            common = noise * np.sqrt(0.5) * rng.normal(size=(1, N_TRIALS))
+        own = noise * np.sqrt(0.5) * rng.normal(size=(n + 2, n_animals, N_TRIALS))
         floor, ceiling = common + own[0], 1 + common / 2 + own[1] / 2
         own_skill = spread(rng, n) if skill is None else skill
         runs = (mean + deviation * own_skill)[:, None, None]
@@ -76,15 +80,22 @@ def suite(
     return found
 
 
-def of_iqm(name: str, spread: Spread, noise: float, shared: bool = False) -> Case:
+def of_iqm(
+    name: str, spread: Spread, noise: float, shared: bool = False, n_animals: int = 1
+) -> Case:
     """The interquartile mean of runs and trials."""
     tasks = TASKS[name]
-    trainings = ["the same"] * len(tasks) if shared else None
 
     def draw(rng: np.random.Generator, n: int) -> Interval:
-        return iqm(suite(rng, tasks, spread, n, noise, shared), True, trainings)
+        return iqm(
+            suite(rng, tasks, spread, n, noise, shared, n_animals),
+            True,
+            _agents(len(tasks), n, shared),
+        )
 
     trials = "quiet" if noise == QUIET else "noisy"
+    if n_animals > 1:
+        trials = f"{trials}, the same for {n_animals} animals and all tasks"
     data = f"tasks: {name}; runs: {_runs(spread, shared)}; trials: {trials}"
     return Case("interquartile mean", data, draw, truth(tasks, spread), RUNS)
 
@@ -125,26 +136,37 @@ def of_improvement(ahead: float, spread: Spread, shared: bool = False) -> Case:
             able = level + skill * own[:, None, None]
             able = able + ease * rng.normal(size=(1, N_TRIALS)) + rng.normal(size=(n, 1, N_TRIALS))
             pairs.append((able, np.zeros((1, N_TRIALS))))
-        return improvement(pairs, [True] * 4, True, ["the same"] * 4 if shared else None)
+        return improvement(pairs, [True] * 4, True, _agents(4, n, shared))
 
     data = f"{ahead:.0%} of the trials; runs: {_runs(spread, shared)}"
     return Case("probability of improvement", data, draw, probability(), RUNS)
 
 
-def of_profile(level: float) -> Case:
-    """The share of runs above a level, on tasks that are apart."""
-    tasks = TASKS["apart"]
+def of_profile(level: float, shared: bool = False) -> Case:
+    """The share of runs above a level, on tasks that are apart; or alike, by the same agents."""
+    name = "alike" if shared else "apart"
+    tasks = TASKS[name]
     held = float(np.mean([1 - ndtr((level - mean) / deviation) for mean, deviation in tasks]))
 
     def draw(rng: np.random.Generator, n: int) -> Interval:
-        runs = [mean + deviation * rng.normal(size=n) for mean, deviation in tasks]
-        return Interval(*profile(runs, np.array([level]), sampled=True)[0].tolist())
+        skill = rng.normal(size=n)
+        runs = [
+            mean + deviation * (skill if shared else rng.normal(size=n))
+            for mean, deviation in tasks
+        ]
+        agents = _agents(len(tasks), n, shared)
+        return Interval(*profile(runs, np.array([level]), True, agents)[0].tolist())
 
-    return Case("performance profile", f"runs above {level:g}; tasks: apart", draw, held, RUNS)
+    data = f"runs above {level:g}, {_runs(normal, shared)}; tasks: {name}"
+    return Case("performance profile", data, draw, held, RUNS)
 
 
 def _norm() -> np.ndarray:
     return np.asarray(ndtr(np.linspace(-5, 5, 100_001)))
+
+
+def _agents(n_tasks: int, n: int, shared: bool) -> list[range] | None:
+    return [range(n)] * n_tasks if shared else None
 
 
 def _runs(spread: Spread, shared: bool) -> str:
@@ -160,10 +182,12 @@ def cases() -> list[Case]:
     found = [of_iqm(name, spread, QUIET) for name in TASKS for spread in spreads]
     found += [of_iqm("apart", spread, NOISY) for spread in spreads]
     found += [of_iqm(name, normal, QUIET, shared=True) for name in ("alike", "apart")]
+    found.append(of_iqm("apart", normal, NOISY, shared=True, n_animals=10))
     found.append(bootstrapped("apart"))
     found += [of_improvement(ahead, spread) for ahead in (0.6, 0.9) for spread in (normal, below)]
     found.append(of_improvement(0.9, normal, shared=True))
-    return found + [of_profile(level) for level in (0.7, 0.85, 0.92)]
+    found += [of_profile(level) for level in (0.7, 0.85, 0.92)]
+    return [*found, of_profile(0.8, shared=True)]
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tiny_suite import tiny
 
-from agents.benchmark import Settings, main, planned
+from agents.benchmark import Clock, Settings, main, planned
+from agents.benchmark_runs import Outcome
 from agents.benchmark_suite import Training, read_suite
 
 ROOT = Path(__file__).parents[1]
@@ -89,6 +90,21 @@ def test_references_come_first_and_seeds_in_turn(tmp_path):
     assert [work.runs[0].seed for work in works if isinstance(work.runs[0].policy, Training)] == [
         0, 0, 0, 1, 1, 1
     ]  # fmt: skip
+
+
+def test_the_end_is_told_by_what_alike_took(tmp_path):
+    settings = Settings(suite=(tiny(tmp_path),), out=str(tmp_path), training=str(tmp_path))
+    works, _ = planned([read_suite(settings.suite[0])], settings)
+    clock, told = Clock(works, 1), {}
+    for work in works:
+        algo = work.runs[0].policy.algo if isinstance(work.runs[0].policy, Training) else ""
+        told[work.name] = clock.tick(Outcome(work, {"ppo": 768, "sac": 180}.get(algo, 1), ""))
+    words = [line.partition("; ")[2] for line in told.values()]
+    # six references of a second; then PPO, SAC and PPO for the first seed, and for the next
+    assert words[0].startswith("at least 0 min left, not before")
+    assert words[6].startswith("at least 38 min left")  # three more of PPO
+    assert words[7].startswith("about 41 min left, until")
+    assert words[-1].startswith("about 0 min left")
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,6 @@ def test_the_data_hold_every_case_and_what_is_promised(coverage, cases, rows):
 def test_the_data_are_what_the_script_measures(coverage, cases, rows):
     made = json.loads(coverage.OUT.read_text())
     assert (made["repetitions"], made["seed"]) == (coverage.REPETITIONS, coverage.SEED)
-    name = "performance profile, runs above 0.85; tasks: apart"
+    name = "performance profile, runs above 0.85, normal; tasks: apart"
     found = cases[name].coverage(3, made["repetitions"])
     assert rows[name]["coverage"]["3"] == pytest.approx(found, abs=1e-4)

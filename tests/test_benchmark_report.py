@@ -28,6 +28,12 @@ def test_the_tables_that_are_kept_are_those_of_the_runs(suite):
         assert (results.folder / f"{name}.csv").read_text(encoding="utf-8") == as_csv(rows)
 
 
+def change(path, **asked):
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    kept["asked"] |= asked
+    path.write_text(json.dumps(kept), encoding="utf-8")
+
+
 def test_an_agent_that_lacks_a_task_has_no_value_over_all(part):
     whole = row(read_results(part), "filter")
     shutil.rmtree(part / "hold" / "filter")
@@ -86,3 +92,40 @@ def test_other_trials_are_refused(part):
     path.write_text(json.dumps(kept), encoding="utf-8")
     with pytest.raises(ValueError, match="other trials"):
         read_results(part)
+
+
+def test_two_versions_of_an_agent_are_no_single_one(part):
+    shutil.copytree(part / "hold" / "eq24", part / "hold" / "mine")
+    shutil.copytree(part / "shift-curl" / "eq24", part / "shift-curl" / "mine")
+    for task, identity in (("hold", "a"), ("shift-curl", "b")):
+        change(part / task / "mine" / "0.json", agent="mine", identity=identity)
+    with pytest.raises(ValueError, match=r"another version of 'mine' than on other tasks: go on"):
+        read_results(part)
+    change(part / "shift-curl" / "mine" / "0.json", identity="a")
+    read_results(part)
+
+
+@pytest.mark.parametrize("name", ["failed-0.json", "0.json"])
+def test_a_damaged_file_is_named(part, name):
+    (part / "hold" / "eq24" / name).write_text('{"asked": {"task": "hold"}}')
+    with pytest.raises(ValueError, match=f"{name} is no result of a run .*: take it away"):
+        read_results(part)
+
+
+def test_other_files_are_none_of_its_business(part):
+    before = as_csv(leaderboard(read_results(part)))
+    shutil.copy(part / "hold" / "eq24" / "0.json", part / "hold" / "eq24" / "0 (copy).json")
+    assert as_csv(leaderboard(read_results(part))) == before
+
+
+def test_a_comma_in_a_name_splits_no_cell():
+    assert as_csv([{"agent": "mine, new", "score": None}]).splitlines() == [
+        "agent,score,score low,score high", '"mine, new",,,'
+    ]  # fmt: skip
+
+
+def test_agents_that_play_several_tasks_are_known_as_the_same(part):
+    results = read_results(part)
+    assert len(set(results.tasks["hold"]["distill-5min"].agents)) > 1
+    eq24 = {results.tasks[task]["eq24"].agents for task in results.tasks}
+    assert len(eq24) == 1

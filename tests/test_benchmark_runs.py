@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from quick_runs import QUICK
-from tiny_suite import SEEING, results, tiny
+from tiny_suite import SEEING, TINY, results, tiny
 
-from agents import benchmark, train
+from agents import benchmark, benchmark_runs, train
 from agents.benchmark_runs import is_done, played, trained_by
 from agents.benchmark_suite import Place, Training, read_suite
 from agents.runs import MODEL, read_config
@@ -86,12 +87,13 @@ def training(**changes):
 
 
 def test_training_is_done_once(tmp_path, monkeypatch):
-    folder, about = trained_by(training(), tmp_path)
+    folder, about = trained_by(training(), tmp_path, "abc")
     assert about["steps"] == about["curve"]["steps"][-1] == 768
     assert about["curve"]["steps"] == [256, 512, 768]
+    assert about["revisions"] == ["abc"]
     assert read_config(folder)["finished"]
     monkeypatch.setattr(train, "_learn", None)
-    assert trained_by(training(), tmp_path) == (folder, about)
+    assert trained_by(training(), tmp_path, "abc") == (folder, about)
 
 
 def test_what_decides_the_learning_has_a_folder_of_its_own():
@@ -108,7 +110,7 @@ def test_what_decides_the_learning_has_a_folder_of_its_own():
 
 def test_the_first_segment_is_the_beginning_of_a_run(tmp_path):
     short = training(segments=1, steps=256)
-    folder, _ = trained_by(short, tmp_path)
+    folder, _ = trained_by(short, tmp_path, "abc")
     plain = train.Settings(
         env=short.env, option=SEEING, hyper=QUICK, seed=3, steps=256, out=str(tmp_path / "plain")
     )
@@ -119,6 +121,30 @@ def test_the_first_segment_is_the_beginning_of_a_run(tmp_path):
     )
     for name, weights in mine.items():
         torch.testing.assert_close(weights, other[name], rtol=0, atol=0)
+
+
+def test_a_run_that_fails_ends_no_other_of_its_training(tmp_path, monkeypatch):
+    where = {"env": "ndbmi/ShiftTarget-v1", "option": SEEING, "trained": "shift"}
+    tasks = {"shift": TINY["tasks"]["shift"]} | dict.fromkeys(("b", "c"), where)
+    suite = read_suite(tiny(tmp_path, tasks=tasks)).chosen(["ppo"], 1)
+    runs = [run for run in suite.runs() if run.agent == "ppo"]
+    monkeypatch.setattr(benchmark_runs, "trained_by", lambda *_: (Path("eq24"), {"steps": 1}))
+    original = benchmark_runs.played
+
+    def play(place, label, policy, trust):
+        calls.append(label)
+        if len(calls) == 2:
+            raise RuntimeError("dark")
+        return original(place, label, policy, trust)
+
+    calls = []
+    monkeypatch.setattr(benchmark_runs, "played", play)
+    work = benchmark_runs.Work(tuple(runs), tmp_path, tmp_path, "", False, os.getpid())
+    assert benchmark_runs.do(work).error == "RuntimeError: dark"
+    assert [is_done(run, tmp_path) for run in runs] == [True, False, True]
+    assert not benchmark_runs.do(work).error
+    assert all(is_done(run, tmp_path) for run in runs)
+    assert not list(tmp_path.rglob("failed-*"))
 
 
 def test_values_are_those_of_the_rollout():

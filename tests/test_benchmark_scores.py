@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t, trim_mean
 
 from agents.benchmark_scores import Normalised, improvement, iqm, normalise, profile
+from ndbmi_gym.experiments.bench.statistics import share_interval
 
 
 def tasks_of(*runs, n_trials=4, noise=0.0):
@@ -103,8 +104,8 @@ class TestImprovement:
         share = np.array([0.5, 0.6, 0.8])  # of ten trials in which all tasks are alike
         mine = np.where(np.arange(10) < 10 * share[:, None], 1.0, -1.0)[:, None]
         tasks = [(mine, np.zeros((1, 10)))] * 2
-        found = improvement(tasks, [True] * 2, True, ["the same"] * 2)
-        trials = np.concatenate((((mine + 1) / 2).mean(axis=0)[0], [0, 0, 1, 1]))
+        found = improvement(tasks, [True] * 2, True, ["abc"] * 2)
+        trials = np.concatenate(([0, 0, 1, 1], ((mine + 1) / 2).mean(axis=0)[0]))
         of_trials = t.ppf(0.975, 13) ** 2 * trials.var(ddof=1) / 14
         of_runs = t.ppf(0.975, 2) ** 2 * share.var(ddof=1) / 3
         assert found.estimate == pytest.approx(share.mean())
@@ -119,7 +120,54 @@ class TestImprovement:
         ).all()
 
 
+class TestAgentsOnSeveralTasks:
+    runs = np.array([0.2, 0.5, 0.8])
+
+    def half(self, agents):
+        tasks = tasks_of(self.runs, self.runs[::-1])
+        found = iqm(tasks, True, agents)
+        return found.high - found.estimate
+
+    def test_what_one_gains_here_and_loses_there_cancels(self):
+        assert self.half(["abc", "cba"]) > self.half(["abc", "def"]) > 0
+        assert self.half(["abc", "abc"]) == pytest.approx(0, abs=1e-12)
+        assert self.half(["abc", "def"]) == self.half(None)
+
+    def test_tasks_with_one_agent_in_common_are_no_longer_independent(self):
+        # of the agents a, b and c, and c, d and e: c is best here and there, by the same
+        parted = self.half(["abc", "cde"])
+        assert parted > self.half(["abc", "def"])
+
+    def test_trials_that_some_tasks_lack(self):
+        errors = np.random.default_rng(6).normal(size=(1, 1, 80))
+        few = errors[..., :20] - errors[..., :20].mean()
+        one, other = (Normalised(np.array([0.5]), each) for each in (errors - errors.mean(), few))
+        apart = Normalised(np.array([0.5]), few[..., ::-1])
+        halves = [iqm([one, each], False).high for each in (other, apart)]
+        assert halves[0] > halves[1]
+
+    def test_animals_on_the_same_trials_are_no_more_than_one(self):
+        errors = np.random.default_rng(7).normal(size=(1, 1, 50))
+        errors -= errors.mean()
+        found = [
+            iqm([Normalised(np.array([0.5]), np.tile(errors, (1, n, 1)))], False) for n in (1, 9)
+        ]
+        assert found[0] == pytest.approx(found[1])
+
+
 class TestProfile:
+    def test_agents_on_several_tasks_count_once(self):
+        tasks = [np.array([0.2, 0.4, 0.9])] * 4
+        own, same = (profile(tasks, np.array([0.3]), True, a)[0] for a in (None, ["abc"] * 4))
+        assert own[0] == same[0] == pytest.approx(2 / 3)
+        np.testing.assert_allclose(own[1:], share_interval(8, 12)[1:])
+        np.testing.assert_allclose(same[1:], share_interval(2, 3)[1:])
+
+    def test_few_runs_on_one_task_tell_less(self):
+        tasks = [np.zeros(10), np.zeros(2)]
+        found = profile(tasks, np.array([0.3]), True)[0]
+        assert found[2] == pytest.approx(share_interval(0, 4 / (1 / 10 + 1 / 2))[2])
+
     def test_is_the_share_above(self):
         found = profile([np.array([0.2, 0.4]), np.array([0.6])], np.array([0.1, 0.3, 0.9]), True)
         np.testing.assert_allclose(found[:, 0], [1, 0.75, 0])

@@ -98,7 +98,7 @@ class TestChosen:
             ({"only": ["shfit"]}, "'shfit'.*choose from shift, hold"),
             ({"own": {"ppo": "eq24"}}, "'ppo' is in suite tiny"),
             ({"own": {"filter": "a:b"}}, "choose another label"),
-            ({"own": {"a/b": "eq24"}}, "names a folder"),
+            ({"own": {"a/b": "eq24"}}, "agent 'a/b' cannot name a folder"),
             ({"own": {"mine": "no_such_module:act"}}, "no_such_module:act'.*no such baseline"),
             ({"own": {"mine": ["eq24", "gone.npz"]}}, "'gone.npz'.*no such baseline"),
             ({"n_seeds": 0}, "seeds = 0"),
@@ -128,6 +128,15 @@ DISTILLED = {"algo": "distill", "steps": 9}
         ({"segments": 1.5}, "segments = 1.5"),
         ({"tasks": []}, "tasks is .*mapping"),
         ({"tasks": {}}, "tasks is {}: name one"),
+        ({"tasks": {"a/b": SHIFT}}, "task 'a/b' cannot name a folder"),
+        ({"tasks": {"": SHIFT}}, "task '' cannot name a folder"),
+        ({"seeds": [[1]]}, "seeds = .1.: give a whole"),
+        ({"like": 5}, "like = 5: give the name"),
+        ({"curve_trials": 21, "agents": {"a": {"algo": "ppo", "steps": 9}}}, "more than the 20"),
+        (
+            {"tasks": {"shift": SHIFT, "t": {"env": SHIFT["env"], "trained": "shift"}}},
+            "task 't' has other observations or actions than 'shift'",
+        ),
         ({"tasks": {"shift": SHIFT | {"trained": ["a"]}}}, "trained on .'a'.: give a task's"),
         ({"tasks": {"shift": SHIFT | {"animals": 3}}}, "animals of task 'shift' are 3: give a"),
         ({"tasks": {"shift": SHIFT | {"animals": [-1]}}}, "animals of task 'shift' = -1"),
@@ -177,6 +186,7 @@ def test_another_version_of_ones_own_is_another_agent(tmp_path, monkeypatch):
         found.append(identity("an_agent_in_two_versions:a"))
     assert found[0] == found[2] != found[1]
     assert identity("eq24") == ""
+    assert identity("pretrained")  # which another version of the package may bring
 
 
 def test_all_of_a_package_is_what_an_agent_is_made_of(tmp_path, monkeypatch):

@@ -32,8 +32,7 @@ def runner(monkeypatch):
     "name",
     [
         "sb3",
-        "cleanrl",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("minari", "sb3_contrib")),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in HERE if each != "sb3"),
     ],
 )
 def test_it_runs_and_learns(runner, monkeypatch, capsys, name):

@@ -41,11 +41,29 @@ def test_rows_and_columns_may_change_places():
 def test_strata_are_no_sample():
     values = np.broadcast_to([[[0.0], [10.0]]], (1, 2, 50))
     assert crossed_interval(values, sampled=False) == (5.0, 5.0, 5.0)
-    # two strata of n columns each are as good as one of 2n, but for a degree of freedom
-    own = np.random.default_rng(0).normal(size=(1, 2, 500))
+    # two strata of n columns that have nothing in common are as good as one of 2n
+    own = np.random.default_rng(0).normal(size=(1, 2, 5000))
     apart = crossed_interval(own, sampled=False)
     together = crossed_interval(own.reshape(1, -1), sampled=False)
     assert apart == pytest.approx(together, abs=1e-3)
+
+
+@pytest.mark.parametrize("outcomes", [False, True])
+def test_strata_whose_columns_are_alike_are_no_more_than_one(outcomes):
+    column = (np.random.default_rng(0).random(5000) < 0.3).astype(float)
+    alike = crossed_interval(np.tile(column, (1, 3, 1)), sampled=False, outcomes=outcomes)
+    alone = crossed_interval(column[None], sampled=False, outcomes=outcomes)
+    assert alike == pytest.approx(alone, abs=1e-5)
+
+
+def test_added_outcomes_count_alike_in_one_stratum_and_in_many():
+    hits = np.random.default_rng(1).random((1, 5, 2000)) < 0.2
+    many = crossed_interval(hits, sampled=False, outcomes=True)
+    one = crossed_interval(hits.reshape(1, -1), sampled=False, outcomes=True)
+    assert many == pytest.approx(one, abs=5e-4)
+    certain = crossed_interval(np.ones((1, 5, 20)), sampled=False, outcomes=True)
+    together = crossed_interval(np.ones((1, 100)), sampled=False, outcomes=True)
+    assert certain.low == pytest.approx(together.low, abs=4e-3)
 
 
 def test_an_estimate_has_the_width_of_its_errors():

@@ -58,10 +58,11 @@ def test_the_best_of_each_id_is_written_with_what_it_scored(runs, tmp_path, monk
     assert table[IDS[0]]["normalised"] is None
     assert table[IDS[1]]["normalised"][0] < 1
     before = (data / table[IDS[0]]["file"]).read_bytes()
-    ship.ship(runs[3:], trials=2, selection=2, data=data)
+    ship.ship(runs[3:], trials=20, selection=20, data=data)  # the worse one of holding
     again = json.loads((data / "agents.json").read_text())
     assert again[IDS[0]] == table[IDS[0]]
-    assert again[IDS[1]]["about"]["rate"] == 0.0
+    assert again[IDS[1]]["about"]["rate"] == 1.0
+    assert again[IDS[1]]["selected"]["agents"] == 2
     assert (data / table[IDS[0]]["file"]).read_bytes() == before
 
 

@@ -195,13 +195,14 @@ def shipped() -> str:
                 f"`{env_id}`",
                 each["about"]["algo"] + (f", {frames} frames" if frames > 1 else ""),
                 f"{each['about']['seconds'] / 60:.1f}",
+                str(each["selected"]["agents"]),
                 _interval(each["score"], 3 if each["score"][0] <= 1 else 1),
                 _interval(each["success"], 3),
                 _interval(each["normalised"], 2),
                 _interval(each["normalised_return"], 2),
             )
         )
-    heads = ("environment", "algorithm", "minutes", "score", "success")
+    heads = ("environment", "algorithm", "minutes", "best of", "score", "success")
     return table((*heads, "normalised score", "normalised return"), rows)
 
 

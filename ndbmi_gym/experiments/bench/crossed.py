@@ -19,9 +19,6 @@ from scipy.stats import t as student
 
 from ndbmi_gym.experiments.bench.statistics import Interval
 
-PSEUDO = (0.0, 0.0, 1.0, 1.0)
-"""Two successes and two failures (Agresti and Coull 1998, Am Stat 52:119)."""
-
 
 def crossed_interval(
     values: npt.ArrayLike,
@@ -38,9 +35,9 @@ def crossed_interval(
     Parameters
     ----------
     values : array_like (rows, columns) or (rows, strata, columns)
-        Measurements, or errors of the estimate. Every stratum has columns of its own, and is itself
-        no sample: the animals of a table, each with its trials. NaN, with a single stratum, are
-        left out of the means; a row or a column of nothing else is left out altogether.
+        Measurements, or errors of the estimate. Strata are no sample, and share the columns: the
+        animals of a table on the same trials. NaN, with a single stratum, are left out of the
+        means; a row or a column of nothing else is left out altogether.
     estimate : float, optional
         An estimate whose errors are the mean of `values`; by default that mean itself, in which
         rows count alike.
@@ -76,22 +73,35 @@ def crossed_interval(
         raise ValueError(f"{len(grid)} rows that are no sample: give one, or sampled=True")
     known = np.isfinite(grid)
     grid = grid[known.any(axis=(1, 2))][..., known.any(axis=(0, 1))]
-    n_rows, n_strata, n_columns = grid.shape
+    n_rows, _, n_columns = grid.shape
     if not grid.size:
         return Interval(*(float("nan"),) * 3)
     rows = np.nanmean(grid, axis=(1, 2))
     middle = float(rows.mean()) if estimate is None else estimate
     if n_columns < 2 or (sampled and n_rows < 2):
         return Interval(middle, float("nan"), float("nan"))
-    columns = np.nanmean(grid, axis=0)
+    columns = np.nanmean(grid, axis=(0, 1))
     if outcomes:
-        columns = np.hstack((columns, np.tile(PSEUDO, (n_strata, 1))))
-    of_columns = columns.var(axis=1, ddof=1).sum() / n_strata**2 / n_columns
-    square = _quantile(n_strata * (n_columns - 1)) ** 2 * of_columns
+        columns = np.concatenate((pseudo(grid.shape[1], columns.mean()), columns))
+    square = _quantile(n_columns - 1) ** 2 * columns.var(ddof=1) / n_columns
     if sampled:
         square += _quantile(n_rows - 1) ** 2 * rows.var(ddof=1) / n_rows
     half = float(np.sqrt(square))
     return Interval(middle, middle - half, middle + half)
+
+
+def pseudo(n_strata: int, mean: float) -> npt.NDArray[np.float64]:
+    """Two successes and two failures (Agresti and Coull 1998, Am Stat 52:119), as columns.
+
+    Each is one outcome: in one stratum of its column, while the others have their mean.
+
+    Parameters
+    ----------
+    n_strata : int
+    mean : float
+        Over all strata.
+    """
+    return mean + (np.array([0.0, 0.0, 1.0, 1.0]) - mean) / n_strata
 
 
 @lru_cache(maxsize=1024)

@@ -137,7 +137,7 @@ def shares_interval(shares: npt.ArrayLike, of: int) -> Interval:
     )
 
 
-def share_interval(hits: int, of: int) -> Interval:
+def share_interval(hits: float, of: float) -> Interval:
     """A share of animals, with its Clopper-Pearson interval; NaN of none."""
     if not of:
         return Interval(*(float("nan"),) * 3)
