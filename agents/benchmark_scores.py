@@ -107,11 +107,15 @@ def iqm(
 def _of_trials(parts: Sequence[FloatArray]) -> float:
     """Half width of a sum of means over trials, of which the first of all tasks may be alike.
 
+    NaN where there is a single one.
+
     Parameters
     ----------
     parts : sequence of ndarray (trials,)
         What is summed, for each task.
     """
+    if min(map(len, parts)) < 2:
+        return float("nan")
     summed = np.zeros(max(map(len, parts)))
     for each in parts:
         summed[: len(each)] += _scaled(each)

@@ -61,8 +61,11 @@ class TestInterquartileMean:
         assert quiet.low == quiet.estimate == quiet.high
         assert noisy.low < noisy.estimate < noisy.high
 
-    def test_interval_of_a_single_trained_run_is_unknown(self):
+    def test_interval_of_a_single_trained_run_or_trial_is_unknown(self):
         found = iqm(tasks_of([0.2], [0.8]), True)
+        assert np.isnan(found[1:]).all()
+        found = iqm(tasks_of([0.2], [0.8], n_trials=1), False)
+        assert found.estimate == 0.5
         assert np.isnan(found[1:]).all()
 
     def test_interval_of_runs_by_hand(self):
