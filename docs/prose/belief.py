@@ -1,39 +1,27 @@
 """The numbers of what agents believe."""
 
-from prose import Piece, sentence
+from prose import Piece, Table, number
 from prose.data import read
 
 PAGE = "docs/agents.md"
+HEAD = ("off by, cm; cm/s", "hold", "curl field", "circuit")
+AGENTS = {
+    "three agents of five minutes": ("", "distill"),
+    "three agents of fifteen minutes": ("-15min", "distill"),
+    "the filter": ("", "filter"),
+}
 
 
 def pieces() -> list[Piece]:
     """All of them."""
-    hold, curl, soc = (
-        read(f"docs/belief/{task}.json")["errors"] for task in ("hold", "shift-curl", "soc")
-    )
-    return [
-        sentence(
-            PAGE,
-            "On hold the position that three distilled agents of five minutes believe in is off "
-            "by {ours[position_cm][0]:.2f} cm in the mean and the filter's by "
-            "{filter[position_cm][0]:.2f} cm; the velocity by {ours[velocity_cm_s][0]:.2f} and "
-            "{filter[velocity_cm_s][0]:.2f} cm/s.",
-            ours=hold["distill"],
-            filter=hold["filter"],
-        ),
-        sentence(
-            PAGE,
-            "Under the curl field it is {ours[position_cm][0]:.2f} and "
-            "{filter[position_cm][0]:.2f} cm, {ours[velocity_cm_s][0]:.2f} and "
-            "{filter[velocity_cm_s][0]:.2f} cm/s;",
-            ours=curl["distill"],
-            filter=curl["filter"],
-        ),
-        sentence(
-            PAGE,
-            "on the circuit {ours[position_cm][0]:.2f} and {filter[position_cm][0]:.2f} cm, "
-            "{ours[velocity_cm_s][0]:.2f} and {filter[velocity_cm_s][0]:.2f} cm/s:",
-            ours=soc["distill"],
-            filter=soc["filter"],
-        ),
+    return [Table(PAGE, HEAD, [[words, *_off(*where)] for words, where in AGENTS.items()])]
+
+
+def _off(kind: str, who: str) -> list[str]:
+    """Mean errors of position and velocity on each task."""
+    found = [
+        read(f"docs/belief/{task}{kind}.json")["errors"][who]
+        for task in ("hold", "shift-curl", "soc")
     ]
+    names = ("position_cm", "velocity_cm_s")
+    return ["; ".join(number(each[name][0], ".2f") for name in names) for each in found]
