@@ -104,8 +104,9 @@ def test_trained_agents_are_shown_as_they_were_scored(tables):
     assert [row[0] for row in rows] == [f"`{env_id}`" for env_id in shipped()]
     for row, each in zip(rows, shipped().values(), strict=True):
         assert row[1].startswith(each["about"]["algo"])
+        assert row[3] == str(each["selected"]["agents"])
         mean, low, high = each["success"]
-        assert row[4] == f"{mean:.3f}<br>({low:.3f}–{high:.3f})"
+        assert row[5] == f"{mean:.3f}<br>({low:.3f}–{high:.3f})"
     assert "{derived} shipped\n" in (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
 
 
