@@ -141,8 +141,8 @@ def read_results(folder: Path) -> Results:
     paths = [path for path in folder.glob("*/*/*.json") if path.stem.isdecimal()]
     for path in sorted(paths, key=lambda each: int(each.stem)):
         kept = _read(path, _OF_A_RUN)
-        found.setdefault(kept["asked"]["task"], {}).setdefault(kept["asked"]["agent"], [])
-        found[kept["asked"]["task"]][kept["asked"]["agent"]].append(kept)
+        asked = kept["asked"]
+        found.setdefault(asked["task"], {}).setdefault(asked["agent"], []).append(kept)
     if not found:
         raise FileNotFoundError(
             f"{folder} holds no results: name a folder that agents.benchmark wrote, such as "

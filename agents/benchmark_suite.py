@@ -348,6 +348,7 @@ def _checked(name: str, found: Any) -> Suite:
     tasks = {task: _task(task, each, common, agents) for task, each in found["tasks"].items()}
     homes = {**(base.homes if base else {}), **tasks}
     homes = {task: each for task, each in homes.items() if "trained" not in each}
+    spaces = {name: _spaces(name, each) for name, each in {**homes, **tasks}.items()}
     learns = any(isinstance(agent, dict) for agent in agents.values())
     for task, each in tasks.items():
         home = each.get("trained", task)
@@ -355,7 +356,7 @@ def _checked(name: str, found: Any) -> Suite:
             raise ValueError(
                 f"task {task!r} is trained on {home!r}: name one of {', '.join(homes)}"
             )
-        if home != task and _spaces(each) != _spaces(homes[home]):
+        if spaces[task] != spaces[home]:
             raise ValueError(
                 f"task {task!r} has other observations or actions than {home!r}, which its agents "
                 "are trained on: set observe, volition and the like as there"
@@ -411,11 +412,6 @@ def _task(name: str, each: Any, common: JSON, agents: Mapping[str, Any]) -> JSON
     for label in of_task:
         if label not in agents:
             raise ValueError(f"task {name!r} names the agent {label!r}, and there is none")
-    try:
-        for option in _place(filled).options[:1]:
-            make_env(filled["env"], 1, option).close()
-    except (gymnasium.error.Error, TypeError, ValueError) as error:
-        raise ValueError(f"task {name!r}: {error}") from error
     return filled
 
 
@@ -477,9 +473,13 @@ def _place(task: JSON) -> Place:
     )
 
 
-def _spaces(task: JSON) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
-    with contextlib.closing(make_env(task["env"], 1, _place(task).options[0])) as env:
-        return env.single_observation_space, env.single_action_space
+def _spaces(name: str, task: JSON) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+    """Of observations and actions; ValueError if there is no such environment."""
+    try:
+        with contextlib.closing(make_env(task["env"], 1, _place(task).options[0])) as env:
+            return env.single_observation_space, env.single_action_space
+    except (gymnasium.error.Error, TypeError, ValueError) as error:
+        raise ValueError(f"task {name!r}: {error}") from error
 
 
 def _steps(agent: JSON, home: str) -> int | None:

@@ -189,7 +189,7 @@ def test_a_policy_acts_in_each_trial_as_it_would_alone(name):
         [make_policy(name, env), None, env.reset(seed=8 + i)[0]] for i, env in enumerate(alone)
     ]
     ended = np.zeros(4, bool)
-    for _ in range(7):
+    for _ in range(9):
         action, state = policy.predict(seen, state, begun)
         for b, (env, other) in enumerate(zip(alone, others, strict=True)):
             own, other[1] = other[0].predict(other[2], other[1], begun[b : b + 1])
@@ -242,15 +242,13 @@ def test_the_filter_needs_counts():
 
 
 def test_floor_command_and_ceiling_are_in_order():
-    # success is about .02, .7 and 1.0: many standard errors of 64 trials apart; the filter is slow,
-    # and fails in one of 170: five of 24 do so once in three million times
-    success = {}
-    for name in ("zero", "eq24", "filter", "ceiling"):
-        env = make("ndbmi/ShiftTarget-v1", 24 if name == "filter" else 64)
-        success[name] = play(env, make_policy(name, env), 25)[1].mean()
+    # success is about .02, .7 and 1.0: many standard errors of 64 trials apart
+    env = make("ndbmi/ShiftTarget-v1")
+    names = ("zero", "eq24", "filter", "ceiling")
+    success = {name: play(env, make_policy(name, env), 25)[1].mean() for name in names}
     assert success["zero"] < 0.15
     assert 0.4 < success["eq24"] < 0.9
-    assert success["filter"] > 0.8
+    assert success["filter"] > 0.9
     assert success["ceiling"] > 0.95
 
 

@@ -1,8 +1,9 @@
 from dataclasses import asdict
 from importlib import import_module
-from itertools import combinations, product
+from itertools import product
 from pathlib import Path
 
+import legible
 import numpy as np
 import pytest
 from matplotlib.axis import Axis
@@ -278,19 +279,8 @@ def beyond(axis):
 def check_legible(canvas):
     """No text is small, cut off or on top of another, and no legend on a panel."""
     hidden = set().union(*(beyond(axis) for axis in canvas.findobj(Axis)))
-    shown = [t for t in canvas.findobj(Text) if t.get_visible() and t.get_text().strip()]
-    shown = [t for t in shown if t not in hidden]
-    assert min(t.get_fontsize() for t in shown) >= 7
-    turned = {t for t in shown if t.get_rotation() % 90}  # whose boxes overlap
-    boxes = [(t.get_text(), t.get_window_extent()) for t in shown]
-    edge = canvas.bbox.padded(1)
-    for text, box in boxes:
-        assert edge.x0 <= box.x0 <= box.x1 <= edge.x1, text
-        assert edge.y0 <= box.y0 <= box.y1 <= edge.y1, text
-    straight = [(t.get_text(), t.get_window_extent()) for t in shown if t not in turned]
-    for (first, a), (second, b) in combinations(straight, 2):
-        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(wide, high) <= 2, (first, second)
+    turned = {text for text in canvas.findobj(Text) if text.get_rotation() % 90}
+    legible.check_legible(canvas, hidden, turned)
     parts = [canvas, *canvas.subfigs]
     for legend in (legend for part in parts for legend in part.legends):
         frame = legend.get_window_extent()
