@@ -1,4 +1,4 @@
-"""Every wrapper that Gymnasium has, around every id, scalar and vector.
+"""Every wrapper that Gymnasium has: around every id, those of pictures around two.
 
 A wrapper that is in neither table fails here, so that new ones are noticed.
 """
@@ -130,6 +130,20 @@ ELSEWHERE = {
 }
 """Wrappers of what our environments are not."""
 
+DRAWN = {
+    "AddRenderObservation",
+    "FilterObservation",
+    "GrayscaleObservation",
+    "HumanRendering",
+    "RecordVideo",
+    "RenderCollection",
+    "ResizeObservation",
+}
+"""Wrappers of pictures, which are slow: what is in them is the business of test_rendering.py."""
+
+DRAWN_IDS = ["ndbmi/ShiftTarget-v1", "ndbmi/Adaptation-v0"]
+"""Of trials by themselves, and of sessions."""
+
 ALIKE = sorted((SCALAR.keys() & VECTOR.keys()) - {"HumanRendering", "RecordVideo"})
 ALIKE = [name for name in ALIKE if not name.startswith("Normalize")]  # of the batch's statistics
 
@@ -183,8 +197,12 @@ def short(env_id):
     return {"max_episode_steps": LIMIT} | session
 
 
-@pytest.mark.parametrize("name", SCALAR)
-@pytest.mark.parametrize("env_id", IDS)
+def pairs(family):
+    """Ids with the wrappers of a family that are tried on them."""
+    return [(i, name) for i in IDS for name in family if i in DRAWN_IDS or name not in DRAWN]
+
+
+@pytest.mark.parametrize(("env_id", "name"), pairs(SCALAR))
 def test_scalar(env_id, name, quiet):
     env = gymnasium.make(env_id, render_mode="rgb_array", **short(env_id))
     wrapped = SCALAR[name](env)
@@ -193,8 +211,7 @@ def test_scalar(env_id, name, quiet):
     wrapped.close()
 
 
-@pytest.mark.parametrize("name", VECTOR)
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize(("env_id", "name"), pairs(VECTOR))
 def test_vector(env_id, name, quiet):
     env = gymnasium.make_vec(env_id, num_envs=2, render_mode="rgb_array", **short(env_id))
     wrapped = VECTOR[name](env)
