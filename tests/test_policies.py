@@ -51,9 +51,10 @@ def make(env_id, n=64, **options):
     [(name, "full") for name in ANYWHERE] + [(n, "neural") for n in ANYWHERE if n not in SEEING],
 )
 def test_policies_speak_the_language_of_sb3(name, observe):
+    options = {"observe": observe, "repetitions": 3}  # tables are made in no time
     for env in (
-        make("ndbmi/ShiftTarget-v1", 3, observe=observe, volition="signed"),
-        gymnasium.make("ndbmi/ShiftTarget-v1", observe=observe).unwrapped,
+        make("ndbmi/ShiftTarget-v1", 3, volition="signed", **options),
+        gymnasium.make("ndbmi/ShiftTarget-v1", **options).unwrapped,
     ):
         policy = make_policy(name, env)
         observation, _ = env.reset(seed=0)
@@ -128,7 +129,7 @@ def test_the_filter_finds_the_device(knows_force):
 
 
 def test_the_filter_forgets_at_an_episodes_start():
-    env = make("ndbmi/ShiftTarget-v1", 4)
+    env = make("ndbmi/ShiftTarget-v1", 4, repetitions=3)
     observation, _ = env.reset(seed=5)
     fresh = ParticleFilter(env).predict(observation)[1]
     old = Cloud(np.full_like(fresh.values, 3.0), fresh.forces)
@@ -145,7 +146,7 @@ def test_the_filter_forgets_at_an_episodes_start():
 
 def test_the_unprivileged_filter_reads_nothing_but_the_observation():
     # the true device is moved away behind its back: what it does must not change
-    env = make("ndbmi/ShiftTargetCurl-v1", 8, perturbation={"curl": [-1, 1]})
+    env = make("ndbmi/ShiftTargetCurl-v1", 8, perturbation={"curl": [-1, 1]}, repetitions=3)
     observation, _ = env.reset(seed=6)
     actions = []
     for spoilt in (False, True):
@@ -180,7 +181,7 @@ def test_no_policy_draws_from_the_trials_stream():
 @pytest.mark.parametrize("name", ["random", "filter"])
 def test_a_policy_acts_in_each_trial_as_it_would_alone(name):
     # through autoresets: the trials last three steps
-    options = {"perturbation": {"curl": [-1, 1]}, "max_episode_steps": 3}
+    options = {"perturbation": {"curl": [-1, 1]}, "max_episode_steps": 3, "repetitions": 3}
     many = make("ndbmi/ShiftTarget-v1", 4, **options)
     seen, _ = many.reset(seed=8)
     policy, state, begun = make_policy(name, many), None, np.ones(4, bool)
