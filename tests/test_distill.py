@@ -372,6 +372,13 @@ def test_hyper_parameters_of_another_version_are_told_of(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_look_ahead_teaches_no_cortex_without_rates():
+    option, values = {"cortex": "third_party:Latencies"}, VALUES | SMALL
+    distill.check(SHIFT, option, values | {"teacher": "ppo"})
+    with pytest.raises(ValueError, match="LookAhead needs expected rates"):
+        distill.check(SHIFT, option, values | {"teacher": "look_ahead"})
+
+
 def test_stacked_frames_are_refused(tmp_path):
     with pytest.raises(ValueError, match="frame_stack = 4"):
         train(settings(tmp_path, hyper=SMALL | {"frame_stack": 4}))
