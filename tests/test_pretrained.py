@@ -158,8 +158,8 @@ def test_agents_that_want_frames_are_given_them(monkeypatch):
 
 
 def test_an_id_without_one_is_named_beside_those_with_one():
-    env = gymnasium.make("ndbmi/FixedField-v1")
-    with pytest.raises(ValueError, match=rf"'ndbmi/FixedField-v1', only for .*{IDS[0]}.*train one"):
+    env = gymnasium.make("ndbmi/Adaptation-v0")
+    with pytest.raises(ValueError, match=rf"'ndbmi/Adaptation-v0', only for .*{IDS[0]}.*train one"):
         make_policy("pretrained", env)
 
 

@@ -124,7 +124,7 @@ def test_what_is_missing_is_named_beside_the_other_way(module, more, monkeypatch
     ("words", "said"),
     [
         (["Nowhere-v1"], "ndbmi/Nowhere-v1"),
-        (["FixedField-v1"], "no trained agent for 'ndbmi/FixedField-v1'"),
+        (["Adaptation-v0"], "no trained agent for 'ndbmi/Adaptation-v0'"),
         ([ID, "--policy", "nobody"], "policy 'nobody' is no baseline"),
         ([ID, "--policy", "none.npz"], "there is no ndbmi_gym agent file none.npz"),
         ([ID, "--option", "gravity=3"], "gravity"),
