@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from tqdm import tqdm
 
 from agents.distill import restored
 from agents.options import JSON, check_positive, parse, plain_errors, setting
@@ -48,7 +49,7 @@ class Settings:
 Acting = Callable[[npt.NDArray[Any]], tuple[npt.NDArray[Any], FloatArray]]
 
 
-def errors(env: BMIVectorEnv, act: Acting, seed: int) -> FloatArray:
+def errors(env: BMIVectorEnv, act: Acting, seed: int, label: str = "") -> FloatArray:
     """Mean distances between belief and truth in each trial of a batch.
 
     Parameters
@@ -60,6 +61,8 @@ def errors(env: BMIVectorEnv, act: Acting, seed: int) -> FloatArray:
         cm/s, at the time of the observation.
     seed : int
         Of the first trial.
+    label : str
+        Of a bar that shows how far it is; without, there is none.
 
     Returns
     -------
@@ -69,6 +72,7 @@ def errors(env: BMIVectorEnv, act: Acting, seed: int) -> FloatArray:
     seen, _ = env.reset(seed=seed)
     running = np.ones(env.num_envs, np.bool_)
     total, steps = np.zeros((2, env.num_envs)), np.zeros(env.num_envs)
+    bar = tqdm(total=env.max_episode_steps, desc=label, unit="step", disable=not label)
     while running.any():
         action, belief = act(seen)
         state = env.episodes.state
@@ -77,6 +81,8 @@ def errors(env: BMIVectorEnv, act: Acting, seed: int) -> FloatArray:
         steps += running
         seen, _, terminated, truncated, _ = env.step(action)
         running = running & ~(terminated | truncated)
+        bar.update()
+    bar.close()
     return total / steps
 
 
@@ -100,10 +106,10 @@ def measured(settings: Settings) -> JSON:
     env = make_env(env_id, settings.trials, option)
     found = []
     for folder, config in zip(settings.policy, configs, strict=True):
-        found.append(errors(env, _student(Path(folder), config), settings.seed))
+        found.append(errors(env, _student(Path(folder), config), settings.seed, folder))
     table = {"distill": np.array(found)}
     if "counts" in env.episodes.layout.columns:
-        table["filter"] = errors(env, _filter(env), settings.seed)[None]
+        table["filter"] = errors(env, _filter(env), settings.seed, "filter")[None]
     return {
         "env": env_id,
         "option": option,

@@ -278,7 +278,7 @@ class Suite:
             if name not in tasks and name not in agents:
                 raise ValueError(
                     f"suite {self.name} has no task or agent {name!r}: choose from "
-                    f"{', '.join([*tasks, *agents])}"
+                    f"{', '.join([*tasks, *agents])} (floor and ceiling are always played)"
                 )
         tasks = {name: each for name, each in tasks.items() if name in only} or tasks
         for name, each in tasks.items():

@@ -7,10 +7,12 @@ paper's own command is mediocre, and leaves everything in one folder.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from agents import evaluate, train
 from agents.lineup import DEFAULT_ENV
 from agents.options import parse, plain_errors, setting
+from agents.runs import read_config
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"\n{DEFAULT_ENV}, {settings.episodes} trials; 95 % intervals over trials in brackets"
         )
         evaluate.run(comparison)
+        steps = read_config(Path(settings.out))["steps"]
+        print(
+            f"\n{steps:,} steps in {settings.minutes:g} minutes. If the agent is no better than "
+            "Eq 24, the machine was slow. To go on: python -m agents.train --resume --out "
+            f"{settings.out} --minutes {settings.minutes:g}"
+        )
         return 0
 
 

@@ -31,11 +31,11 @@ EXTRAS = {
     "render": "pictures, the window, films, `ndbmi-gym watch`",
     "sb3": "training; the folder `agents/` of a checkout",
     "reproduce": "`ndbmi-gym reproduce`, `ndbmi-gym circuit`",
-    "recover": "`ndbmi-gym recover`, `ndbmi-gym readings`",
+    "recover": "`ndbmi-gym recover`, `ndbmi-gym readings`, `agents.sweep`",
     "minari": "trials as an offline data set",
     "docs": "building this site",
     "test": "the tests",
-    "benchmark": "speed beside MuJoCo",
+    "speed": "speed beside MuJoCo",
 }
 """What each extra of the package is for."""
 POLICIES = {
