@@ -53,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         steps = read_config(Path(settings.out))["steps"]
         print(
             f"\n{steps:,} steps in {settings.minutes:g} minutes. If the agent is no better than "
-            "Eq 24, the machine was slow. To go on: python -m agents.train --resume --out "
-            f"{settings.out} --minutes {settings.minutes:g}"
+            "Eq 24, they may have been too few. To go on, and compare again:\n"
+            f"python -m agents.train --resume --out {settings.out} --minutes {settings.minutes:g}\n"
+            f"python -m agents.evaluate --policy {settings.out} --figure --out {settings.out}"
         )
         return 0
 

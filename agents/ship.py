@@ -69,15 +69,17 @@ def ship(
                 "as it is are shipped"
             )
         by_id.setdefault(env_id, {})[path] = agent
+    table: JSON = {}
+    if (data / TABLE).exists():
+        table = json.loads((data / TABLE).read_text("utf-8"))
+    candidates = {env_id: len(agents) for env_id, agents in by_id.items()}
     for env_id, agents in by_id.items():
         present = data / _file(env_id)
         if present.exists():
             agents[present] = load_network(present)
+            candidates[env_id] += table[env_id]["selected"]["agents"]  # it is the best of these
     best = {env_id: choose(env_id, agents, selection) for env_id, agents in by_id.items()}
     rows = {env_id: scored(env_id, agent, trials) for env_id, agent in best.items()}
-    table: JSON = {}
-    if (data / TABLE).exists():
-        table = json.loads((data / TABLE).read_text("utf-8"))
     for env_id, agent in best.items():
         file = _file(env_id)
         save_network(data / file, agent)
@@ -86,7 +88,7 @@ def ship(
             "sha256": digest(data / file),
             "about": agent.about,
             "selected": {
-                "agents": len(by_id[env_id]),
+                "agents": candidates[env_id],
                 "trials": selection,
                 "seed": SELECTION_SEED,
             },

@@ -7,4 +7,6 @@ class TestDemo:
         assert demo.main(["--minutes", "0.02", "--episodes", "10", "--out", out]) == 0
         names = {path.name for path in (tmp_path / "demo").iterdir()}
         assert {runs.MODEL, evaluate.DATA, evaluate.FIGURE, evaluate.VIDEO} <= names
-        assert "| ceiling" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert "| ceiling" in told
+        assert f"agents.train --resume --out {tmp_path}" in told

@@ -141,7 +141,7 @@ DRAWN = {
 }
 """Wrappers of pictures, which are slow: what is in them is the business of test_rendering.py."""
 
-DRAWN_IDS = ["ndbmi/ShiftTarget-v1", "ndbmi/Adaptation-v0"]
+DRAWN_IDS = ["ndbmi/AvoidObstacle-v0", "ndbmi/Adaptation-v0"]
 """Of trials by themselves, and of sessions."""
 
 ALIKE = sorted((SCALAR.keys() & VECTOR.keys()) - {"HumanRendering", "RecordVideo"})
@@ -181,6 +181,7 @@ def test_every_wrapper_is_tried():
     assert SCALAR.keys() | ELSEWHERE.keys() >= set(wrappers.__all__)
     assert VECTOR.keys() | ELSEWHERE.keys() >= set(vector.__all__)
     assert SCALAR.keys() <= set(wrappers.__all__)
+    assert SCALAR.keys() | VECTOR.keys() >= DRAWN
     assert VECTOR.keys() <= set(vector.__all__)
 
 

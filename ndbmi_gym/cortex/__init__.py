@@ -235,7 +235,9 @@ def with_rates(cortex: Any, who: str) -> RateCortex:
     ValueError
         If it does not.
     """
-    if not all(hasattr(cortex, name) for name in ("mean_counts", "profile", "nodes")):
+    if not all(
+        hasattr(cortex, name) for name in ("mean_counts", "profile", "nodes", "volition_adds")
+    ):
         raise ValueError(
             f"{who} needs expected rates, and the cortex {type(cortex).__name__} tells none: give "
             "it mean_counts, profile, nodes and volition_adds (ndbmi_gym.cortex.RateCortex), or "
