@@ -131,7 +131,9 @@ def efficiency(rows: Rows, by_task: Rows) -> Figure:
                     color="0.35",
                 )
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        low, high = axes.dataLim.intervalx
+        marks = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)  # that labels have room
+        axes.xaxis.set_major_locator(LogLocator(subs=marks))
         axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1e6:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(task, size=FONT)
