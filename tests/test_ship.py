@@ -62,7 +62,7 @@ def test_the_best_of_each_id_is_written_with_what_it_scored(runs, tmp_path, monk
     again = json.loads((data / "agents.json").read_text())
     assert again[IDS[0]] == table[IDS[0]]
     assert again[IDS[1]]["about"]["rate"] == 1.0
-    assert again[IDS[1]]["selected"]["agents"] == 2
+    assert again[IDS[1]]["selected"]["agents"] == 3  # with those it was the best of
     assert (data / table[IDS[0]]["file"]).read_bytes() == before
 
 
