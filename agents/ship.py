@@ -74,8 +74,8 @@ def ship(
         table = json.loads((data / TABLE).read_text("utf-8"))
     candidates = {env_id: len(agents) for env_id, agents in by_id.items()}
     for env_id, agents in by_id.items():
-        present = data / _file(env_id)
-        if present.exists():
+        if env_id in table:
+            present = data / table[env_id]["file"]
             agents[present] = load_network(present)
             candidates[env_id] += table[env_id]["selected"]["agents"]  # it is the best of these
     best = {env_id: choose(env_id, agents, selection) for env_id, agents in by_id.items()}

@@ -13,7 +13,7 @@ SEED = 7
 
 
 def test_configurations_and_calls():
-    cases = [f"configuration:{i}" for i in range(20)] + [f"call:{i}" for i in range(16)]
+    cases = [f"configuration:{i}" for i in range(40)] + [f"call:{i}" for i in range(30)]
     verdicts = list(fuzz.run(cases, SEED, progress=False))
     assert sorted(v.case for v in verdicts) == sorted(cases)
     findings = [f"{v.case}: {v.text} {v.given}" for v in verdicts if v.status == "finding"]

@@ -3,12 +3,13 @@
 import math
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ndbmi_gym.calibration import calibrate
-from ndbmi_gym.cortex import Response
+from ndbmi_gym.cortex import Response, with_rates
 from ndbmi_gym.cortex.topographic import topographic_cortex
 from ndbmi_gym.fields import DipoleField, GaussianField, LinearField
 from ndbmi_gym.interface import DECODERS
@@ -314,3 +315,12 @@ def test_interface_of_another_clock_is_refused():
 def test_bad_field_is_refused(field, message, decoder):
     with pytest.raises(ValueError, match=message):
         make(decoder, field=field)
+
+
+def test_a_cortex_has_rates_with_all_that_they_are_told_by():
+    told = dict.fromkeys(("mean_counts", "profile", "nodes", "volition_adds"))
+    cortex = SimpleNamespace(**told)
+    assert with_rates(cortex, "it") is cortex
+    for name in told:
+        with pytest.raises(ValueError, match="it needs expected rates"):
+            with_rates(SimpleNamespace(**{other: 1 for other in told if other != name}), "it")

@@ -292,7 +292,7 @@ def drawn(axes):
     return [bar.lines[0].get_ydata() for bar in axes.containers]
 
 
-@pytest.mark.parametrize("animals", [(0,), (0, 1, 2, 3)])
+@pytest.mark.parametrize("animals", [(0,), (0, 1), (0, 1, 2, 3)])
 @pytest.mark.parametrize("name", [*PROTOCOLS, "volition"])
 def test_pictures_of_one_animal_and_several(name, animals):
     canvas = draw(name, constructed(animals)[name])
