@@ -1,5 +1,6 @@
 """Pictures of a benchmark show its tables."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,19 @@ def figures(results):
 def test_they_are_legible(name, figures):
     figure = figures[name]
     check_legible(figure, tick_labels(figure))
+
+
+def test_numbers_along_steps_have_room(figures):
+    figure = figures["efficiency"]
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        low, high = panel.get_xlim()
+        shown = [
+            tick.label1 for tick in panel.xaxis.get_major_ticks() if low < tick.get_loc() < high
+        ]
+        boxes = [label.get_window_extent() for label in shown]
+        assert len(boxes) > 1
+        assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
 
 
 def test_the_best_agent_stands_above(results, figures):
