@@ -12,12 +12,14 @@ budget:
 3. *Tune*. The student goes on by PPO on its own rewards. Its critic sees the true state.
 
 What is privileged is used in training only: the agent that comes out sees its observation, and
-nothing else. Batches consist of whole trials, so that no memory has to be kept between them, and
-each draws from a seed of its own: a run that goes on does what it would have done undisturbed.
+nothing else. Batches consist of whole trials or sessions, so that no memory has to be kept between
+them, and each draws from a seed of its own: a run that goes on does what it would have done
+undisturbed. Of sessions, which last for thousands of steps, the student learns in windows, each
+from what it remembered when the window began.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -59,6 +61,7 @@ _CLIP = 0.2  # of PPO's ratio
 _SHARES = ("gamma", "tune_gamma", "gae_lambda")  # from 0 to 1
 _LEAST_SCALE = 0.1  # of an input that random volition hardly moves, and skill does
 _STEADY = 1e-8
+_WINDOW = 100  # steps that gradients go back: more than a trial of any id has
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ class Recipe:
 
 
 class Batch(NamedTuple):
-    """Whole trials side by side, of T steps at most, B of them.
+    """Whole trials, or whole sessions of them, side by side, of T steps at most, B of them.
 
     Attributes
     ----------
@@ -173,7 +176,8 @@ class Batch(NamedTuple):
     reward : ndarray (T, B)
     running : ndarray of bool (T, B)
         Steps that belonged to the trial in their place; the others are to be ignored.
-    success : ndarray of bool (B,)
+    success : ndarray of bool (N,)
+        Of each trial, in the order in which they ended.
     """
 
     seen: Tensor
@@ -185,14 +189,25 @@ class Batch(NamedTuple):
     success: BoolArray
 
     @property
-    def n_trials(self) -> int:
-        """How many trials there are, B."""
-        return len(self.success)
-
-    @property
     def steps(self) -> int:
         """Environment steps that belonged to trials."""
         return int(self.running.sum())
+
+
+def windows(values: Tensor) -> Tensor:
+    """What is longer than a window (T, B, ...), cut into windows that lie side by side.
+
+    Returns
+    -------
+    Tensor (W, n B, ...)
+        Its n-th window of all B places, then the next; what the last one lacks is 0.
+    """
+    n = -(-len(values) // _WINDOW)
+    if n == 1:
+        return values
+    lacks = values.new_zeros(n * _WINDOW - len(values), *values.shape[1:])
+    cut = torch.cat((values, lacks)).reshape(n, _WINDOW, *values.shape[1:])
+    return cut.transpose(0, 1).flatten(1, 2)
 
 
 class Standardised(nn.Module):
@@ -256,6 +271,39 @@ class Student(Standardised):
         return self.head(torch.cat((recalled, encoded), -1)), self.belief(recalled), memory
 
 
+class Recall:
+    """The student at play, and what it remembered when each of the `windows` began.
+
+    Parameters
+    ----------
+    student : Student
+    """
+
+    def __init__(self, student: Student) -> None:
+        self._student, self._memory, self._steps = student, None, 0
+        self._kept: list[Any] = []
+
+    def __call__(self, seen: Tensor) -> Tensor:
+        """Actions (B, n) for the next observations (B, d)."""
+        if self._steps and self._steps % _WINDOW == 0:
+            self._kept.append(self._memory)
+        action, _, self._memory = self._student(seen[None], self._memory)
+        self._steps += 1
+        return action[0]
+
+    def at(self, places: Tensor) -> Any:
+        """What the student begins these places of `windows` with."""
+        if not self._kept:
+            return None
+        if isinstance(self._memory, Tensor):
+            return self._begun(self._kept)[:, places]
+        return tuple(self._begun(each)[:, places] for each in zip(*self._kept, strict=True))
+
+    @staticmethod
+    def _begun(kept: Sequence[Tensor]) -> Tensor:
+        return torch.cat((torch.zeros_like(kept[0]), *kept), dim=1)
+
+
 def network(student: Student, env: BMIVectorEnv, about: JSON) -> Network:
     """The student as it is played without torch; it has no head for the belief any more.
 
@@ -301,7 +349,7 @@ def privileged(env: BMIVectorEnv) -> FloatArray:
     """
     episodes = env.episodes
     device, half_side = episodes.state, episodes.half_side_cm
-    limit_s = (env.max_episode_steps or 1) * episodes.loops[0].plant.step_s
+    limit_s = (_most_steps(env) or 1) * episodes.loops[0].plant.step_s
     remembered = episodes.outcome.values
     parts = (
         2 * device.position / half_side,
@@ -322,7 +370,7 @@ Acting = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def whole_trials(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch:
-    """Trials from their beginning to their end.
+    """Trials, or sessions of them, from their beginning to their end.
 
     Parameters
     ----------
@@ -335,20 +383,20 @@ def whole_trials(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch
         Its number.
     """
     seen, _ = env.reset(seed=seed, options=numbers_of(env, first))
-    running, success = np.ones((2, env.num_envs), np.bool_)
-    low, rows = env.episodes.low, []
+    running = np.ones(env.num_envs, np.bool_)
+    low, rows, success = env.episodes.low, [], []
     while running.any():
         now = torch.as_tensor(seen), torch.as_tensor(privileged(env))
         with torch.no_grad():
             action, wished = act(*now)
         seen, reward, terminated, truncated, info = env.step(action.clamp(low, 1.0).numpy())
         rows.append((*now, action, wished, reward.astype(np.float32), running))
-        ended = running & (terminated | truncated)
-        success[ended] = info["is_success"][ended]
+        ended = terminated | truncated
+        success.append(info["is_success"][running & info.get("trial_end", ended)])
         running = running & ~ended
     columns: list[Any] = list(zip(*rows, strict=True))
     a, b, c, d = (torch.stack(each) for each in columns[:4])
-    return Batch(a, b, c, d, np.stack(columns[4]), np.stack(columns[5]), success)
+    return Batch(a, b, c, d, np.stack(columns[4]), np.stack(columns[5]), np.concatenate(success))
 
 
 def advantages(
@@ -502,24 +550,24 @@ class Distillation:
     def _copy(self, within: float) -> Batch:
         recipe, low = self.recipe, self.env.episodes.low
         astray = recipe.copy_noise * (torch.arange(recipe.trials) % 2)[:, None]
-        memory: Any = None
+        recall = Recall(self.student)
 
         def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-            nonlocal memory
             label = self.teacher(state).clamp(low - _BEYOND, 1.0 + _BEYOND)
-            action, _, memory = self.student(seen[None], memory)
-            return action[0] + astray * torch.randn_like(label), label
+            return recall(seen) + astray * torch.randn_like(label), label
 
         batch = whole_trials(self.env, act, self._hashed(), self._first(recipe.trials))
         self._value(batch)  # so that tuning begins with a critic that knows the student
-        for part, share in _alike(batch.running, recipe.copy_part, recipe.copy_epochs):
+        seen, wished, state = map(windows, (batch.seen, batch.wished, batch.state))
+        running = windows(torch.as_tensor(batch.running)).numpy()
+        for part, share in _alike(running, recipe.copy_part, recipe.copy_epochs):
             with self._step("copy", _fall(recipe.copy_rate, 30, within), 1.0) as step:
-                action, belief, _ = self.student(batch.seen[part])
-                label = batch.wished[part]
+                action, belief, _ = self.student(seen[part], recall.at(part[1]))
+                label = wished[part]
                 error = (action - label) ** 2
                 idle = ((action < low) & (label < low)) | ((action > 1) & (label > 1))
                 error = torch.where(idle, _IDLE * error, error)
-                believed = self._belief_error(belief, batch.state[part])
+                believed = self._belief_error(belief, state[part])
                 loss = recipe.action_weight * error.mean(-1) + recipe.belief_weight * believed
                 step((loss * share).sum())
         return batch
@@ -528,12 +576,11 @@ class Distillation:
         recipe = self.recipe
         first, last = recipe.tune_std
         std = first + (last - first) * within
-        memory: Any = None
+        recall = Recall(self.student)
 
         def act(seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-            nonlocal memory
-            mean, _, memory = self.student(seen[None], memory)
-            return mean[0] + std * torch.randn_like(mean[0]), mean[0]
+            mean = recall(seen)
+            return mean + std * torch.randn_like(mean), mean
 
         batch = whole_trials(self.env, act, self._hashed(), self._first(recipe.trials))
         kept = torch.as_tensor(batch.running)
@@ -541,15 +588,15 @@ class Distillation:
         before = _log_likelihood(batch.wished, log_std, batch.action)
         gained = self._value(batch)
         gained = (gained - gained[kept].mean()) / (gained[kept].std() + _STEADY)
-        for part, share in _alike(batch.running, recipe.tune_part, recipe.tune_epochs):
+        seen, state, action = map(windows, (batch.seen, batch.state, batch.action))
+        before, gained, running = map(windows, (before, gained, kept))
+        for part, share in _alike(running.numpy(), recipe.tune_part, recipe.tune_epochs):
             with self._step("tune", _fall(recipe.tune_rate, 8, within), 0.5) as step:
-                mean, belief, _ = self.student(batch.seen[part])
-                now = _log_likelihood(mean, log_std, batch.action[part])
+                mean, belief, _ = self.student(seen[part], recall.at(part[1]))
+                now = _log_likelihood(mean, log_std, action[part])
                 loss = _surrogate(now - before[part], gained[part])
-                loss = loss + recipe.tune_belief_weight * self._belief_error(
-                    belief, batch.state[part]
-                )
-                step((loss * share).sum())
+                believed = self._belief_error(belief, state[part])
+                step(((loss + recipe.tune_belief_weight * believed) * share).sum())
         return batch
 
     def _first(self, trials: int) -> int:
@@ -695,7 +742,8 @@ def learn(plan: Plan, config: JSON, until: int | None = None, resume: bool = Fal
                 share = min(1.0, spent(of) / planned)
                 batch = run.learn(share)
                 earned = (batch.reward * batch.running).sum(axis=0).mean()
-                means = float(earned), float(batch.success.mean()), batch.steps / batch.n_trials
+                each = batch.steps / len(batch.reward[0])
+                means = float(earned), float(batch.success.mean()), each
                 words = f"{run.stage(share)[0]}: "
                 progress.tell(run.steps, time.monotonic() - begun, means, words)
                 progress.advance(spent(unit))
@@ -814,11 +862,16 @@ def _check_number(name: str, value: Any, least: float, most: float) -> None:
 
 def _check_trials(env: BMIVectorEnv) -> None:
     """Raise ValueError unless whole trials of it can be played."""
-    if env.episodes.in_session or env.max_episode_steps is None:
+    if _most_steps(env) is None:
         raise ValueError(
-            "distill learns from whole trials: sessions, and trials without a step limit, are for "
-            "--algo recurrent_ppo"
+            "distill learns from whole trials, and these have no step limit: give "
+            "max_episode_steps, or choose --algo recurrent_ppo"
         )
+
+
+def _most_steps(env: BMIVectorEnv) -> int | None:
+    """At which each trial ends."""
+    return env.episodes.config.session.trial_steps or env.max_episode_steps
 
 
 def _fall(first: float, times: float, within: float) -> float:
@@ -835,7 +888,9 @@ def _parts(n: int, size: int, epochs: int) -> Iterator[Tensor]:
 def _alike(
     running: BoolArray, size: int, epochs: int
 ) -> Iterator[tuple[tuple[slice, Tensor], Tensor]]:
-    """Minibatches of trials that last about as long, so that few steps are played for nothing.
+    """Minibatches of places that last about as long, so that few steps are played for nothing.
+
+    Places that no step belongs to are left out.
 
     Yields
     ------
@@ -845,9 +900,11 @@ def _alike(
         What each step counts for in a mean; the same in all minibatches.
     """
     lengths = torch.as_tensor(running.sum(axis=0))
-    weight = torch.as_tensor(running / (running.sum() * size / len(lengths)), dtype=torch.float32)
+    used = int((lengths > 0).sum())
+    weight = torch.as_tensor(running / (running.sum() * size / used), dtype=torch.float32)
     for _ in range(epochs):
         order = torch.argsort(lengths + 4 * torch.rand(len(lengths)))
+        order = order[lengths[order] > 0]
         parts = torch.split(order, size)
         for i in torch.randperm(len(parts)):
             part = slice(int(lengths[parts[i]].max())), parts[i]

@@ -162,8 +162,8 @@ DISTILLED = {"algo": "distill", "steps": 9}
         ({"agents": {"a": {"algo": "ppo", "steps": 9, "hyper": 5}}}, "hyper of agent 'a' is 5"),
         ({"agents": {"a": DISTILLED | {"hyper": {"gamma": 1.5}}}}, "gamma = 1.5.*from 0 to 1"),
         (
-            {"agents": {"a": DISTILLED}, "tasks": {"s": {"env": "ndbmi/Adaptation-v0"}}},
-            "'a' on 's': distill learns from whole trials",
+            {"agents": {"a": DISTILLED}, "tasks": {"s": {"env": "ndbmi/HoldTargetGoal-v0"}}},
+            "'a' on 's': distill sees flat observations",
         ),
     ],
 )

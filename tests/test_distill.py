@@ -10,10 +10,18 @@ import pytest
 import torch
 
 from agents import convert, distill
-from agents.distill import Distillation, Recipe, advantages, network, privileged, whole_trials
+from agents.distill import (
+    Distillation,
+    Recall,
+    Recipe,
+    advantages,
+    network,
+    privileged,
+    whole_trials,
+)
 from agents.runs import AGENT, PROGRESS, STATE, Agent, make_env
 from agents.train import HYPERPARAMS, Settings, main, train
-from ndbmi_gym.policies import LookAhead
+from ndbmi_gym.policies import LookAhead, make_policy
 from ndbmi_gym.policies.network import load_network
 from ndbmi_gym.rollout import score
 
@@ -22,8 +30,14 @@ SMALL = {"trials": 32, "teach_trials": 16, "encoder": 16, "memory": 8, "units": 
 SMALL |= {"copy_part": 16, "tune_part": 16}
 RECIPE = Recipe(**{k: v for k, v in (VALUES | SMALL).items() if k != "frame_stack"})
 HOLD, SHIFT = "ndbmi/HoldTarget-v1", "ndbmi/ShiftTargetCurl-v1"
+REACHES = "ndbmi/Adaptation-v0"
 FEW = {"repetitions": 3}
 """Calibration responses: a look-ahead has its tables in a fraction of the time."""
+TEN = FEW | {
+    "session_trials": 10,
+    "perturbation": {"kind": "blocks", "blocks": [{"trials": 5}, {"trials": 5, "curl": 1.5}]},
+}
+"""Sessions of ten reaches."""
 
 
 def small(env_id=SHIFT, seed=0, **changes):
@@ -85,8 +99,63 @@ def test_batches_are_whole_trials_as_the_environment_plays_them():
     assert np.array_equal(batch.running.sum(axis=0), played["steps"])
     returns = (batch.reward * batch.running).sum(axis=0)
     assert np.allclose(returns, played["return"], atol=1e-4)
-    assert np.array_equal(batch.success, played["success"] == 1)
+    order = np.argsort(played["steps"], kind="stable")  # as they end
+    assert np.array_equal(batch.success, played["success"][order] == 1)
     assert batch.steps == played["steps"].sum()
+
+
+def test_of_sessions_every_trial_is_judged():
+    env = make_env(REACHES, 6, TEN)
+    command = make_policy("eq24", env)
+
+    def act(seen, state):
+        action = torch.as_tensor(command.predict(seen.numpy())[0], dtype=torch.float32)
+        return action, action
+
+    batch = whole_trials(env, act, seed=5, first=0)
+    played = score(REACHES, "eq24", trials=60, seed=5, **TEN)
+    assert 0 < batch.success.sum() < 60
+    assert len(batch.success) == 60
+    assert batch.success.sum() == played["success"].sum()
+    # a step between two trials begins the next one
+    assert batch.steps == played["steps"].sum() + 6 * 9
+    returns = (batch.reward * batch.running).sum()
+    assert np.isclose(returns, played["return"].sum(), atol=1e-2)
+
+
+@pytest.mark.parametrize("steps", [1, 99, 100, 101, 250])
+def test_windows_hold_everything_in_order(steps):
+    values = torch.arange(steps * 3 * 2).reshape(steps, 3, 2) + 1
+    found = distill.windows(values)
+    assert len(found) == min(steps, 100)
+    for place in range(found.shape[1]):
+        wanted = values[100 * (place // 3) :, place % 3][: len(found)]
+        assert torch.equal(found[: len(wanted), place], wanted)
+        assert not found[len(wanted) :, place].any()
+    assert int((found > 0).sum()) == values.numel()
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_windows_begin_with_what_was_remembered(cell):
+    student = small(cell=cell).student
+    recall, seen = Recall(student), torch.randn(230, 4, student.mean.shape[0])
+    with torch.no_grad():
+        played = torch.stack([recall(each) for each in seen])
+        alone = student(seen)[0]
+        places = torch.tensor([11, 0, 5, 8, 3])
+        again = student(distill.windows(seen)[:, places], recall.at(places))[0]
+    assert torch.allclose(played, alone, atol=1e-5)
+    wanted, real = distill.windows(played)[:, places], places // 4
+    for i, window in enumerate(real):
+        length = min(100, 230 - 100 * int(window))
+        assert torch.allclose(again[:length, i], wanted[:length, i], atol=1e-5)
+
+
+def test_what_ends_within_a_window_begins_without_memory():
+    recall = Recall(small().student)
+    for each in torch.randn(100, 4, 20):
+        recall(each)
+    assert recall.at(torch.arange(4)) is None
 
 
 def test_the_teacher_sees_what_the_agent_does_not():
@@ -312,12 +381,15 @@ def test_what_distillation_does_not_know_is_refused(tmp_path, changes, words):
 
 
 @pytest.mark.parametrize(
-    ("env_id", "words"),
-    [("ndbmi/HoldTargetGoal-v0", "Goal"), ("ndbmi/Adaptation-v0", "recurrent_ppo")],
+    ("env_id", "option", "words"),
+    [
+        ("ndbmi/HoldTargetGoal-v0", {}, "Goal"),
+        (HOLD, {"max_episode_steps": None}, "give max_episode_steps"),
+    ],
 )
-def test_trials_that_are_no_whole_ones_are_refused(tmp_path, env_id, words):
+def test_environments_that_cannot_be_distilled_are_refused(tmp_path, env_id, option, words):
     with pytest.raises(ValueError, match=words):
-        train(settings(tmp_path, env=env_id))
+        train(settings(tmp_path, env=env_id, option=FEW | option))
     assert not (tmp_path / "run").exists()
 
 
@@ -344,6 +416,28 @@ def test_minibatches_hold_every_step_once_and_count_all_alike():
         assert len(share) == running[:, trials.numpy()].sum(axis=0).max()
     assert np.array_equal(seen, 2 * running)
     assert np.isclose(total / (2 * 64 / 16), 1.0, atol=1e-5)
+
+
+def test_empty_places_of_minibatches_are_left_out():
+    running = np.arange(7)[:, None] < np.array([7, 0, 3, 0, 5, 7])
+    parts, total = [], 0.0
+    for (_, trials), share in distill._alike(running, 2, epochs=1):
+        parts.extend(trials.tolist())
+        total += float(share.sum())
+    assert sorted(parts) == [0, 2, 4, 5]
+    assert np.isclose(total, 2)  # two minibatches of two, whose steps count as one each
+
+
+def test_sessions_are_learned_from_and_gone_on_with(tmp_path):
+    """The windows of a session leave nothing behind for the next batch."""
+    asked = {"env": REACHES, "option": TEN, "steps": 30_000, "hyper": SMALL | {"teacher": "ppo"}}
+    whole, parted = settings(tmp_path / "a", **asked), settings(tmp_path / "b", **asked)
+    assert train(whole)
+    assert train(parted, until=15_000)
+    assert train(replace(parted, resume=True))
+    ours, theirs = (load_network(each.folder / AGENT) for each in (whole, parted))
+    for one, other in zip(ours.layers, theirs.layers, strict=True):
+        assert all(np.array_equal(one.weights[name], other.weights[name]) for name in one.weights)
 
 
 def test_seeds_and_batches_draw_trials_of_their_own():
