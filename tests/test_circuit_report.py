@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from ndbmi_gym import cli
-from ndbmi_gym.cortex.soc.circuit import random_circuit, stabilise
 from ndbmi_gym.experiments.bench.tables import read_csv, where
 from ndbmi_gym.experiments.circuit import (
     construction,
@@ -20,8 +19,8 @@ from ndbmi_gym.experiments.circuit.specimen import MATCHED, SAME, STABILISED
 
 
 @pytest.fixture(scope="module")
-def circuit():
-    return stabilise(random_circuit(np.random.default_rng(0), 50))
+def circuit(stabilised):
+    return stabilised[0]
 
 
 @pytest.fixture(scope="module")

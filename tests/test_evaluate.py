@@ -8,6 +8,9 @@ from test_third_party import ALL
 from agents import evaluate, runs, train
 from ndbmi_gym.files import write_json
 
+FEW = {"repetitions": 3}
+"""Calibration responses: a look-ahead has its tables in a fraction of the time."""
+
 
 class TestTable:
     def trials(self, **scores):
@@ -99,6 +102,7 @@ def finished(tmp_path_factory):
     settings = evaluate.Settings(
         policy=("random", *named),
         episodes=20,
+        option=FEW,
         animals=(0, 1),
         figure=True,
         video=True,
@@ -157,7 +161,7 @@ class TestEvaluation:
         assert evaluate.format_table(data) in files[1].read_text()
 
     def test_the_same_seed_gives_the_same_results(self):
-        settings = evaluate.Settings(episodes=10, seed=5)
+        settings = evaluate.Settings(episodes=10, seed=5, option=FEW)
         first, second = evaluate.evaluate(settings), evaluate.evaluate(settings)
         assert first == second
 
@@ -180,8 +184,8 @@ class TestOwnPolicies:
     def test_a_run_and_its_model_score_alike(self, finished, tmp_path, capsys):
         settings, data, _ = finished
         model = f"{settings.policy[1]}/{runs.MODEL}"
-        line = ["--policy", model, "--episodes", "20", "--out", str(tmp_path / "out")]
-        evaluate.main(line)
+        line = ["--policy", model, "--episodes", "20", "--option", "repetitions=3"]
+        evaluate.main([*line, "--out", str(tmp_path / "out")])
         found = json.loads((tmp_path / "out" / evaluate.DATA).read_text())
         assert found["trials"]["model"]["return"][0][0] == data["trials"]["quick"]["return"][0][0]
         (row,) = [row for row in found["table"] if row["policy"] == "model"]
