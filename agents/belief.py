@@ -35,7 +35,7 @@ class Settings:
     """Whose belief is tested, and on what; its fields are the command line."""
 
     policy: tuple[str, ...] = setting((), "folders of distilled runs, on one environment")
-    trials: int = setting(500, "trials of each")
+    trials: int = setting(500, "trials of each, or sessions if it learned on sessions")
     seed: int = setting(1000, "of the trials")
     out: str | None = setting(None, "JSON file for the results")
     trust: bool = setting(False, "let code that the runs' settings name run")
@@ -101,7 +101,7 @@ def measured(settings: Settings) -> JSON:
         if config["settings"]["algo"] != DISTILL:
             raise ValueError(f"{folder} was not distilled: only --algo distill has a belief")
         if place != places[0]:
-            raise ValueError(f"{folder} is of {place[0]}, another of {places[0][0]}: name one kind")
+            raise ValueError(f"{folder} is of {place}, another of {places[0]}: name one kind")
     env_id, option = places[0]
     env = make_env(env_id, settings.trials, option)
     found = []

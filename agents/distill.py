@@ -14,8 +14,8 @@ budget:
 What is privileged is used in training only: the agent that comes out sees its observation, and
 nothing else. Batches consist of whole trials or sessions, so that no memory has to be kept between
 them, and each draws from a seed of its own: a run that goes on does what it would have done
-undisturbed. Of sessions, which last for thousands of steps, the student learns in windows, each
-from what it remembered when the window began.
+undisturbed. Of what lasts for more than a hundred steps, as sessions do, the student learns in
+windows, each from what it remembered when the window began.
 """
 
 import time
@@ -67,6 +67,9 @@ _WINDOW = 100  # steps that gradients go back: more than a trial of any id has
 @dataclass(frozen=True)
 class Recipe:
     """Hyper-parameters of a distillation, whose values are in ``agents/hyperparams/distill.json``.
+
+    What is said of trials side by side holds of sessions where episodes are such; a minibatch then
+    consists of so many of their `windows`.
 
     Attributes
     ----------
@@ -175,7 +178,8 @@ class Batch(NamedTuple):
         the teacher's label.
     reward : ndarray (T, B)
     running : ndarray of bool (T, B)
-        Steps that belonged to the trial in their place; the others are to be ignored.
+        Steps that belonged to the trial or session in their place, in which those between two
+        trials count; the others are to be ignored.
     success : ndarray of bool (N,)
         Of each trial, in the order in which they ended.
     """
@@ -190,17 +194,18 @@ class Batch(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """Environment steps that belonged to trials."""
+        """Environment steps that count."""
         return int(self.running.sum())
 
 
 def windows(values: Tensor) -> Tensor:
-    """What is longer than a window (T, B, ...), cut into windows that lie side by side.
+    """Values of T steps in B places, (T, B, ...), cut into windows that lie side by side.
 
     Returns
     -------
     Tensor (W, n B, ...)
-        Its n-th window of all B places, then the next; what the last one lacks is 0.
+        In windows of W = min(T, 100) steps: the first one of all B places, then the second, up to
+        the n-th, which is filled up with 0.
     """
     n = -(-len(values) // _WINDOW)
     if n == 1:
@@ -378,7 +383,7 @@ def whole_trials(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch
     act : callable
         From observations (B, d) and states (B, s) to actions and wishes, (B, n) each.
     seed : int
-        Of the first trial.
+        Of the first trial or session.
     first : int
         Its number.
     """
@@ -402,7 +407,9 @@ def whole_trials(env: BMIVectorEnv, act: Acting, seed: int, first: int) -> Batch
 def advantages(
     reward: FloatArray, value: FloatArray, running: BoolArray, gamma: float, gae_lambda: float
 ) -> FloatArray:
-    """Generalised advantage estimates (Schulman et al. 2016), (T, B), of trials that end for good.
+    """Generalised advantage estimates (Schulman et al. 2016), (T, B), until episodes end for good.
+
+    From one trial of a session to the next values run on.
 
     Parameters
     ----------
@@ -438,7 +445,7 @@ class Distillation:
     Raises
     ------
     ValueError
-        If episodes are sessions, or have no step limit, or observations are dictionaries.
+        If trials have no step limit, or observations are dictionaries.
     """
 
     def __init__(self, recipe: Recipe, make: Callable[[int], BMIVectorEnv], seed: int) -> None:
@@ -742,8 +749,8 @@ def learn(plan: Plan, config: JSON, until: int | None = None, resume: bool = Fal
                 share = min(1.0, spent(of) / planned)
                 batch = run.learn(share)
                 earned = (batch.reward * batch.running).sum(axis=0).mean()
-                each = batch.steps / len(batch.reward[0])
-                means = float(earned), float(batch.success.mean()), each
+                length = batch.steps / len(batch.reward[0])
+                means = float(earned), float(batch.success.mean()), length
                 words = f"{run.stage(share)[0]}: "
                 progress.tell(run.steps, time.monotonic() - begun, means, words)
                 progress.advance(spent(unit))
@@ -752,6 +759,13 @@ def learn(plan: Plan, config: JSON, until: int | None = None, resume: bool = Fal
                     checkpoint()
             done = True
             config["finished"] = bool(spent(unit) >= total)
+            if config["finished"] and share < run.recipe.shares[1]:
+                words = f"{total:,.0f} steps" if unit == "steps" else f"{total:,.0f} s"
+                progress.say(
+                    f"the budget of {words} ended before the student was tuned: the last batch had "
+                    f"{batch.steps:,} steps; give twenty times that or more, or smaller batches "
+                    "(--hyper trials=...)"
+                )
         except KeyboardInterrupt:
             run.load(state)  # in the midst of a batch, which is to be played anew
             done = False
@@ -895,9 +909,10 @@ def _alike(
     Yields
     ------
     part : (slice, Tensor)
-        Steps and trials.
+        Steps and places.
     share : Tensor (T', size)
-        What each step counts for in a mean; the same in all minibatches.
+        What each step counts for in a mean; the same in all minibatches, of which the last may have
+        fewer places.
     """
     lengths = torch.as_tensor(running.sum(axis=0))
     used = int((lengths > 0).sum())

@@ -11,7 +11,11 @@ from agents.runs import PROGRESS
 from ndbmi_gym.files import whole_file
 
 COLUMNS = ("steps", "seconds", "return", "success", "length")
-"""Of the learning curve: means over the trials that began in the span that ends at `steps`."""
+"""Of the learning curve: means over the episodes that began in the span that ends at `steps`.
+
+An episode is a trial or a session of several. The success of a session is that of its last trial,
+but with distill the mean of all.
+"""
 
 
 class Progress:
@@ -68,6 +72,10 @@ class Progress:
     def advance(self, spent: float) -> None:
         """Move the bar to what is spent of the budget."""
         self._bar.update(min(round(spent), self._bar.total) - self._bar.n)
+
+    def say(self, words: str) -> None:
+        """Print a line that the bar leaves standing."""
+        self._bar.write(words)
 
     def close(self) -> None:
         """Leave both."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # one core for each process, before numpy is imported
 
+import gymnasium
 import hypothesis
 import numpy as np
 import pytest
@@ -69,6 +70,21 @@ def noiseless(monkeypatch):
     monkeypatch.setitem(CORTICES._parts, "noiseless", Noiseless)
     yield "noiseless"
     animals.forget()
+
+
+@pytest.fixture
+def own_id():
+    """An id that somebody registered for an environment of the package."""
+    spec = gymnasium.spec("ndbmi/HoldTarget-v1")
+    gymnasium.register(
+        "mine/Hold-v0",
+        spec.entry_point,
+        max_episode_steps=spec.max_episode_steps,
+        kwargs=spec.kwargs,
+        vector_entry_point=spec.vector_entry_point,
+    )
+    yield "mine/Hold-v0"
+    gymnasium.registry.pop("mine/Hold-v0")
 
 
 @pytest.fixture(scope="session")

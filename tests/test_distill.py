@@ -40,8 +40,8 @@ TEN = FEW | {
 """Sessions of ten reaches."""
 
 
-def small(env_id=SHIFT, seed=0, **changes):
-    return Distillation(replace(RECIPE, **changes), lambda n: make_env(env_id, n, FEW), seed)
+def small(env_id=SHIFT, seed=0, option=FEW, **changes):
+    return Distillation(replace(RECIPE, **changes), lambda n: make_env(env_id, n, option), seed)
 
 
 def settings(tmp_path, **changes):
@@ -123,7 +123,7 @@ def test_of_sessions_every_trial_is_judged():
     assert np.isclose(returns, played["return"].sum(), atol=1e-2)
 
 
-@pytest.mark.parametrize("steps", [1, 99, 100, 101, 250])
+@pytest.mark.parametrize("steps", [1, 99, 100, 101, 200, 250])
 def test_windows_hold_everything_in_order(steps):
     values = torch.arange(steps * 3 * 2).reshape(steps, 3, 2) + 1
     found = distill.windows(values)
@@ -151,6 +151,44 @@ def test_windows_begin_with_what_was_remembered(cell):
         assert torch.allclose(again[:length, i], wanted[:length, i], atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_windows_are_learned_from_as_they_were_played(cell, monkeypatch):
+    """Before it has learned anything, the student says of each step what it said there."""
+    run = small(REACHES, cell=cell, option=TEN, trials=8, copy_part=8, tune_part=8, copy_noise=0.0)
+    with torch.no_grad():
+        run.student.head.weight *= 100  # its memory shows
+    monkeypatch.setattr(distill, "_fall", lambda *_: 0.0)  # nor does it learn now
+    said, ratios, shares = [], [], []
+    surrogate, alike = distill._surrogate, distill._alike
+    run.student.register_forward_hook(lambda *each: said.append(each[-1][0].detach()))
+
+    def spying_surrogate(log_ratio, gained):
+        ratios.append(log_ratio.detach())
+        return surrogate(log_ratio, gained)
+
+    def spying_alike(*given):
+        for part, share in alike(*given):
+            shares.append((part, share))
+            yield part, share
+
+    monkeypatch.setattr(distill, "_surrogate", spying_surrogate)
+    monkeypatch.setattr(distill, "_alike", spying_alike)
+
+    batch = run.learn(0.3)
+    steps = len(batch.seen)
+    assert steps > 100
+    played = distill.windows(batch.action)
+    assert float(played.std()) > 0.05
+    for (part, share), again in zip(shares, said[steps:], strict=True):
+        assert torch.allclose(again[share > 0], played[part][share > 0], atol=1e-4)
+
+    shares.clear()
+    run.learn(0.9)
+    assert len(ratios) == len(shares) > 1
+    for (_, share), ratio in zip(shares, ratios, strict=True):
+        assert float(ratio[share > 0].abs().max()) < 1e-2
+
+
 def test_what_ends_within_a_window_begins_without_memory():
     recall = Recall(small().student)
     for each in torch.randn(100, 4, 20):
@@ -169,6 +207,19 @@ def test_the_teacher_sees_what_the_agent_does_not():
     assert np.allclose(seen[:, 2:4], 2 * episodes.state.velocity / half_side)
     assert np.isfinite(seen).all()
     assert set(env.episodes.layout.columns) == {"counts", "action", "target"}
+
+
+def test_time_is_a_share_of_the_trial_also_in_sessions():
+    shares = []
+    for env_id, option, limit in ((HOLD, FEW, 50), (REACHES, TEN, 24)):
+        env = make_env(env_id, 2, option)
+        env.reset(seed=0)
+        before = privileged(env)
+        for _ in range(12):
+            env.step(np.zeros((2, 9), np.float32))
+        grown = privileged(env) - before
+        shares.append(np.isclose(grown, 12 / limit).all(axis=0).any())
+    assert all(shares)
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
@@ -391,6 +442,15 @@ def test_environments_that_cannot_be_distilled_are_refused(tmp_path, env_id, opt
     with pytest.raises(ValueError, match=words):
         train(settings(tmp_path, env=env_id, option=FEW | option))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "shares", "tuned"), [(600, (0.15, 0.65), False), (600, (0.0, 0.0), True)]
+)
+def test_a_budget_that_ends_before_tuning_is_told_of(tmp_path, capsys, steps, shares, tuned):
+    assert train(settings(tmp_path, steps=steps, hyper=SMALL | {"shares": shares}))
+    told = "budget of {steps} steps ended before the student was tuned: the last batch had"
+    assert (told in capsys.readouterr().out) != tuned
 
 
 def test_a_damaged_state_is_refused(tmp_path):

@@ -157,9 +157,14 @@ def test_agents_that_want_frames_are_given_them(monkeypatch):
     np.testing.assert_allclose(action[:, 0], 0.25)
 
 
-def test_an_id_without_one_is_named_beside_those_with_one():
-    env = gymnasium.make("ndbmi/Adaptation-v0")
-    with pytest.raises(ValueError, match=rf"'ndbmi/Adaptation-v0', only for .*{IDS[0]}.*train one"):
+def test_all_ids_have_one():
+    own = [env_id for env_id in gymnasium.registry if env_id.startswith("ndbmi/")]
+    assert sorted(own) == list(IDS)
+
+
+def test_an_id_without_one_is_named_beside_those_with_one(own_id):
+    env = gymnasium.make(own_id)
+    with pytest.raises(ValueError, match=rf"'{own_id}', only for .*{IDS[0]}.*train one"):
         make_policy("pretrained", env)
 
 

@@ -120,11 +120,17 @@ def test_what_is_missing_is_named_beside_the_other_way(module, more, monkeypatch
     assert "--video FILE" in error
 
 
+def test_an_id_without_a_trained_agent_is_said_in_a_line(own_id, capsys):
+    status, _, error = asked(capsys, own_id)
+    assert status == 2
+    assert f"no trained agent for '{own_id}'" in error
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["Nowhere-v1"], "ndbmi/Nowhere-v1"),
-        (["Adaptation-v0"], "no trained agent for 'ndbmi/Adaptation-v0'"),
         ([ID, "--policy", "nobody"], "policy 'nobody' is no baseline"),
         ([ID, "--policy", "none.npz"], "there is no ndbmi_gym agent file none.npz"),
         ([ID, "--option", "gravity=3"], "gravity"),

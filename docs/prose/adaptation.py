@@ -21,6 +21,7 @@ def pieces() -> list[Piece]:
     learner, prompt = effects("trial_by_trial"), effects("trial_by_trial", delay=0)
     bayes, listener = effects("bayes"), effects("listener")
     trained, forgetting = effects("recurrent_ppo"), effects("recurrent_ppo, forgetting")
+    distilled, forgets = effects("distill"), effects("distill, forgetting")
     catches = {
         policy: [-effects(policy, device)[CATCH].estimate for device in DEVICES]
         for policy in ("trial_by_trial", "bayes", "listener")
@@ -40,7 +41,10 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
-            "Recurrent agents that were merely trained show it, too ({trained:.1f} cm)",
+            "Recurrent agents that were trained show it in catch trials, too ({distilled:.1f} cm "
+            "where they were distilled and hear spikes alone, {trained:.1f} cm by PPO on the "
+            "state)",
+            distilled=-distilled[CATCH].estimate,
             trained=-trained[CATCH].estimate,
         ),
         sentence(
@@ -82,10 +86,10 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
-            "They are deflected by {first[0]:.1f} cm in the first trial and by {late[0]:.1f} cm "
-            "({late[1]:.1f} to {late[2]:.1f}) in the end, and **swerve to the other side in catch "
-            "trials, by {catch[0]:.2f} cm ({catch[1]:.2f} to {catch[2]:.2f}), and in the first "
-            "trial of washout, by {wash[0]:.2f} cm ({wash[1]:.2f} to {wash[2]:.2f})**",
+            "Those of PPO are deflected by {first[0]:.1f} cm in the first trial and by "
+            "{late[0]:.1f} cm ({late[1]:.1f} to {late[2]:.1f}) in the end, and swerve to the other "
+            "side by {catch[0]:.2f} cm ({catch[1]:.2f} to {catch[2]:.2f}) in catch trials and by "
+            "{wash[0]:.2f} cm ({wash[1]:.2f} to {wash[2]:.2f}) in the first trial of washout.",
             first=trained["trial 1"],
             late=trained["late"],
             catch=_other_side(trained[CATCH]),
@@ -93,19 +97,45 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
-            "show none** in catch trials ({catch[0]:.2f} cm, {catch[1]:.2f} to {catch[2]:.2f})",
+            "The distilled ones are deflected by {first[0]:.1f} cm in the first trial and by "
+            "{late[0]:.1f} cm ({late[1]:.1f} to {late[2]:.1f}) in the end, and **swerve to the "
+            "other side by {catch[0]:.1f} cm ({catch[1]:.1f} to {catch[2]:.1f}) in catch trials "
+            "and by {wash[0]:.1f} cm ({wash[1]:.1f} to {wash[2]:.1f}) in the first trial of "
+            "washout**.",
+            first=distilled["trial 1"],
+            late=distilled["late"],
+            catch=_other_side(distilled[CATCH]),
+            wash=_other_side(distilled[WASH]),
+        ),
+        sentence(
+            PAGE,
+            "show none** in catch trials ({catch[0]:.2f} cm, {catch[1]:.2f} to {catch[2]:.2f}; "
+            "distilled {other[0]:.2f} cm, {other[1]:.2f} to {other[2]:.2f})",
             catch=forgetting[CATCH],
+            other=forgets[CATCH],
         ),
         sentence(
             PAGE,
-            "a quarter of the field in channels ({share[0]:.2f}, {share[1]:.2f} to {share[2]:.2f})",
+            "In channels those of PPO compensate {share[0]:.2f} of the field ({share[1]:.2f} to "
+            "{share[2]:.2f}), the distilled ones {other[0]:.2f} ({other[1]:.2f} to {other[2]:.2f})",
             share=trained["compensation, late"],
+            other=distilled["compensation, late"],
         ),
         sentence(
             PAGE,
-            "with and without memory ({arrive[0]:.2} and {forgetting[0]:.2})",
+            "the distilled ones begin {more[0]:.2f} cm worse ({more[1]:.2f} to {more[2]:.2f}), "
+            "those of PPO {trained[0]:.2f} cm ({trained[1]:.2f} to {trained[2]:.2f})",
+            more=distilled["interference: second − first"],
+            trained=trained["interference: second − first"],
+        ),
+        sentence(
+            PAGE,
+            "with and without memory ({arrive[0]:.2} and {forgetting[0]:.2}; {other[0]:.2} and "
+            "{forgets[0]:.2})",
             arrive=trained["success, late"],
             forgetting=forgetting["success, late"],
+            other=distilled["success, late"],
+            forgets=forgets["success, late"],
         ),
     ]
 

@@ -33,6 +33,8 @@ LEARNERS = {
     "forgetful": "the same, nothing carried (control)",
     "recurrent_ppo": "**recurrent PPO**, trained on other sessions, sees the state",
     "recurrent_ppo, forgetting": "the same agents, made to forget between trials (control)",
+    "distill": "**distilled agents**, trained on other sessions, hear spikes alone",
+    "distill, forgetting": "the same agents, made to forget between trials (control)",
 }
 
 

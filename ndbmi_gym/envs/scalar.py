@@ -128,7 +128,7 @@ class BMIEnv(Written, gymnasium.Env[Any, Any]):
     | Rhythm-v0 | a radius and an angular speed | never | 80 | share of the last 40 steps |
     | ChooseField-v0 | one of two fields' centres, radius 1.0 cm; two electrodes weigh the fields \
     | after two consecutive step ends inside | 25 | steps, success |
-    | Adaptation-v0 | 112 reaches in a session, under a hidden curl field in 64 of them \
+    | Adaptation-v0 | 112 reaches in a session, under a hidden curl field in 57 of them \
     | on entry, each | 24 each | steps, success, errors by trial |
 
     ## Action Space

@@ -15,6 +15,8 @@ WORDS = {
     "forgetful": "the same, nothing carried",
     "recurrent_ppo": "recurrent PPO, trained (sees the state)",
     "recurrent_ppo, forgetting": "the same agents, made to forget between trials",
+    "distill": "distilled, trained (hears spikes alone)",
+    "distill, forgetting": "the distilled ones, made to forget between trials",
 }
 """Policies in words; others are called as they are."""
 

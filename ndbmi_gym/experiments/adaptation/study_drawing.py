@@ -14,15 +14,19 @@ from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas, leg
 from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.experiments.bench.tables import Table, Tables, where
 
-STYLES: dict[str, dict[str, Any]] = {  # Okabe and Ito's colours, which the colour-blind tell apart
+STYLES: dict[str, dict[str, Any]] = {  # Okabe and Ito's colours, for the colour-blind, and browns
     "ignorant": {"color": "#777777", "marker": "v"},
     "knowing": {"color": "black", "marker": "*"},
     "trial_by_trial": {"color": "#0072b2", "marker": "o"},
     "bayes": {"color": "#e69f00", "marker": "s"},
     "listener": {"color": "#d55e00", "marker": "D"},
     "forgetful": {"color": "#cc79a7", "marker": "^"},
+    "recurrent_ppo": {"color": "#009e73", "marker": "P"},
+    "recurrent_ppo, forgetting": {"color": "#56b4e9", "marker": "P"},
+    "distill": {"color": "#6b3a12", "marker": "X"},
+    "distill, forgetting": {"color": "#c49a6c", "marker": "X"},
 }
-_OTHERS = ("#009e73", "#56b4e9", "#f0e442")  # for policies of one's own, in turn
+_OTHERS = ("#f0e442", "#332288", "#aa4499")  # for policies of one's own, in turn
 _FIELDS = {"adaptation": "#f3dcc9", "again": "#f3dcc9", "test": "#f3dcc9", "opposite": "#d5e3f0"}
 """Shades of the blocks in which a field is on."""
 
