@@ -418,7 +418,9 @@ def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
         )
         for row in tables["leaderboard"]
     ]
-    parts = [f"# {results.folder.name}", markdown(heads, rows)]
+    parts = [f"# {results.folder.name}"]
+    if results.together:
+        parts.append(markdown(heads, rows))
     if apart := results.tasks.keys() - results.together.keys():
         parts.append(f"Not summed up: {', '.join(sorted(apart))}.")
     if results.failed:

@@ -49,12 +49,26 @@ def test_what_is_apart_is_in_no_sum(part):
         path.write_text(json.dumps(kept | {"apart": True}), encoding="utf-8")
     apart = read_results(part)
     tables = {"leaderboard": leaderboard(apart), "tasks": list(by_task(apart))}
-    assert "Not summed up: hold." in in_words(apart, tables)
+    words = in_words(apart, tables)
+    assert "Not summed up: hold." in words
+    assert "score, IQM" in words
     shutil.rmtree(part / "hold")
     without = read_results(part)
     assert as_csv(leaderboard(apart)) == as_csv(leaderboard(without))
     assert as_csv(list(profiles(apart))) == as_csv(list(profiles(without)))
     assert {each["task"] for each in by_task(apart)} == {"hold", *without.tasks}
+
+
+def test_where_all_is_apart_no_table_sums_up(part):
+    for task in ("shift-curl", "soc"):
+        shutil.rmtree(part / task)
+    for path in part.glob("hold/*/*.json"):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(kept | {"apart": True}), encoding="utf-8")
+    apart = read_results(part)
+    words = in_words(apart, {"leaderboard": leaderboard(apart), "tasks": list(by_task(apart))})
+    assert "IQM" not in words
+    assert "## hold" in words
 
 
 def test_what_is_apart_in_part_is_refused(part):
