@@ -444,12 +444,10 @@ def test_environments_that_cannot_be_distilled_are_refused(tmp_path, env_id, opt
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    ("steps", "shares", "tuned"), [(600, (0.15, 0.65), False), (600, (0.0, 0.0), True)]
-)
-def test_a_budget_that_ends_before_tuning_is_told_of(tmp_path, capsys, steps, shares, tuned):
-    assert train(settings(tmp_path, steps=steps, hyper=SMALL | {"shares": shares}))
-    told = "budget of {steps} steps ended before the student was tuned: the last batch had"
+@pytest.mark.parametrize(("shares", "tuned"), [((0.15, 0.65), False), ((0.0, 0.0), True)])
+def test_a_budget_that_ends_before_tuning_is_told_of(tmp_path, capsys, shares, tuned):
+    assert train(settings(tmp_path, steps=600, hyper=SMALL | {"shares": shares}))
+    told = "budget of 600 steps ended before the student was tuned: the last batch had"
     assert (told in capsys.readouterr().out) != tuned
 
 

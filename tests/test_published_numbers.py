@@ -51,7 +51,7 @@ def test_every_page_says_what_the_data_say(copy, command, capsys):
     [
         ("README.md", ".521 (.505–.536)", ".522 (.505–.536)"),  # in a table
         ("README.md", "The paper's own command has\n.706", "The paper's own command has\n.760"),
-        ("docs/studies/adaptation.md", "(−0.02 cm, −0.08 to 0.03)", "(0.02 cm, −0.08 to 0.03)"),
+        ("docs/studies/adaptation.md", "(−0.02 cm, −0.08 to 0.03;", "(0.02 cm, −0.08 to 0.03;"),
         ("docs/studies/circuit.md", "R² .47 (4 units)", "R² .74 (4 units)"),
         ("docs/studies/circuit.md", "| 12.2 | 0.75 | 1 |", "| 12.2 | 0.57 | 1 |"),
         ("docs/circuit/report.md", "| 9 to 16 | 11.5 | met |", "| 9 to 16 | 15.1 | met |"),
