@@ -661,6 +661,11 @@ class Distillation:
 
         yield step
 
+    @property
+    def tuned(self) -> bool:
+        """Whether the last stage has begun."""
+        return bool(self._optimisers["tune"].state)
+
     def close(self) -> None:
         """Leave the environments."""
         self.env.close()
@@ -759,12 +764,11 @@ def learn(plan: Plan, config: JSON, until: int | None = None, resume: bool = Fal
                     checkpoint()
             done = True
             config["finished"] = bool(spent(unit) >= total)
-            if config["finished"] and share < run.recipe.shares[1]:
-                words = f"{total:,.0f} steps" if unit == "steps" else f"{total:,.0f} s"
+            if config["finished"] and run.recipe.shares[1] < 1 and not run.tuned:
                 progress.say(
-                    f"the budget of {words} ended before the student was tuned: the last batch had "
-                    f"{batch.steps:,} steps; give twenty times that or more, or smaller batches "
-                    "(--hyper trials=...)"
+                    f"the budget of {total:,.0f} {unit} ended after {run.steps:,} steps in "
+                    f"{run.batches} batches, before the student was tuned: give a larger one, or "
+                    "smaller batches (--hyper trials=...)"
                 )
         except KeyboardInterrupt:
             run.load(state)  # in the midst of a batch, which is to be played anew

@@ -19,8 +19,9 @@ from agents.distill import (
     privileged,
     whole_trials,
 )
-from agents.runs import AGENT, PROGRESS, STATE, Agent, make_env
+from agents.runs import AGENT, CONFIG, PROGRESS, STATE, Agent, make_env, read_config
 from agents.train import HYPERPARAMS, Settings, main, train
+from ndbmi_gym.files import write_json
 from ndbmi_gym.policies import LookAhead, make_policy
 from ndbmi_gym.policies.network import load_network
 from ndbmi_gym.rollout import score
@@ -444,11 +445,20 @@ def test_environments_that_cannot_be_distilled_are_refused(tmp_path, env_id, opt
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("shares", "tuned"), [((0.15, 0.65), False), ((0.0, 0.0), True)])
-def test_a_budget_that_ends_before_tuning_is_told_of(tmp_path, capsys, shares, tuned):
-    assert train(settings(tmp_path, steps=600, hyper=SMALL | {"shares": shares}))
-    told = "budget of 600 steps ended before the student was tuned: the last batch had"
-    assert (told in capsys.readouterr().out) != tuned
+@pytest.mark.parametrize(
+    ("shares", "told"), [((0.15, 0.65), True), ((0.0, 0.0), False), ((0.0, 1.0), False)]
+)
+def test_a_budget_that_ends_before_tuning_is_told_of(tmp_path, capsys, shares, told):
+    ours = settings(tmp_path, steps=600, hyper=SMALL | {"shares": shares})
+    assert train(ours)
+    words = "batches, before the student was tuned"
+    assert (words in capsys.readouterr().out) == told
+    # interrupted at the very end, when there is nothing more to play
+    config = read_config(ours.folder)
+    write_json(ours.folder / CONFIG, config | {"finished": False})
+    assert train(replace(ours, resume=True))
+    assert (words in capsys.readouterr().out) == told
+    assert read_config(ours.folder)["finished"]
 
 
 def test_a_damaged_state_is_refused(tmp_path):

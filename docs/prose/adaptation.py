@@ -84,28 +84,19 @@ def pieces() -> list[Piece]:
             late=circuit["late"],
             arrive=circuit["success, late"],
         ),
-        sentence(
-            PAGE,
-            "Those of PPO are deflected by {first[0]:.1f} cm in the first trial and by "
-            "{late[0]:.1f} cm ({late[1]:.1f} to {late[2]:.1f}) in the end, and swerve to the other "
-            "side by {catch[0]:.2f} cm ({catch[1]:.2f} to {catch[2]:.2f}) in catch trials and by "
-            "{wash[0]:.2f} cm ({wash[1]:.2f} to {wash[2]:.2f}) in the first trial of washout.",
-            first=trained["trial 1"],
-            late=trained["late"],
-            catch=_other_side(trained[CATCH]),
-            wash=_other_side(trained[WASH]),
-        ),
-        sentence(
-            PAGE,
-            "The distilled ones are deflected by {first[0]:.1f} cm in the first trial and by "
-            "{late[0]:.1f} cm ({late[1]:.1f} to {late[2]:.1f}) in the end, and **swerve to the "
-            "other side by {catch[0]:.1f} cm ({catch[1]:.1f} to {catch[2]:.1f}) in catch trials "
-            "and by {wash[0]:.1f} cm ({wash[1]:.1f} to {wash[2]:.1f}) in the first trial of "
-            "washout**.",
-            first=distilled["trial 1"],
-            late=distilled["late"],
-            catch=_other_side(distilled[CATCH]),
-            wash=_other_side(distilled[WASH]),
+        *(
+            sentence(
+                PAGE,
+                who + " are deflected by {first[0]:.1f} cm in the first trial and by {late[0]:.1f} "
+                "cm ({late[1]:.1f} to {late[2]:.1f}) in the end, and swerve to the other side by "
+                "{catch[0]:.2f} cm ({catch[1]:.2f} to {catch[2]:.2f}) in catch trials and by "
+                "{wash[0]:.2f} cm ({wash[1]:.2f} to {wash[2]:.2f}) in the first trial of washout.",
+                first=agents["trial 1"],
+                late=agents["late"],
+                catch=_other_side(agents[CATCH]),
+                wash=_other_side(agents[WASH]),
+            )
+            for who, agents in (("The distilled ones", distilled), ("Those of PPO", trained))
         ),
         sentence(
             PAGE,
