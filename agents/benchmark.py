@@ -135,13 +135,14 @@ class Clock:
         self._taken[_kind(outcome.work)].append(outcome.seconds / _size(outcome.work))
         expected = [self._expected(work) for work in self._left.values()]
         left = sum(each for each in expected if each is not None) / self._jobs
-        done = self._total - len(self._left)
         end = time.strftime("%H:%M", time.localtime(time.time() + left))
+        told = f"about {left / 60:.0f} min left, until {end}"
+        if None in expected:  # some agent has not been met yet
+            told = f"more than {left / 60:.0f} min left" if left > 60 else "end not known yet"
         problem = f"  FAILED: {outcome.error}" if outcome.error else ""
-        least = ("at least", "not before") if None in expected else ("about", "until")
+        done = self._total - len(self._left)
         return (
-            f"[{done}/{self._total}] {outcome.work.name}: {outcome.seconds:.0f} s; "
-            f"{least[0]} {left / 60:.0f} min left, {least[1]} {end}{problem}"
+            f"[{done}/{self._total}] {outcome.work.name}: {outcome.seconds:.0f} s; {told}{problem}"
         )
 
     def _expected(self, work: Work) -> float | None:
