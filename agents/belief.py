@@ -99,7 +99,10 @@ def measured(settings: Settings) -> JSON:
     for folder, config, place in zip(settings.policy, configs, places, strict=True):
         check_trust(config["settings"], Path(folder) / CONFIG, settings.trust)
         if config["settings"]["algo"] != DISTILL:
-            raise ValueError(f"{folder} was not distilled: only --algo distill has a belief")
+            raise ValueError(
+                f"{folder} is of {config['settings']['algo']}, which has no belief: name runs of "
+                f"--algo {DISTILL}"
+            )
         if place != places[0]:
             raise ValueError(f"{folder} is of {place}, another of {places[0]}: name one kind")
     env_id, option = places[0]

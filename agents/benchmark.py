@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.benchmark_report import REPORT, report
-from agents.benchmark_runs import Outcome, Work, check_own, do, is_done, revision
+from agents.benchmark_runs import Outcome, Work, check_own, do, is_done, revision, segments_of
 from agents.benchmark_suite import Run, Suite, Training, read_suite
 from agents.options import check_positive, parse, plain_errors, setting
 from ndbmi_gym.experiments.bench.parallel import BACKENDS, run_tasks
@@ -69,7 +69,8 @@ def benchmark(settings: Settings) -> list[Outcome]:
     FileNotFoundError
         If there is no such suite.
     ValueError
-        If a suite is none, or has no such task or agent, or one's own cannot be had.
+        If a suite is none, or has no such task or agent, one's own cannot be had, or there are
+        results of one's own that are not asked for any more.
     """
     suites = [read_suite(name) for name in settings.suite]
     works, n_done = planned(suites, settings)
@@ -98,6 +99,7 @@ def planned(suites: Sequence[Suite], settings: Settings) -> tuple[list[Work], in
         for suite in suites
         for run in suite.chosen(settings.only, settings.seeds, settings.agent).runs()
     ]
+    _check_leftovers(chosen, results)
     todo = [run for run in chosen if not is_done(run, results)]
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in todo:
@@ -113,6 +115,20 @@ def planned(suites: Sequence[Suite], settings: Settings) -> tuple[list[Work], in
     return works, len(chosen) - len(todo)
 
 
+def _check_leftovers(runs: Sequence[Run], results: Path) -> None:
+    """Raise ValueError if an agent that is not trained here has results that nobody asks for.
+
+    A report would count them among its runs.
+    """
+    asked = {results / run.file for run in runs}
+    for folder in {results / run.file.parent for run in runs if isinstance(run.policy, str)}:
+        for path in sorted(folder.glob("*.json")):
+            if path.stem.isdecimal() and path not in asked:
+                raise ValueError(
+                    f"{path} is a result of an agent that is not asked for any more: take it away"
+                )
+
+
 class Clock:
     """When it will be over, from the seconds that work of the same agent took.
 
@@ -125,15 +141,16 @@ class Clock:
     """
 
     def __init__(self, works: Sequence[Work], jobs: int) -> None:
-        self._left = {work.name: work for work in works}
+        self._left = {work.name: _piece(work) for work in works}
         self._total, self._jobs = len(works), jobs
         self._taken: dict[tuple[str, bool], list[float]] = defaultdict(list)
 
     def tick(self, outcome: Outcome) -> str:
         """A line on what is done, and on what is left."""
-        del self._left[outcome.work.name]
-        self._taken[_kind(outcome.work)].append(outcome.seconds / _size(outcome.work))
-        expected = [self._expected(work) for work in self._left.values()]
+        kind, size = self._left.pop(outcome.work.name)
+        if not outcome.error:
+            self._taken[kind].append(outcome.seconds / size)
+        expected = [self._expected(*piece) for piece in self._left.values()]
         left = sum(each for each in expected if each is not None) / self._jobs
         end = time.strftime("%H:%M", time.localtime(time.time() + left))
         told = f"about {left / 60:.0f} min left, until {end}"
@@ -145,24 +162,21 @@ class Clock:
             f"[{done}/{self._total}] {outcome.work.name}: {outcome.seconds:.0f} s; {told}{problem}"
         )
 
-    def _expected(self, work: Work) -> float | None:
+    def _expected(self, kind: tuple[str, bool], size: float) -> float | None:
         """Seconds that it will take; None if none of its kind was done."""
-        taken = self._taken.get(_kind(work))
-        return sum(taken) / len(taken) * _size(work) if taken else None
+        taken = self._taken.get(kind)
+        return sum(taken) / len(taken) * size if taken else None
 
 
-def _kind(work: Work) -> tuple[str, bool]:
-    """What is known to take alike: an agent, or an algorithm's steps."""
+def _piece(work: Work) -> tuple[tuple[str, bool], float]:
+    """Of what it is a piece, an algorithm's training or an agent's play, and steps or trials."""
     policy = work.runs[0].policy
-    return (policy.algo, True) if isinstance(policy, Training) else (work.runs[0].agent, False)
-
-
-def _size(work: Work) -> int:
-    """Of what there is a time per piece: steps to learn, or trials to play."""
-    run = work.runs[0]
-    if isinstance(run.policy, Training):
-        return run.policy.steps
-    return run.place.trials * len(run.place.options)
+    if isinstance(policy, Training):
+        done = segments_of(work.trainings / policy.name) / policy.segments
+        if done < 1:
+            return (policy.algo, True), (1 - done) * policy.steps
+    trials = sum(run.place.trials * len(run.place.options) for run in work.runs)
+    return (work.runs[0].agent, False), trials
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ A folder of results has one JSON file a run, by task, agent and seed. Beside the
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -29,7 +29,7 @@ from ndbmi_gym.files import write_text
 REPORT = "report.md"
 
 QUANTITIES = ("score", "return")
-_OF_A_RUN = ("trials", "measure", "scored", "effort", "versions", "revision")
+_OF_A_RUN = ("trials", "measure", "scored", "versions", "revision")
 LEVELS = np.round(np.linspace(-0.2, 1.2, 71), 2)
 """Normalised values at which profiles are told."""
 
@@ -60,11 +60,14 @@ class Played:
 
     @property
     def agents(self) -> tuple[str, ...]:
-        """What tells the agent of each run from others: the training, or what it is made of."""
+        """What tells the agent of each run from others: the training, or what it is made of.
+
+        One's own agent that is named several times is several: it may differ from run to run.
+        """
         return tuple(
             each["trained"]["training"]
             if "trained" in each
-            else f"{each['asked']['policy']} {each['asked']['identity']}"
+            else f"{each['asked']['policy']} {each['asked']['identity']} {each['asked']['seed']}"
             for each in self.files
         )
 
@@ -160,12 +163,18 @@ def read_results(folder: Path) -> Results:
             if any(each.get("apart", False) != apart for each in files):
                 raise ValueError(
                     f"{folder / task / label} and the ceiling differ in whether the task stands "
-                    "apart: go on with the benchmark, which plays them anew"
+                    "apart: go on with the benchmark, which plays them anew, or take the folder "
+                    "away"
                 )
             if any(each["asked"]["place"] != place for each in files):
                 raise ValueError(
                     f"{folder / task / label} was played on other trials than the ceiling: go on "
-                    "with the benchmark, which plays it anew"
+                    "with the benchmark, which plays it anew, or take the folder away"
+                )
+            if len({"trained" in each for each in files}) > 1:
+                raise ValueError(
+                    f"{folder / task / label} holds runs that were trained here and others: take "
+                    "away those of the one kind"
                 )
             if "trained" in files[0] and len({_repeated(each) for each in files}) > 1:
                 raise ValueError(
@@ -226,7 +235,8 @@ def leaderboard(results: Results) -> list[JSON]:
     -------
     list of dict
         ``agent``; ``runs``, the least on any task; ``tasks``, on how many it was played, those
-        apart not counted; ``learned``, whether it was trained here; and ``score`` and ``return``,
+        apart not counted; ``learned``, whether it was trained here, and ``minutes``, the mean of
+        the processor's that training took, NaN of others; and ``score`` and ``return``,
         interquartile means of the normalised quantities, and ``improvement``, the probability that
         a trial is better than the command's: each an Interval, of agents that were played on all
         tasks.
@@ -239,6 +249,7 @@ def leaderboard(results: Results) -> list[JSON]:
             "runs": min((len(each.files) for each in there.values()), default=0),
             "tasks": len(there),
             "learned": any(each.learned for each in there.values()),
+            "minutes": _minutes(there.values()),
         }
         for quantity in QUANTITIES:
             row[quantity] = None
@@ -258,6 +269,15 @@ def leaderboard(results: Results) -> list[JSON]:
             row["improvement"] = improvement(pairs, more, results.sampled(label), agents)
         rows.append(row)
     return sorted(rows, key=lambda row: -row["score"].estimate if row["score"] else np.inf)
+
+
+def _minutes(played: Iterable[Played]) -> float:
+    """Mean over trainings; NaN where there is none."""
+    files = [each for mine in played for each in mine.files if "trained" in each]
+    by_training = {
+        each["trained"]["training"]: each["trained"]["cpu_seconds"] / 60 for each in files
+    }
+    return float(np.mean([*by_training.values()])) if by_training else float("nan")
 
 
 def scaled_runs(results: Results, label: str, quantity: str) -> dict[str, Normalised]:
@@ -391,9 +411,12 @@ def as_csv(rows: Sequence[JSON]) -> str:
             if isinstance(value, Interval) or value is None:
                 names += [name, f"{name} low", f"{name} high"]
                 cells += ["" if np.isnan(x) else f"{x:.5g}" for x in value or (np.nan,) * 3]
+            elif isinstance(value, float):
+                names.append(name)
+                cells.append("" if np.isnan(value) else f"{value:.5g}")
             else:
                 names.append(name)
-                cells.append(f"{value:.5g}" if isinstance(value, float) else str(value))
+                cells.append(str(value))
         if not i:
             writer.writerow(names)
         writer.writerow(cells)
@@ -409,11 +432,19 @@ def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
     tables : mapping
         Rows by the names of the report's files.
     """
-    heads = ("agent", "runs, at least", "score, IQM", "return, IQM", "better than Eq 24")
+    heads = (
+        "agent",
+        "runs, at least",
+        "minutes a run",
+        "score, IQM",
+        "return, IQM",
+        "better than Eq 24",
+    )
     rows = [
         (
             row["agent"],
             str(row["runs"]),
+            "–" if np.isnan(row["minutes"]) else f"{row['minutes']:.1f}",
             *(shown(row[name]) for name in ("score", "return", "improvement")),
         )
         for row in tables["leaderboard"]
@@ -438,14 +469,13 @@ def in_words(results: Results, tables: Mapping[str, Sequence[JSON]]) -> str:
     trained = {
         each["trained"]["training"]: each["trained"]["cpu_seconds"]
         for each in files
-        if "trained" in each
+        if "trained" in each and each["asked"]["at_home"]
     }
-    hours = sum(trained.values()) / 3600
+    hours = f", {sum(trained.values()) / 3600:.1f} hours of training on one core" if trained else ""
     made = sorted({each["revision"] for each in files})
     parts.append(
-        f"{len(files)} runs, {hours:.1f} hours of training on one core, revision "
-        f"{', '.join(made)}. In brackets 95 % intervals: over runs and trials, or trials alone "
-        "where nothing was learned."
+        f"{len(files)} runs{hours}, played at revision {', '.join(made)}. In brackets 95 % "
+        "intervals: over runs and trials, or trials alone where nothing was learned."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 import numpy.typing as npt
 import torch
+from stable_baselines3.common.utils import set_random_seed
 
 from agents.benchmark_suite import Place, Run, Training
 from agents.lineup import actor, find
@@ -181,14 +182,12 @@ def trained_by(training: Training, trainings: Path, made: str) -> tuple[Path, JS
     folder : Path
     about : dict
         Steps, seconds, of clock and processor, versions and revisions of the training, and its
-        curve:
-        ``steps``, and means of score and return on `Training.curve`, after each segment.
+        curve: ``steps``, and means of score and return on `Training.curve`, after each segment.
     """
     home = trainings / training.name
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home), (home / "log.txt").open("a", encoding="utf-8") as log:
-        done = max((int(path.name) for path in home.glob("[0-9]*")), default=0)
-        for segment in range(done + 1, training.segments + 1):
+        for segment in range(segments_of(home) + 1, training.segments + 1):
             _segment(training, home, segment, made, log)
             print(
                 f"  {training.name}: {segment} of {training.segments} segments, "
@@ -201,6 +200,11 @@ def trained_by(training: Training, trainings: Path, made: str) -> tuple[Path, JS
     curve = _curve(folder)
     about |= {"cpu_seconds": round(curve.pop("cpu_seconds"), 1), "training": training.name}
     return folder, about | {"revisions": curve.pop("revisions"), "curve": curve}
+
+
+def segments_of(home: Path) -> int:
+    """How many segments of a training run are complete."""
+    return max((int(path.name) for path in home.glob("[0-9]*")), default=0)
 
 
 def _curve(folder: Path) -> JSON:
@@ -264,16 +268,16 @@ def played(place: Place, label: str, policy: str, trust: bool) -> JSON:
     Returns
     -------
     dict
-        ``trials``: score, success and return of each (animals, trials), rounded; ``effort``: their
-        mean; ``measure``: what the score is, ``holds`` and ``scored``, whether the task is one of
-        holding and zero volition a floor of it.
+        ``measure``, what the score is; ``scored``, whether zero volition is a floor of the task;
+        ``effort``, its mean; ``trials``: score, success and return of each (animals, trials),
+        rounded.
     """
     _, member = find(policy, trust)
     animals: list[FloatArray] = []
     for option in place.options:
         env = make_env(place.env, batch_size(place.env, dict(option), place.trials), option)
         acting = actor(label, member, env)
-        torch.manual_seed(place.trial_seed)
+        set_random_seed(place.trial_seed)  # for agents that draw, whatever they draw from
         parts = list(measured(env, acting, place.trials, place.trial_seed))
         animals.append(np.concatenate(parts, axis=1))
         task = env.episodes.task

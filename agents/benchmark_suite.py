@@ -177,7 +177,7 @@ class Suite:
 
     Attributes
     ----------
-    name, about : str
+    name : str
     seeds : tuple of int
         Of the training runs.
     tasks : mapping of str to dict
@@ -190,7 +190,6 @@ class Suite:
     """
 
     name: str
-    about: str
     seeds: tuple[int, ...]
     tasks: Mapping[str, JSON]
     homes: Mapping[str, JSON]
@@ -270,9 +269,8 @@ class Suite:
             seeds = (*seeds, *more)[:n_seeds]
         for label in own:
             if label in self.agents or label in POLICIES:
-                raise ValueError(
-                    f"the agent {label!r} is in suite {self.name}: choose another label"
-                )
+                kind = f"in suite {self.name}" if label in self.agents else "a baseline"
+                raise ValueError(f"the agent {label!r} is {kind}: choose another label")
         agents, tasks = {**self.agents, **own}, dict(self.tasks)
         for name in only:
             if name not in tasks and name not in agents:
@@ -370,7 +368,6 @@ def _checked(name: str, found: Any) -> Suite:
         _check_agent(label, agent, homes, tasks)
     return Suite(
         name,
-        found.get("about", ""),
         tuple(seeds),
         tasks,
         homes,
@@ -411,7 +408,9 @@ def _task(name: str, each: Any, common: JSON, agents: Mapping[str, Any]) -> JSON
         raise ValueError(f"agents of task {name!r} are {of_task!r}: give a list of labels")
     for label in of_task:
         if label not in agents:
-            raise ValueError(f"task {name!r} names the agent {label!r}, and there is none")
+            raise ValueError(
+                f"task {name!r} names the agent {label!r}: choose from {', '.join(agents)}"
+            )
     return filled
 
 

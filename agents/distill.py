@@ -21,7 +21,7 @@ windows, each from what it remembered when the window began.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -33,7 +33,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
-from agents.convert import about_run
+from agents.convert import about_run, linear, recurrent
 from agents.options import JSON
 from agents.progress import Progress
 from agents.recorder import Plan
@@ -86,7 +86,8 @@ class Recipe:
     encoder, memory : int
         Units in each of two layers before that, and in it.
     teach_trials, teach_epochs, teach_minibatches : int
-        Trials side by side, passes through each batch, and parts of it, in the first stage.
+        Trials side by side, passes through each batch, and parts of it, in the first stage; from
+        `LookAhead` parts are of 256 steps.
     teach_rate, teach_log_std : float
         Learning rate at first, falling to a twentieth, and log standard deviation of exploration.
     trials : int
@@ -160,8 +161,11 @@ class Recipe:
                 _check_number(each.name, value, least, most)
         if min(self.tune_std) == 0:
             raise ValueError(f"tune_std = {self.tune_std!r}: give two numbers > 0")
-        if self.trials % self.copy_part or self.trials % self.tune_part:
-            raise ValueError(f"trials = {self.trials}: give a multiple of copy_part and tune_part")
+        for name in ("copy_part", "tune_part"):
+            if self.trials % getattr(self, name):
+                raise ValueError(
+                    f"trials = {self.trials}: give a multiple of {name}, {getattr(self, name)}"
+                )
 
 
 class Batch(NamedTuple):
@@ -233,7 +237,7 @@ class Standardised(nn.Module):
         self.register_buffer("scale", torch.ones(width))
 
     def fit(self, inputs: Tensor) -> None:
-        """Take centre and scale from inputs (N, width); what hardly varied is hardly scaled."""
+        """Take centre and scale from inputs (N, width); what hardly varied is not blown up."""
         self.mean.copy_(inputs.mean(0))
         self.scale.copy_(inputs.std(0).clamp(min=_LEAST_SCALE))
 
@@ -320,30 +324,17 @@ def network(student: Student, env: BMIVectorEnv, about: JSON) -> Network:
     about : dict
         What is to be known of it, in JSON types.
     """
-    weights = {name: each.detach().numpy() for name, each in student.state_dict().items()}
-    scale = weights["scale"]
-    first = weights["first.weight"] / scale
-    bias = weights["first.bias"] - first @ weights["mean"]
-    cell = next(name for name, kind in _CELLS.items() if isinstance(student.memory, kind))
-    memory = {
-        name.removeprefix("memory.").removesuffix("_l0"): each
-        for name, each in weights.items()
-        if name.startswith("memory.")
-    }
-    return Network(
-        (
-            Layer("linear", {"weight": first, "bias": bias}, "relu"),
-            Layer("linear", _pair(weights, "second"), "relu"),
-            Layer(cell, memory, joined=True),
-            Layer("linear", _pair(weights, "head")),
-        ),
-        *_boxes(env),
-        about=about,
+    first, second, head = linear((student.first, student.second, student.head))
+    weight = first.weights["weight"] / student.scale.numpy()  # seen as it is, not standardised
+    bias = first.weights["bias"] - weight @ student.mean.numpy()
+    (memory,) = recurrent(student.memory)
+    layers = (
+        Layer("linear", {"weight": weight, "bias": bias}, "relu"),
+        replace(second, activation="relu"),
+        replace(memory, joined=True),
+        head,
     )
-
-
-def _pair(weights: JSON, name: str) -> dict[str, Any]:
-    return {part: weights[f"{name}.{part}"] for part in ("weight", "bias")}
+    return Network(layers, *_boxes(env), about=about)
 
 
 def privileged(env: BMIVectorEnv) -> FloatArray:

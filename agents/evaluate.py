@@ -2,9 +2,8 @@
 
 The floor (zero volition), the paper's command (Eq 24) and the reference ceiling are always in the
 table, beside runs of `agents.train` and policies of one's own (`agents.lineup.line_up`). Runs of
-the same label are pooled: a mean over training seeds. A benchmark over animals and training seeds
-is ``--animals 0 1 2`` with several runs of one label; one over tasks as well would be a module
-beside this one.
+the same label are pooled: a mean over training seeds. ``--animals 0 1 2`` with several runs of one
+label compares over animals, too; `agents.benchmark` does so over tasks.
 
 Run folders and models are read without running code of theirs, unless ``--trust`` is given.
 """
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from stable_baselines3.common.utils import set_random_seed
 from tqdm import tqdm
 
 from agents.lineup import CEILING, DEFAULT_ENV, FLOOR, Lineup, actor, find, line_up, place, trained
@@ -385,7 +385,7 @@ def _measure_all(
                 found[label].append([])
                 for member in members:
                     acting = actor(label, member, env)
-                    torch.manual_seed(settings.seed)
+                    set_random_seed(settings.seed)
                     parts = []
                     for part in measured(
                         env, acting, n_episodes, settings.seed, not settings.stochastic

@@ -58,20 +58,21 @@ def files() -> dict[str, str]:
 
 
 @cache
-def ids() -> tuple[str, ...]:
-    """Ids whose observations are numbers; of the others, no policy of our files can make sense."""
-    found = []
+def ids() -> dict[str, bool]:
+    """All ids, and whether their observations are mappings, as those of goals."""
+    found = {}
     for env_id in gymnasium.registry:
         if env_id.startswith("ndbmi/"):
             env = make_env(env_id, 1, {})
-            if isinstance(env.single_observation_space, gymnasium.spaces.Box):
-                found.append(env_id)
+            found[env_id] = isinstance(env.single_observation_space, gymnasium.spaces.Dict)
             env.close()
-    return tuple(found)
+    return found
 
 
 def text(algo: str) -> str:
-    """A file for the Zoo: an entry for each id; ids of the same values share one.
+    """A file for the Zoo: an entry for each id that the policy of our file can make sense of.
+
+    Ids of the same values share one.
 
     Parameters
     ----------
@@ -79,6 +80,9 @@ def text(algo: str) -> str:
         One of ours.
     """
     ours = {env_id: read_hyperparams(Run(algo=algo, env=env_id)) for env_id in ids()}
+    for env_id, mapped in ids().items():
+        if mapped != ours[env_id]["policy"].startswith("MultiInput"):
+            del ours[env_id]
     ends = {
         " to ".join(map(_scalar, hyper["learning_rate"]["linear"]))
         for hyper in ours.values()

@@ -53,6 +53,21 @@ def test_the_agent_of_the_page_has_its_row(tmp_path, monkeypatch):
     assert not (results / "aggregates.png").exists()
 
 
+def test_results_of_an_own_agent_that_nobody_asks_for_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "still.py").write_text("def act(observation):\n    return observation[:, :9] * 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    alike = {"still": ["still:act", "still:act"]}
+    suite = tiny(tmp_path, agents={"eq24": "eq24"} | alike)
+    places = ("--out", str(tmp_path / "out"), "--training", str(tmp_path / "training"))
+    asked = ["--suite", suite, *places, "--only", "shift"]
+    assert main(asked) == 0
+    tiny(tmp_path, agents={"eq24": "eq24", "still": "still:act"})
+    with pytest.raises(SystemExit, match=r"still.1\.json is a result .* any more: take it away"):
+        main(asked)
+    (tmp_path / "out" / "tiny" / "shift" / "still" / "1.json").unlink()
+    assert main(asked) == 0
+
+
 @pytest.mark.parametrize("name", ["nothing", "blind"])
 def test_own_agents_are_looked_up_before_anything_runs(tmp_path, monkeypatch, name):
     text = "class blind:\n    def __init__(self, env):\n        raise RuntimeError('dark')\n"
@@ -105,6 +120,21 @@ def test_the_end_is_told_by_what_alike_took(tmp_path):
     assert words[6].startswith("more than 38 min left")  # three more of PPO
     assert words[7].startswith("about 41 min left, until")
     assert words[-1].startswith("about 0 min left")
+
+
+def test_what_is_trained_takes_as_long_as_it_is_played(tmp_path):
+    settings = Settings(
+        suite=(tiny(tmp_path),), out=str(tmp_path), training=str(tmp_path), only=("ppo",)
+    )
+    works = [work for work in planned([read_suite(settings.suite[0])], settings)[0]][-4:]
+    first, second = (work.runs[0].policy for work in works[:2])
+    (tmp_path / first.name / "3").mkdir(parents=True)  # all of its segments
+    (tmp_path / second.name / "1").mkdir(parents=True)  # a third of them
+    clock = Clock(works, 1)
+    assert "end not known yet" in clock.tick(Outcome(works[0], 5, ""))
+    assert "end not known yet" in clock.tick(Outcome(works[2], 1, "it failed"))
+    # in 512 of 768 steps
+    assert "; about 15 min left, until" in clock.tick(Outcome(works[1], 600, ""))
 
 
 @pytest.mark.parametrize(

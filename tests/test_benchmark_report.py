@@ -89,8 +89,8 @@ def test_profiles_are_of_agents_that_were_played_on_all_tasks(part):
 
 def test_the_least_number_of_runs_is_told(part):
     (part / "hold" / "distill-5min" / "0.json").unlink()
-    found = len(list((part / "hold" / "distill-5min").glob("*.json")))
-    assert row(read_results(part), "distill-5min")["runs"] <= found
+    least = min(len(list(each.glob("*.json"))) for each in part.glob("*/distill-5min"))
+    assert row(read_results(part), "distill-5min")["runs"] == least
 
 
 def test_without_a_scale_there_is_no_result(part):
@@ -117,6 +117,27 @@ def test_two_versions_of_an_agent_are_no_single_one(part):
         read_results(part)
     change(part / "shift-curl" / "mine" / "0.json", identity="a")
     read_results(part)
+
+
+def test_an_agent_of_ones_own_that_is_named_several_times_has_a_spread(part):
+    label = "mine"
+    for task in part.iterdir():
+        if task.is_dir():
+            mine = task / label
+            mine.mkdir()
+            for seed, other in enumerate(("eq24", "filter", "random")):
+                shutil.copy(task / other / "0.json", mine / f"{seed}.json")
+                change(mine / f"{seed}.json", agent=label, seed=seed, policy="m:A", identity="a")
+    found = row(read_results(part), label)["score"]
+    assert found.high - found.low > 1
+
+
+def test_runs_that_were_trained_and_others_are_refused(part):
+    mine = part / "hold" / "ppo"
+    shutil.copy(part / "hold" / "eq24" / "0.json", mine / "0.json")
+    change(mine / "0.json", agent="ppo")
+    with pytest.raises(ValueError, match=r"ppo holds runs that were trained here and others"):
+        read_results(part)
 
 
 @pytest.mark.parametrize("name", ["failed-0.json", "0.json"])

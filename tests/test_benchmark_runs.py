@@ -60,11 +60,16 @@ def killed(how, suite, folder):
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def test_a_benchmark_that_was_killed_comes_to_the_same(tmp_path):
-    suite = tiny(tmp_path)
-    undisturbed, disturbed = tmp_path / "a", tmp_path / "b"
-    assert not any(each.error for each in benchmark.benchmark(settings(suite, undisturbed)))
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Results of the tiny suite in one process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert not any(each.error for each in benchmark.benchmark(settings(tiny(folder), folder)))
+    return results(folder / "out")
 
+
+def test_a_benchmark_that_was_killed_comes_to_the_same(undisturbed, tmp_path):
+    suite, disturbed = tiny(tmp_path), tmp_path / "b"
     killed(KILLED_IN_TRAINING % 600, suite, disturbed)
     left = sorted(path.name for path in (disturbed / "training").glob("*ppo*/*"))
     assert "2" in left  # two segments of 256 steps
@@ -73,9 +78,36 @@ def test_a_benchmark_that_was_killed_comes_to_the_same(tmp_path):
     assert len(list((disturbed / "out").rglob(".*-0.json"))) == 1  # half of a result
     assert not any(each.error for each in benchmark.benchmark(settings(suite, disturbed)))
 
-    expected = results(undisturbed / "out")
-    assert len(expected) == 5
-    assert results(disturbed / "out") == expected
+    assert len(undisturbed) == 5
+    assert results(disturbed / "out") == undisturbed
+
+
+@pytest.mark.parametrize("backend", ["loky", "ray", "dask"])
+def test_whoever_works_comes_to_the_same(undisturbed, tmp_path, backend):
+    if backend != "loky":
+        pytest.importorskip(backend)
+    shared = settings(tiny(tmp_path), tmp_path, jobs=2, backend=backend)
+    assert not any(each.error for each in benchmark.benchmark(shared))
+    assert results(tmp_path / "out") == undisturbed
+
+
+DRAWING = """
+import random
+import numpy as np
+import torch
+
+def act(observation):
+    n = len(observation)
+    return np.random.rand(n, 9) + random.random() + torch.rand(n, 9).numpy()
+"""
+
+
+def test_an_agent_that_draws_does_so_from_the_seed_of_the_trials(tmp_path, monkeypatch):
+    (tmp_path / "drawing.py").write_text(DRAWING)
+    monkeypatch.syspath_prepend(tmp_path)
+    place = Place("ndbmi/ShiftTarget-v1", SEEING, trials=4)
+    first, second = (played(place, "mine", "drawing:act", False)["trials"] for _ in range(2))
+    assert first == second
 
 
 def training(**changes):

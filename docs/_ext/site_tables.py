@@ -232,11 +232,19 @@ def leaderboard(suite: str) -> str:
             BENCHMARKED.get(row["agent"], f"**{row['agent']}**"),
             row["tasks"],
             row["runs"],
+            f"{float(row['minutes']):.1f}" if row["minutes"] else "–",
             *(_of_csv(row, name, 2) for name in ("score", "return", "improvement")),
         )
         for row in _benchmark(suite, "leaderboard")
     ]
-    heads = ("tasks", "runs, at least", "score, IQM", "return, IQM", "better than Eq 24")
+    heads = (
+        "tasks",
+        "runs, at least",
+        "minutes a run",
+        "score, IQM",
+        "return, IQM",
+        "better than Eq 24",
+    )
     return table(("agent", *heads), rows)
 
 
@@ -279,7 +287,7 @@ def effort(suite: str) -> str:
         for agent, n in sorted(counts.items())
     ]
     rows.append(("all", sum(counts.values()), "", f"{60 * sum(hours.values()):.0f} together"))
-    made = f"Made with {'; '.join(sorted(versions))}, at revision {', '.join(sorted(revisions))}."
+    made = f"Played with {'; '.join(sorted(versions))}, at revision {', '.join(sorted(revisions))}."
     heads = ("agent", "trained runs", "steps a run", "minutes of one core a run")
     return f"{table(heads, rows)}\n\n{made}"
 

@@ -4,7 +4,7 @@ from statistics import mean
 
 from ndbmi_gym.experiments.circuit.abscissa_summary import overall
 from prose import Piece, Table, interval, sentence
-from prose.data import benchmark, effects, hindsight, holding, scores, tables, verdicts
+from prose.data import benchmark, effects, hindsight, holding, read, scores, tables, verdicts
 
 PAGE = "README.md"
 
@@ -44,6 +44,10 @@ def pieces() -> list[Piece]:
         name: scores("shift_neural", name)["success"][0] for name in ("eq24", "zero", "filter")
     }
     claims = verdicts()
+    returns = {
+        row["agent"]: float(row["return"])
+        for row in read("agents/results/benchmark/core/leaderboard.csv")
+    }
     return [
         sentence(
             PAGE,
@@ -61,6 +65,14 @@ def pieces() -> list[Piece]:
             PAGE,
             HEAD,
             [_reached(name, *where) for name, where in REACHED.items()],
+        ),
+        sentence(
+            PAGE,
+            "agents have {short:.2} and {long:.2} of the way from zero volition to the ceiling "
+            "(interquartile means over the three tasks), the filter {filter:.2}.",
+            short=returns["distill-5min"],
+            long=returns["distill-15min"],
+            filter=returns["filter"],
         ),
         Table(
             PAGE,

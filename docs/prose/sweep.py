@@ -25,6 +25,11 @@ def pieces() -> list[Piece]:
         ),
         sentence(
             PAGE,
+            "but trial {tried[number]:d} ({tried[score]:.2}), which takes no longer",
+            tried=trials[kept["trial"]],
+        ),
+        sentence(
+            PAGE,
             "In {n:word} fresh trainings of {steps:,} steps each it has {hold[swept]:.2} where the "
             "present values have {hold[current]:.2} on hold, and {curl[swept]:.2} to their "
             "{curl[current]:.2} under the curl field:",
