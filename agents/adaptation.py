@@ -20,6 +20,7 @@ from ndbmi_gym.experiments.adaptation import study
 from ndbmi_gym.experiments.adaptation.protocols import DELAY_STEPS, DEVICES, PROTOCOLS
 from ndbmi_gym.experiments.adaptation.runs import study_of
 from ndbmi_gym.experiments.bench.tables import Tables, concatenate, labelled
+from ndbmi_gym.files import check_folder
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def forgetting(agent: Agent) -> type:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     with plain_errors():
-        print(play(Settings(**parse(Settings, arguments, __doc__))))
+        settings = Settings(**parse(Settings, arguments, __doc__))
+        check_folder(settings.out)
+        print(play(settings))
 
 
 if __name__ == "__main__":

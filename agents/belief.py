@@ -21,7 +21,7 @@ from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.runs import CONFIG, DISTILL, check_trust, make_env, read_config, versions
 from ndbmi_gym.envs.vector import BMIVectorEnv
 from ndbmi_gym.experiments.bench.crossed import crossed_interval
-from ndbmi_gym.files import write_json
+from ndbmi_gym.files import check_folder, write_json
 from ndbmi_gym.plants import POSITION, VELOCITY
 from ndbmi_gym.policies import make_policy
 
@@ -159,6 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     with plain_errors():
         settings = Settings(**parse(Settings, arguments, __doc__))
+        if settings.out:
+            check_folder(Path(settings.out).parent)
         found = measured(settings)
         for label, quantities in found["errors"].items():
             for name, (mean, low, high) in quantities.items():

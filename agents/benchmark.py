@@ -20,6 +20,7 @@ from agents.benchmark_runs import Outcome, Work, check_own, do, is_done, revisio
 from agents.benchmark_suite import Run, Suite, Training, read_suite
 from agents.options import check_positive, parse, plain_errors, setting
 from ndbmi_gym.experiments.bench.parallel import BACKENDS, run_tasks
+from ndbmi_gym.files import check_folder
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if settings.report:
             return 0
         given = sys.argv[1:] if arguments is None else arguments
+        check_folder(settings.out)
+        check_folder(settings.training)
         try:
             outcomes = benchmark(settings)
         except KeyboardInterrupt:

@@ -28,7 +28,7 @@ from agents.runs import Agent, make_env, versions
 from ndbmi_gym.experiments.bench.crossed import crossed_interval, mean_of
 from ndbmi_gym.experiments.bench.statistics import Interval
 from ndbmi_gym.fields import obstacles_of
-from ndbmi_gym.files import write_json, write_text
+from ndbmi_gym.files import check_folder, write_json, write_text
 from ndbmi_gym.film import pictures, write_film
 from ndbmi_gym.policies import POLICIES
 from ndbmi_gym.rollout import (
@@ -324,7 +324,7 @@ def format_table(data: JSON) -> str:
                 None if x is None else f"{round(x, places) + 0.0:.{places}f}"
                 for x in row[name]
             )
-            lone = "one run" if row["runs"] == 1 else "one trial"
+            lone = "one trial" if row["trials"] == 1 else "one run"
             cells.append(f"{mean} ({lone})" if low is None else f"{mean} ({low}, {high})")
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -469,6 +469,7 @@ def _show(env_id: str, options: JSON, lineup: Lineup, settings: Settings) -> JSO
 
 def run(settings: Settings) -> None:
     """Evaluate, save, and print the table and where everything is."""
+    check_folder(settings.out)
     data = evaluate(settings)
     files = save(data, settings)
     print(format_table(data), "", *data["notes"], *files, sep="\n")

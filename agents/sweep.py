@@ -48,7 +48,7 @@ from agents.options import JSON, check_positive, parse, plain_errors, setting
 from agents.runs import ALGORITHMS, CONFIG, Agent, read_config, short_name, versions
 from agents.train import Settings as Run
 from agents.train import read_hyperparams, train
-from ndbmi_gym.files import write_text
+from ndbmi_gym.files import check_folder, write_text
 from ndbmi_gym.rollout import score
 
 SPACES: dict[str, dict[str, BaseDistribution]] = {
@@ -220,6 +220,7 @@ def sweep(settings: Settings) -> JSON:
         If the folder holds a sweep of other settings or of another version of the code, or the
         present values are not in the space.
     """
+    check_folder(settings.folder)
     settings.folder.mkdir(parents=True, exist_ok=True)
     made, end = _made(settings), time.monotonic() + 60 * (settings.minutes or np.inf)
     study = _study(settings.folder)

@@ -47,6 +47,7 @@ from agents.runs import (
     short_name,
     versions,
 )
+from ndbmi_gym.files import check_folder
 from ndbmi_gym.rollout import frames_of
 
 HYPERPARAMS = Path(__file__).parent / "hyperparams"
@@ -140,6 +141,7 @@ def train(
     """
     torch.set_num_threads(settings.threads)
     folder = settings.folder
+    check_folder(folder)
     if settings.resume:
         read_config(folder)
     elif (folder / CONFIG).exists() and not settings.overwrite:
@@ -321,10 +323,9 @@ def read_hyperparams(settings: Settings) -> JSON:
     merged = _merge(merged, settings.hyper)
     known = _hyperparams(settings.algo)
     for name in merged.keys() - known:
-        near = get_close_matches(name, known) or known
-        raise ValueError(
-            f"{settings.algo} has no hyper-parameter {name!r}: choose from {', '.join(near)}"
-        )
+        near = get_close_matches(name, known)
+        asked = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
+        raise ValueError(f"{settings.algo} has no hyper-parameter {name!r}: {asked}")
     return merged
 
 

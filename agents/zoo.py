@@ -21,7 +21,7 @@ from agents.recorder import is_linear
 from agents.runs import make_env, short_name
 from agents.train import DEFAULT_STEPS, read_hyperparams
 from agents.train import Settings as Run
-from ndbmi_gym.files import write_text
+from ndbmi_gym.files import check_folder, write_text
 
 NAMES = {"ppo": "ppo", "sac": "sac", "recurrent_ppo": "ppo_lstm"}
 """What the Zoo calls our algorithms, and the files of their hyper-parameters."""
@@ -149,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     with plain_errors():
         settings = Settings(**parse(Settings, arguments, __doc__))
+        check_folder(settings.out)
         for name, content in files().items():
             write_text(Path(settings.out) / name, content)
             print(Path(settings.out) / name)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,30 @@ def as_path(path: Any, name: str = "path") -> Path:
     if not isinstance(text, str):
         raise ValueError(f"{name} = {path!r}: give a path, as str or os.PathLike of str")
     return Path(text)
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """See that a folder can be written to, or be made, before work begins whose results go there.
+
+    Parameters
+    ----------
+    path : path
+        Nothing is there afterwards that was not before.
+
+    Raises
+    ------
+    OSError
+        If it cannot.
+    """
+    folder = as_path(path)
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    try:
+        with TemporaryDirectory(dir=there):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"{folder} cannot be written to ({error.strerror}): name another folder"
+        ) from error
 
 
 def digest(path: str | os.PathLike[str]) -> str:

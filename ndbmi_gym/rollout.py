@@ -11,6 +11,7 @@ A policy is whatever chooses actions: see `as_actor`.
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -226,6 +227,8 @@ def named(spec: str) -> Any:
     ValueError
         If there is no such thing.
     """
+    if Path(spec).is_dir():
+        raise ValueError(f"policy {spec!r} is a folder: name the agent.npz in it")
     if ":" not in spec:
         raise ValueError(
             f"policy {spec!r} is no baseline ({', '.join(POLICIES)}): give one of them, an "

@@ -17,6 +17,7 @@ from ndbmi_gym.files import (
     Kind,
     Layout,
     as_path,
+    check_folder,
     digest,
     read_arrays,
     reading,
@@ -52,6 +53,19 @@ def test_an_error_leaves_the_old_file_alone(tmp_path):
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_can_be_written_to_is_left_as_it_is(tmp_path):
+    for folder in (tmp_path, tmp_path / "new" / "folder", str(tmp_path)):
+        check_folder(folder)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("inside", ["", "folder"])
+def test_a_file_is_no_folder(tmp_path, inside):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(OSError, match=r"a\.txt.* cannot be written to .*: name another folder"):
+        check_folder(tmp_path / "a.txt" / inside)
 
 
 # JSON and text

@@ -37,7 +37,7 @@ class TestCommandLine:
             (train, "--env CartPole-v1", "CartPole-v1"),
             (train, "--option datset=6", "unexpected keyword argument 'datset'"),
             (train, "--option num_envs=6", "num_envs"),
-            (train, "--hyper gama=0.9", "'gama': choose from gamma"),
+            (train, "--hyper gama=0.9", "'gama': did you mean gamma?"),
             (train, "--hyper seed=1", "'seed'"),
             (train, "--hyper n_epochs=1 --algo sac", "sac has no hyper-parameter 'n_epochs'"),
             (train, '--hyper policy_kwargs={"net":[1]}', "hyper-parameters of ppo: .*'net'"),

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from ndbmi_gym import __version__
 from ndbmi_gym.cli import circuit, parts, readings, recover, reproduce, study, watch
+from ndbmi_gym.files import check_folder
 
 _ENGINES = {"ray": "ray", "dask": "dask[distributed]", "distributed": "dask[distributed]"}
 """What `--backend` wants, by the module that is missing; all else is in the command's extra."""
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         threadpool_limits(1)
     try:
+        if out := getattr(asked, "out", None):
+            check_folder(out.parent if out.suffix else out)
         return int(asked.command(asked))
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)

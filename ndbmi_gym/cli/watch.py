@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="option of the environment, e.g. render_neurons=false (may be repeated)",
+        help="option of the environment, e.g. animal=3 (may be repeated)",
     )
     made.add_argument("--seed", type=int, default=1000, help="of the first trial")
     made.add_argument("--trials", type=int, default=6, help="one after another")
