@@ -1,6 +1,7 @@
 """Pictures of a benchmark's tables."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from ndbmi_gym.experiments.bench.drawing import FONT, NARROW, SMALL, canvas, legend
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_DASHES = ("-", "--", "-.", ":")
+_STYLES = [{"color": colour, "ls": dash} for dash in ("-", "--", "-.", ":") for colour in _COLOURS]
 _REFERENCES = {"zero": "zero volition", "eq24": "Eq 24"}
 _MEASURES = {
     "score": "normalised score",
@@ -20,6 +21,7 @@ _MEASURES = {
     "improvement": "better than Eq 24",
 }
 Rows = Sequence[Mapping[str, Any]]
+Styles = Mapping[str, Mapping[str, Any]]
 
 
 def draw(folder: Path, tables: Mapping[str, Rows]) -> list[Path]:
@@ -35,11 +37,12 @@ def draw(folder: Path, tables: Mapping[str, Rows]) -> list[Path]:
     -------
     list of Path
     """
+    styles = styles_of(tables["leaderboard"])
     pictures: dict[str, Figure] = {"aggregates.png": aggregates(tables["leaderboard"])}
     if tables["profiles"]:
-        pictures["profiles.png"] = profiles(tables["profiles"])
+        pictures["profiles.png"] = profiles(tables["profiles"], styles)
     if tables["efficiency"]:
-        pictures["efficiency.png"] = efficiency(tables["efficiency"], tables["tasks"])
+        pictures["efficiency.png"] = efficiency(tables["efficiency"], tables["tasks"], styles)
     for name, picture in pictures.items():
         picture.savefig(folder / name, dpi=110)
     return [folder / name for name in pictures]
@@ -67,12 +70,21 @@ def aggregates(rows: Rows) -> Figure:
     return figure
 
 
-def profiles(rows: Rows) -> Figure:
+def styles_of(rows: Rows) -> Styles:
+    """By agent, how its line is drawn in all pictures; those that learn have the first styles."""
+    labels = [
+        row["agent"] for row in sorted(rows, key=lambda row: (not row["learned"], row["agent"]))
+    ]
+    return dict(zip(labels, cycle(_STYLES), strict=False))
+
+
+def profiles(rows: Rows, styles: Styles) -> Figure:
     """The share of runs above each level, a line for each agent."""
     labels = list(dict.fromkeys(row["agent"] for row in rows))
     figure = canvas(NARROW, 3.4)
     axes = figure.subplots()
-    for style, label in zip(_styles(), labels, strict=False):
+    for label in labels:
+        style = styles[label]
         mine = [row for row in rows if row["agent"] == label]
         levels = [row["level"] for row in mine]
         shares, low, high = np.array([row["share"] for row in mine], float).T
@@ -86,7 +98,7 @@ def profiles(rows: Rows) -> Figure:
     return figure
 
 
-def efficiency(rows: Rows, by_task: Rows) -> Figure:
+def efficiency(rows: Rows, by_task: Rows, styles: Styles) -> Figure:
     """Normalised score after so many steps, a panel for each task, references as lines.
 
     Parameters
@@ -95,11 +107,12 @@ def efficiency(rows: Rows, by_task: Rows) -> Figure:
         Of the report's file of that name.
     by_task : sequence of mapping
         Of its tasks.
+    styles : mapping
+        Of lines, by agent.
     """
     rows = [row for row in rows if row["quantity"] == "score"]
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     labels = sorted({row["agent"] for row in rows})
-    styles = dict(zip(labels, _styles(), strict=False))
     columns = min(len(tasks), 2)
     lines = -(-len(tasks) // columns)
     figure = canvas(NARROW, 0.5 + 2.3 * lines)
@@ -150,10 +163,6 @@ def efficiency(rows: Rows, by_task: Rows) -> Figure:
 
 def _named(label: str) -> str:
     return _REFERENCES.get(label, label)
-
-
-def _styles() -> list[dict[str, Any]]:
-    return [{"color": colour, "ls": dash} for dash in _DASHES for colour in _COLOURS]
 
 
 def _plain(axes: Axes) -> None:

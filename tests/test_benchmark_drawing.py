@@ -20,10 +20,13 @@ def results():
 
 @pytest.fixture(scope="module")
 def figures(results):
+    rows = leaderboard(results)
+    styles = drawing.styles_of(rows)
+    curves = list(efficiency(results)), list(by_task(results))
     return {
-        "aggregates": drawing.aggregates(leaderboard(results)),
-        "profiles": drawing.profiles(list(profiles(results))),
-        "efficiency": drawing.efficiency(list(efficiency(results)), list(by_task(results))),
+        "aggregates": drawing.aggregates(rows),
+        "profiles": drawing.profiles(list(profiles(results)), styles),
+        "efficiency": drawing.efficiency(*curves, styles),
     }
 
 
@@ -61,6 +64,17 @@ def test_profiles_are_lines_of_their_agents(results, figures):
     lines = {line.get_label(): line.get_ydata() for line in panel.lines}
     rows = [row for row in profiles(results) if row["agent"] == "distill-5min"]
     np.testing.assert_allclose(lines["distill-5min"], [row["share"].estimate for row in rows])
+
+
+def test_an_agent_looks_the_same_in_all_pictures(figures):
+    seen = {}
+    for name in ("profiles", "efficiency"):
+        for panel in figures[name].axes:
+            for line in panel.lines:
+                seen.setdefault(line.get_label(), set()).add((line.get_color(), line.get_ls()))
+    learned = {label: looks for label, looks in seen.items() if label.startswith("distill")}
+    assert all(len(looks) == 1 for looks in learned.values())
+    assert len(set.union(*learned.values())) == len(learned) == 2
 
 
 def test_each_task_has_a_panel_of_what_learns(results, figures):
