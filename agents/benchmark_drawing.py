@@ -79,7 +79,15 @@ def styles_of(rows: Rows) -> Styles:
 
 
 def profiles(rows: Rows, styles: Styles) -> Figure:
-    """The share of runs above each level, a line for each agent."""
+    """The share of runs above each level, a line for each agent.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Of the report's file of that name.
+    styles : mapping
+        Of lines, by agent.
+    """
     labels = list(dict.fromkeys(row["agent"] for row in rows))
     figure = canvas(NARROW, 3.4)
     axes = figure.subplots()

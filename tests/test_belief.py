@@ -56,7 +56,7 @@ def test_what_has_no_belief_is_refused(tmp_path):
         tmp_path, algo="ppo", steps=64, hyper={"n_envs": 4, "n_steps": 8, "batch_size": 32}
     )
     assert train(run)
-    with pytest.raises(SystemExit, match="not distilled"):
+    with pytest.raises(SystemExit, match="has no belief: name runs of --algo distill"):
         belief.main(["--policy", str(run.folder)])
     config = json.loads((run.folder / "config.json").read_text())
     config["settings"]["option"] = {"perturbation": "elsewhere:Law"}
