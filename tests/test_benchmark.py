@@ -126,7 +126,7 @@ def test_what_is_trained_takes_as_long_as_it_is_played(tmp_path):
     settings = Settings(
         suite=(tiny(tmp_path),), out=str(tmp_path), training=str(tmp_path), only=("ppo",)
     )
-    works = [work for work in planned([read_suite(settings.suite[0])], settings)[0]][-4:]
+    works = planned([read_suite(settings.suite[0])], settings)[0][-4:]
     first, second = (work.runs[0].policy for work in works[:2])
     (tmp_path / first.name / "3").mkdir(parents=True)  # all of its segments
     (tmp_path / second.name / "1").mkdir(parents=True)  # a third of them

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from agents import demo, evaluate, train
+from agents import adaptation, belief, benchmark, demo, evaluate, sweep, train, zoo
 from agents.options import parse
 
 
@@ -64,3 +64,27 @@ class TestCommandLine:
         text = capsys.readouterr().out
         for each in dataclasses.fields(program):
             assert "--" + each.name.replace("_", "-") in text
+
+
+@pytest.mark.parametrize(
+    ("program", "work", "line", "name"),
+    [
+        (adaptation, "play", "--policy a", ""),
+        (belief, "measured", "--policy a", "belief.json"),
+        (benchmark, "benchmark", "--suite quick", ""),
+        (evaluate, "evaluate", "", ""),
+        (sweep, "_study", "", ""),
+        (train, "_learn", "", ""),
+        (zoo, "files", "", ""),
+    ],
+)
+def test_where_nothing_can_be_written_no_work_begins(
+    program, work, line, name, tmp_path, monkeypatch
+):
+    def begin(*_):
+        raise AssertionError("work began")
+
+    monkeypatch.setattr(program, work, begin)
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(SystemExit, match=r"a\.txt cannot be written to .*: name another folder"):
+        program.main([*line.split(), "--out", str(tmp_path / "a.txt" / name)])

@@ -265,6 +265,7 @@ class TestScore:
         ("arguments", "text"),
         [
             ((ENV, "nope"), "'nope' is no baseline .*module:attribute"),
+            ((ENV, "."), r"'\.' is a folder: name the agent.npz in it"),
             ((ENV, "nope:Policy"), "'nope:Policy': No module named 'nope': give"),
             ((ENV, "test_rollout:Nope"), "'test_rollout:Nope': .*Nope.*: give"),
             ((ENV, 7), "policy 7 does not act"),
